@@ -1,0 +1,1 @@
+"""The servers that train: embedded or hosted, one client for all."""

@@ -1,0 +1,1 @@
+"""Archive readers: each turns one kind of archive into sessions."""

@@ -1,0 +1,79 @@
+"""Sessions and messages: pure data, and the one way they are written to and read from disk.
+
+One session is one line of JSON in 02_sessions.jsonl, 03_merged.jsonl and 04_mapped.jsonl.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from pipeline.durable import Artifact, atomic_writer
+from pipeline.errors import InputError
+
+OWNER = "me"
+"""Sender of the archive's owner, where the archive says who that is."""
+
+
+class Message(msgspec.Struct):
+    """One message.
+
+    Attributes:
+        sender: a name or handle; OWNER for the archive's owner.
+        is_me: whether the archive's owner wrote it.
+        time: UTC, "2023-08-28T00:32:03Z"; None where the archive has none.
+        content: what was said; never None.
+        role: None until the map step.
+    """
+
+    sender: str
+    is_me: bool
+    time: str | None
+    content: str
+    role: Literal["user", "assistant"] | None = None
+
+
+class Session(msgspec.Struct):
+    """The messages of one conversation, in order of time.
+
+    Attributes:
+        id: unique in its archive and the same on every read of it.
+        kind: between two people, or among more.
+        title: the group's name, or None.
+    """
+
+    id: str
+    kind: Literal["direct", "group"]
+    title: str | None
+    messages: list[Message]
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Session)
+
+
+def write_sessions(run_dir: Path, name: str, sessions: Iterable[Session]) -> Artifact:
+    """Write sessions, one a line and one at a time, to `run_dir / name`, whole or not at all."""
+    with atomic_writer(run_dir / name) as file:
+        for session in sessions:
+            file.write(_encoder.encode(session) + b"\n")
+    return Artifact(name, file.sha256, file.size)
+
+
+def read_sessions(path: Path) -> Iterator[Session]:
+    """Read sessions one at a time. Unknown keys are allowed and dropped.
+
+    Raises:
+        InputError: a line is not a session; names file and line.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield _decoder.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise InputError(
+                    f"{path}:{number}",
+                    f"not a session ({error})",
+                    fix="Run `finetune run CONFIG --from load` to write it anew.",
+                ) from None

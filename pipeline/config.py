@@ -1,0 +1,141 @@
+"""The settings: one section per step, plus `name` and `backend`. configs/reference.yaml shows every key."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Auto = Literal["auto"]
+
+
+class Section(BaseModel):
+    """A part of the config; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Backend(Section):
+    """Where training happens. Keys come from the environment, never from here."""
+
+    kind: Literal["embedded", "openai", "azure", "nebius", "compatible"] = "embedded"
+    base_url: str | None = None
+    timeout_s: float = Field(60.0, gt=0)
+    trainer: Literal["lora", "scripted"] = "lora"
+    script: str | None = None
+
+
+class Download(Section):
+    """Fetch the archive."""
+
+    source: str = "sample:tortoise-hare"
+    sha256: str | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")
+    timeout_s: float = Field(30.0, gt=0)
+    attempts: int = Field(5, ge=1)
+
+
+class Load(Section):
+    """Read the archive into sessions."""
+
+    source: Literal["imessage", "langchain"] = "imessage"
+    loader: str | None = None
+
+    @model_validator(mode="after")
+    def _loader_goes_with_langchain(self) -> Self:
+        if self.source == "langchain" and self.loader is None:
+            raise ValueError("source `langchain` needs `loader`, such as whatsapp, telegram or slack")
+        if self.source != "langchain" and self.loader is not None:
+            raise ValueError("`loader` goes with `source: langchain` only")
+        return self
+
+
+class Merge(Section):
+    """Join consecutive messages of one sender."""
+
+    delimiter: str = "\n\n"
+
+
+class Map(Section):
+    """Choose who becomes the assistant: a sender, several, or `me`, the archive's owner."""
+
+    assistant: Annotated[str, Field(min_length=1)] | Annotated[list[str], Field(min_length=1)] = "me"
+
+
+class Convert(Section):
+    """Write the training examples."""
+
+    preset: Literal["notebook"] = "notebook"
+    system_prompt: str | None = None
+    validation_fraction: float = Field(0.0, ge=0, le=0.5)
+    min_examples: int = Field(10, ge=1)
+    tokens: Literal["exact", "estimate"] = "estimate"
+
+
+class Upload(Section):
+    """Send the training file."""
+
+    timeout_s: float = Field(600.0, gt=0)
+
+
+class Poll(Section):
+    """How often to ask, in seconds; None lets the backend's profile say."""
+
+    interval_s: float | None = Field(None, gt=0)
+    max_interval_s: float | None = Field(None, gt=0)
+    outage_s: float = Field(24 * 3600.0, ge=0)
+
+
+class PollFile(Poll):
+    """Wait for the file."""
+
+    timeout_s: float = Field(1800.0, gt=0)
+
+
+class Hyperparameters(Section):
+    """OpenAI's names and ranges for supervised fine-tuning."""
+
+    n_epochs: Annotated[int, Field(ge=1, le=50)] | Auto = "auto"
+    batch_size: Annotated[int, Field(ge=1, le=256)] | Auto = "auto"
+    learning_rate_multiplier: Annotated[float, Field(gt=0)] | Auto = "auto"
+
+
+class CreateJob(Section):
+    """Start the training."""
+
+    model: str = Field("smollm2-135m-instruct", min_length=1)
+    method: Literal["supervised"] = "supervised"
+    hyperparameters: Hyperparameters = Hyperparameters()
+    suffix: str | None = Field(None, min_length=1, max_length=40)
+    seed: int | None = Field(None, ge=0, le=2**31 - 1)
+    metadata: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] = Field(
+        default_factory=dict, max_length=12
+    )
+
+
+class PollJob(Poll):
+    """Wait for the job; without `timeout_s`, for as long as it takes."""
+
+    timeout_s: float | None = Field(None, gt=0)
+
+
+class Expectation(Section):
+    """What an answer must be."""
+
+    non_empty: bool = True
+    regex: str | None = None
+    max_tokens: int | None = Field(None, ge=1)
+
+
+class Prompt(Section):
+    """One smoke-test prompt."""
+
+    prompt: str = Field(min_length=1)
+    expect: Expectation | None = None
+
+
+class SmokeTest(Section):
+    """Talk to the tuned model."""
+
+    system_prompt: str | None = "You are speaking to hare."
+    prompts: list[str | Prompt] = Field(default_factory=lambda: ["What's the golden thread?"], min_length=1)
+    temperature: float = Field(0.0, ge=0, le=2)
+    max_tokens: int = Field(128, ge=1)
+    compare_base: bool = True

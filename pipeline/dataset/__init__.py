@@ -1,0 +1,1 @@
+"""From sessions to training examples: conversion, checks, token counts."""

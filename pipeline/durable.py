@@ -1,0 +1,153 @@
+"""Files that are whole or not there: the only place that creates or renames a file in a run directory.
+
+Temporary file in the same directory, mode 0600 from the start, fsync, rename, fsync of the directory. On macOS fsync
+does not reach the platter, so F_FULLFSYNC is used there (Apple, fsync(2)).
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+_FULLFSYNC_UNSUPPORTED = {errno.ENOTSUP, errno.EINVAL, errno.ENOTTY}
+
+
+class Artifact(msgspec.Struct, frozen=True):
+    """A file that a step made, as the state records it.
+
+    Attributes:
+        path: relative to the run directory, with forward slashes.
+        sha256: of the content, in hex; of a folder, over the sorted relative names and contents of its files.
+        size: in bytes; of a folder, the sum over its files.
+    """
+
+    path: str
+    sha256: str
+    size: int
+
+
+class HashingWriter:
+    """A binary file that knows the sha256 and size of what went through it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        """Append `data`."""
+        self._file.write(data)
+        self._digest.update(data)
+        self.size += len(data)
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of everything written so far."""
+        return self._digest.hexdigest()
+
+
+def make_private_dir(path: Path) -> Path:
+    """Create `path` and its missing parents with mode 0700; an existing directory is left as it is."""
+    for parent in [*reversed(path.parents), path]:
+        if not parent.exists():
+            with contextlib.suppress(FileExistsError):
+                parent.mkdir(mode=0o700)
+    return path
+
+
+@contextlib.contextmanager
+def atomic_writer(target: Path) -> Iterator[HashingWriter]:
+    """Write `target` whole or not at all.
+
+    On leaving the block the bytes are durable under their final name; on an exception nothing is left behind and an
+    earlier `target` stays untouched.
+    """
+    fd, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            yield HashingWriter(file)
+            file.flush()
+            sync_fd(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(target.parent)
+
+
+def write_atomically(target: Path, data: bytes) -> None:
+    """Make `target` hold exactly `data`, durably, or leave it as it was."""
+    with atomic_writer(target) as file:
+        file.write(data)
+
+
+def publish(temporary: Path, target: Path) -> None:
+    """Move a finished file or folder that someone else wrote (SQLite, a download) to its final name, durably.
+
+    `temporary` must be on the same file system. An existing file `target` is replaced in one rename.
+    """
+    for path in [temporary, *sorted(temporary.rglob("*"))] if temporary.is_dir() else [temporary]:
+        if path.is_dir():
+            path.chmod(0o700)
+            continue
+        path.chmod(0o600)
+        with path.open("rb") as file:
+            sync_fd(file.fileno())
+    temporary.replace(target)
+    sync_directory(target.parent)
+
+
+def sync_fd(fd: int) -> None:
+    """Make an open file's content durable."""
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    if full is not None:
+        try:
+            fcntl.fcntl(fd, full)
+            return
+        except OSError as error:
+            if error.errno not in _FULLFSYNC_UNSUPPORTED:
+                raise
+    os.fsync(fd)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in `directory` durable; file systems that cannot (EINVAL) are tolerated."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(fd)
+
+
+def describe_artifact(root: Path, relative: str) -> Artifact:
+    """Hash what lies at `root / relative`, a file or a folder.
+
+    Raises:
+        FileNotFoundError: nothing lies there.
+    """
+    path = root / relative
+    if not path.is_dir():
+        return Artifact(relative, *_hash_file(path))
+    digest, size = hashlib.sha256(), 0
+    for file in sorted(p for p in path.rglob("*") if p.is_file()):
+        sha256, file_size = _hash_file(file)
+        digest.update(f"{file.relative_to(path).as_posix()}\0{sha256}\n".encode())
+        size += file_size
+    return Artifact(relative, digest.hexdigest(), size)
+
+
+def _hash_file(path: Path) -> tuple[str, int]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return digest.hexdigest(), file.tell()

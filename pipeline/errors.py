@@ -1,0 +1,81 @@
+"""Every error a user can see, one class per exit code.
+
+A message always reads ``<where>: <what>, got <value>. <the command or change that fixes it>``; the value is left out
+where there is none to show. Anything that reaches the command line and is not a FinetuneError is a bug of ours (exit 1).
+"""
+
+from typing import ClassVar
+
+
+class FinetuneError(Exception):
+    """A foreseeable failure: printed as one message, never as a traceback.
+
+    Args:
+        where: the config key, file, step or host the failure is about.
+        what: what is wrong, or what was expected.
+        fix: a whole sentence: the command or the change that mends it.
+        got: the offending value as the user would recognise it; never a key, never chat text.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, where: str, what: str, *, fix: str, got: str | None = None) -> None:
+        self.where = where
+        self.what = what
+        self.got = got
+        self.fix = fix
+        super().__init__(f"{where}: {what}{'' if got is None else f', got {got}'}. {fix}")
+
+
+class InputError(FinetuneError):
+    """Usage, config or input: a bad archive, an unknown model, no such sender, a wrong key."""
+
+    exit_code = 2
+
+
+class DecisionNeeded(FinetuneError):
+    """Going on could cost money or lose something; the message names the commands to choose from."""
+
+    exit_code = 3
+
+
+class Locked(FinetuneError):
+    """Another run holds this run directory."""
+
+    exit_code = 4
+
+
+class StateDamaged(FinetuneError):
+    """The state file or the disk cannot be trusted."""
+
+    exit_code = 5
+
+
+class BackendFailed(FinetuneError):
+    """The backend said that the file or the job failed or was cancelled."""
+
+    exit_code = 6
+
+
+class ExpectationNotMet(FinetuneError):
+    """The tuned model answered, but not as smoke_test expects."""
+
+    exit_code = 7
+
+
+class TryLater(FinetuneError):
+    """Nothing is wrong here; the backend or the network does not answer for now."""
+
+    exit_code = 75
+
+
+class Interrupted(FinetuneError):
+    """A signal stopped the run in good order.
+
+    Args:
+        signum: the signal's number; the exit code is 128 + signum.
+    """
+
+    def __init__(self, where: str, what: str, *, fix: str, signum: int) -> None:
+        super().__init__(where, what, fix=fix)
+        self.exit_code = 128 + signum  # type: ignore[misc]  # the one error whose code is not fixed by its class

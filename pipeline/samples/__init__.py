@@ -1,0 +1,1 @@
+"""The bundled archive and the readable source it is built from."""

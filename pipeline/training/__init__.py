@@ -1,0 +1,1 @@
+"""What the worker process runs. torch is imported here only, and only inside functions or modules that need it."""

@@ -1,0 +1,135 @@
+"""What the server and its worker process say to each other. Torch-free: the server imports this.
+
+The server writes one JobSpec as JSON, starts ``python -m pipeline.training SPEC`` and reads one Report a line from the
+worker's stdout. The worker's stdin is a pipe: ``stop\n`` asks it to checkpoint and leave; end of file means that the
+server is gone, and the worker leaves at once.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+Auto = Literal["auto"]
+
+
+class JobSpec(msgspec.Struct, frozen=True):
+    """One training job.
+
+    Attributes:
+        work_dir: the job's own folder; checkpoints lie in `work_dir/checkpoints`, the finished adapter in
+            `work_dir/adapter` (published whole). A worker started on a folder with a good checkpoint resumes from it.
+        script: the scripted trainer's instructions; ignored by the others.
+    """
+
+    job_id: str
+    trainer: Literal["lora", "scripted"]
+    base_model: str
+    training_file: Path
+    validation_file: Path | None
+    n_epochs: int | Auto
+    batch_size: int | Auto
+    learning_rate_multiplier: float | Auto
+    seed: int
+    work_dir: Path
+    script: Path | None = None
+
+
+class Started(msgspec.Struct, frozen=True, tag="started"):
+    """Training begins (or resumes after `first_step` steps). Hyperparameters as used, no longer "auto"."""
+
+    total_steps: int
+    first_step: int
+    n_epochs: int
+    batch_size: int
+    learning_rate_multiplier: float
+    examples: int
+    tokens: int
+    truncated: int
+    skipped: int
+
+
+class Step(msgspec.Struct, frozen=True, tag="step"):
+    """One optimiser step. Losses are means per target token in nats; accuracies lie in 0..1; None where not measured.
+
+    `tokens` counts the tokens trained on so far, prompts included, as OpenAI bills them.
+    """
+
+    step: int
+    epoch: float
+    train_loss: float
+    train_accuracy: float | None
+    valid_loss: float | None
+    valid_accuracy: float | None
+    learning_rate: float
+    tokens: int
+
+
+class Checkpoint(msgspec.Struct, frozen=True, tag="checkpoint"):
+    """An epoch has ended and its adapter lies, whole, at `adapter` (relative to work_dir)."""
+
+    step: int
+    adapter: str
+
+
+class Succeeded(msgspec.Struct, frozen=True, tag="succeeded"):
+    """The adapter lies in `work_dir/adapter`."""
+
+    trained_tokens: int
+
+
+class Stopped(msgspec.Struct, frozen=True, tag="stopped"):
+    """Asked to stop; the checkpoint of `step` is on disk."""
+
+    step: int
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """The job can never succeed as it is; becomes the job's `error`. A crash says nothing and is retried."""
+
+    code: str
+    message: str
+    param: str | None = None
+
+
+Report = Started | Step | Checkpoint | Succeeded | Stopped | Failed
+
+
+class ChatMessage(msgspec.Struct, frozen=True):
+    """One turn as the chat template sees it."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class ModelRef(msgspec.Struct, frozen=True):
+    """A model that can be chatted with: a base model, or one with an adapter on it."""
+
+    base_model: str
+    adapter: Path | None = None
+
+
+class Sampling(msgspec.Struct, frozen=True):
+    """How the next token is chosen, in OpenAI's terms and ranges. temperature 0 is greedy."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Text to append to the answer: never half a character, never part of a stop string."""
+
+    text: str
+
+
+class Finish(msgspec.Struct, frozen=True):
+    """The last thing a generation yields."""
+
+    reason: Literal["stop", "length"]
+    prompt_tokens: int
+    completion_tokens: int
