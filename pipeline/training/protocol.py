@@ -35,6 +35,28 @@ class JobSpec(msgspec.Struct, frozen=True):
     script: Path | None = None
 
 
+def encode_spec(spec: JobSpec) -> bytes:
+    """The SPEC file of a job, as JSON."""
+    return msgspec.json.encode(spec, enc_hook=_path_as_text)
+
+
+def decode_spec(data: bytes) -> JobSpec:
+    """Read what `encode_spec` wrote; raises msgspec.DecodeError for anything else."""
+    return msgspec.json.decode(data, type=JobSpec, dec_hook=_text_as_path)
+
+
+def _path_as_text(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise NotImplementedError(type(value))
+
+
+def _text_as_path(kind: type, value: object) -> Path:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError(kind)
+
+
 class Started(msgspec.Struct, frozen=True, tag="started"):
     """Training begins (or resumes after `first_step` steps). Hyperparameters as used, no longer "auto"."""
 

