@@ -1,8 +1,10 @@
 """The settings: one section per step, plus `name` and `backend`. configs/reference.yaml shows every key."""
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Auto = Literal["auto"]
 
@@ -10,7 +12,7 @@ Auto = Literal["auto"]
 class Section(BaseModel):
     """A part of the config; an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True)
 
 
 class Backend(Section):
@@ -21,6 +23,16 @@ class Backend(Section):
     timeout_s: float = Field(60.0, gt=0)
     trainer: Literal["lora", "scripted"] = "lora"
     script: str | None = None
+
+    @model_validator(mode="after")
+    def _keys_go_together(self) -> Self:
+        if self.kind in ("azure", "compatible") and self.base_url is None:
+            raise ValueError(f"`kind: {self.kind}` needs `base_url`")
+        if self.kind == "embedded" and self.base_url is not None:
+            raise ValueError("`base_url` goes with a hosted backend; use `kind: compatible` for a server of your own")
+        if self.script is not None and self.trainer != "scripted":
+            raise ValueError("`script` goes with `trainer: scripted` only")
+        return self
 
 
 class Download(Section):
@@ -123,6 +135,15 @@ class Expectation(Section):
     regex: str | None = None
     max_tokens: int | None = Field(None, ge=1)
 
+    @field_validator("regex")
+    @classmethod
+    def _regex_compiles(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            raise ValueError(f"not a regular expression ({error})") from None
+        return value
+
 
 class Prompt(Section):
     """One smoke-test prompt."""
@@ -130,12 +151,42 @@ class Prompt(Section):
     prompt: str = Field(min_length=1)
     expect: Expectation | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_text_is_a_prompt(cls, value: object) -> object:
+        return {"prompt": value} if isinstance(value, str) else value
+
 
 class SmokeTest(Section):
     """Talk to the tuned model."""
 
     system_prompt: str | None = "You are speaking to hare."
-    prompts: list[str | Prompt] = Field(default_factory=lambda: ["What's the golden thread?"], min_length=1)
+    prompts: list[Prompt] = Field(default_factory=lambda: [Prompt(prompt="What's the golden thread?")], min_length=1)
     temperature: float = Field(0.0, ge=0, le=2)
     max_tokens: int = Field(128, ge=1)
     compare_base: bool = True
+
+
+class Config(BaseSettings):
+    """A whole run. Environment variables are FINETUNE_<SECTION>__<KEY>, such as FINETUNE_CREATE_JOB__MODEL."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FINETUNE_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        coerce_numbers_to_str=True,
+    )
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    backend: Backend = Backend()
+    download: Download = Download()
+    load: Load = Load()
+    merge: Merge = Merge()
+    map: Map = Map()
+    convert: Convert = Convert()
+    upload: Upload = Upload()
+    poll_file: PollFile = PollFile()
+    create_job: CreateJob = CreateJob()
+    poll_job: PollJob = PollJob()
+    smoke_test: SmokeTest = SmokeTest()

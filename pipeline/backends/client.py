@@ -1,0 +1,144 @@
+"""One backend for a run: its identity, its clients, its server if it is ours.
+
+openai takes longer to import than a run with nothing to do may take, so it is imported where it is used.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+from pipeline.backends.embedded import EmbeddedServer, embedded_identity
+from pipeline.backends.profiles import Profile, profile_of
+from pipeline.config import Backend
+from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    import openai
+
+T = TypeVar("T")
+_READ_RETRIES = 4
+SERVER_DIR = "server"
+
+
+class Connection:
+    """A backend that has been reached, or is about to be. The embedded server starts at first use."""
+
+    def __init__(self, backend: Backend, run_dir: Path) -> None:
+        self._backend = backend
+        self._data_dir = run_dir / SERVER_DIR
+        self._server: EmbeddedServer | None = None
+        self._client: openai.OpenAI | None = None
+        self.profile: Profile = profile_of(backend)
+
+    @property
+    def identity(self) -> str:
+        """Whose file and job ids these are: the embedded store's UUID, or the host, organisation and project."""
+        if self._backend.kind == "embedded":
+            return embedded_identity(self._data_dir)
+        account = [os.environ.get(name, "") for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID")]
+        return ":".join(part for part in (urlsplit(self.base_url).netloc, *account) if part)
+
+    @property
+    def base_url(self) -> str:
+        """Where the API is, with its version."""
+        if self._backend.kind == "embedded":
+            return self._running().base_url
+        return self.profile.base_url or ""
+
+    @property
+    def key(self) -> str:
+        """The bearer key.
+
+        Raises:
+            InputError: the environment has none.
+        """
+        if self.profile.key_env is None:
+            return self._running().key
+        key = os.environ.get(self.profile.key_env, "").strip()
+        if not key:
+            raise InputError(
+                f"environment {self.profile.key_env}",
+                f"not set, and {self.profile.title} needs a key",
+                fix=f"export {self.profile.key_env}=…, or train on this machine with --set backend.kind=embedded.",
+            )
+        return key
+
+    @property
+    def client(self) -> "openai.OpenAI":
+        """For what may be asked twice: retries by itself. Remote effects use `once`."""
+        import openai
+
+        if self._client is None:
+            self._client = openai.OpenAI(
+                base_url=self.base_url,
+                api_key=self.key,
+                timeout=self._backend.timeout_s,
+                max_retries=_READ_RETRIES,
+            )
+        return self._client
+
+    @property
+    def once(self) -> "openai.OpenAI":
+        """For what must not be asked twice: the SDK would repeat a POST whose answer it lost, and pay again."""
+        return self.client.with_options(max_retries=0)
+
+    def ask(self, where: str, request: Callable[["openai.OpenAI"], T]) -> T:
+        """Make a request that changes nothing; its failure becomes a message for the user."""
+        import openai
+
+        try:
+            return request(self.client)
+        except openai.APIError as error:
+            raise self.explain(where, error) from None
+
+    def look(self, where: str, request: Callable[["openai.OpenAI"], T]) -> T:
+        """Make a request that polling repeats.
+
+        Raises:
+            Transient: it failed in a way that may pass.
+            FinetuneError: it will not pass.
+        """
+        import openai
+
+        from pipeline.backends.refusals import transient
+
+        try:
+            return request(self.once)
+        except openai.APIError as error:
+            passing = transient(error)
+            if passing is None:
+                raise self.explain(where, error) from None
+            self.check()
+            raise passing from None
+
+    def explain(self, where: str, error: "openai.APIError") -> Exception:
+        """The user's message for `error`; a server of ours that has died comes first."""
+        from pipeline.backends.refusals import explain
+
+        self.check()
+        return explain(where, error, self.profile, self.base_url)
+
+    def open(self) -> None:
+        """Make sure that there is a key and, if the server is ours, that it answers."""
+        _ = self.key
+
+    def check(self) -> None:
+        """Notice an embedded server that has died."""
+        if self._server is not None:
+            self._server.check()
+
+    def close(self) -> None:
+        """Close the client and stop the server if it is ours."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+    def _running(self) -> EmbeddedServer:
+        if self._server is None:
+            self._server = EmbeddedServer(self._data_dir, self._backend)
+        return self._server

@@ -1,0 +1,113 @@
+"""Starts the embedded server for one run and stops it after; its store in `runs/<name>/server/` outlives it."""
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO
+
+from pipeline.config import Backend
+from pipeline.durable import make_private_dir
+from pipeline.errors import FinetuneError, Locked, TryLater
+from pipeline.server.store import read_store_id
+
+LOG = "server.log"
+STOP_GRACE_S = 60.0
+
+
+class EmbeddedServer:
+    """A server process of our own. It dies with us: its stdin is a pipe that ends when this process does.
+
+    Attributes:
+        base_url: "http://127.0.0.1:PORT/v1".
+        key: random, for this process only.
+    """
+
+    def __init__(self, data_dir: Path, backend: Backend) -> None:
+        """Start the server and wait until it answers.
+
+        Raises:
+            Locked: another server uses the same store.
+            FinetuneError: it did not come up; carries the server's own message.
+        """
+        self.key = secrets.token_urlsafe(32)
+        self.log = make_private_dir(data_dir) / LOG
+        command = [sys.executable, "-m", "pipeline", "serve", "--data-dir", str(data_dir), "--embedded"]
+        command += ["--trainer", backend.trainer]
+        if backend.script is not None:
+            command += ["--script", backend.script]
+        log_fd = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            # A session of its own: Ctrl-C in the terminal reaches us alone, and we stop the server in good order.
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log_fd,
+                env={**os.environ, "FINETUNE_SERVER_KEY": self.key},
+                start_new_session=True,
+            )
+        finally:
+            os.close(log_fd)
+        announced = _pipe(self._process.stdout).readline()
+        if not announced:
+            raise self._did_not_start()
+        self.base_url: str = json.loads(announced)["base_url"]
+
+    def check(self) -> None:
+        """Notice a server that has died.
+
+        Raises:
+            TryLater: it has.
+        """
+        code = self._process.poll()
+        if code is not None:
+            how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+            raise TryLater(
+                "embedded server",
+                f"stopped unexpectedly ({how}); its log is {self.log}",
+                fix="Run the same command again: nothing accepted is lost, and training goes on from its checkpoint.",
+            )
+
+    def stop(self) -> None:
+        """Stop in good order: a job that is training checkpoints first, and goes on at the next start."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_GRACE_S)
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                _pipe(pipe).close()
+
+    def _did_not_start(self) -> FinetuneError:
+        code = self._process.wait()
+        self.stop()
+        last = _last_line(self.log)
+        if code == Locked.exit_code:
+            return Locked("embedded server", "its store is in use", got=last, fix="Stop the other one, then run again.")
+        return FinetuneError(
+            "embedded server", f"did not start (exit code {code})", got=last, fix=f"Its log is {self.log}."
+        )
+
+
+def embedded_identity(data_dir: Path) -> str:
+    """Which store this is: a file or job id means something in one store only. "none" before the first start."""
+    return f"embedded:{read_store_id(data_dir) or 'none'}"
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "no message"
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    if pipe is None:
+        raise ValueError("the server was started without its pipes")
+    return pipe

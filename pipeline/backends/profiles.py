@@ -1,0 +1,62 @@
+"""What differs between the servers that speak OpenAI's fine-tuning contract, as data."""
+
+import dataclasses
+
+from pipeline.config import Backend
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """One kind of backend.
+
+    Attributes:
+        base_url: None where the config or the embedded server gives it.
+        key_env: the environment variable that holds the key; None where none is needed.
+        free: training costs nothing, so it may be repeated without asking.
+        interval_s, max_interval_s: how often to poll unless the config says.
+        settle_s: after a lost answer, how long the server may take to show what it did. No provider documents it.
+        keeps_metadata: jobs echo `metadata`, so that a job can be recognised by it.
+        note: what to know before using it.
+    """
+
+    title: str
+    base_url: str | None
+    key_env: str | None
+    free: bool = False
+    interval_s: float = 5.0
+    max_interval_s: float = 60.0
+    settle_s: float = 120.0
+    keeps_metadata: bool = True
+    note: str = ""
+
+
+PROFILES: dict[str, Profile] = {
+    "embedded": Profile(
+        "the embedded server", None, None, free=True, interval_s=0.25, max_interval_s=1.0, settle_s=0.0
+    ),
+    "openai": Profile(
+        "OpenAI",
+        "https://api.openai.com/v1",
+        "OPENAI_API_KEY",
+        note="Closed since 2026-05-07 to organisations that never fine-tuned; no new jobs after 2027-01-06.",
+    ),
+    "azure": Profile(
+        "Azure OpenAI",
+        None,
+        "AZURE_OPENAI_API_KEY",
+        note="The tuned model must be deployed before it answers.",
+    ),
+    "nebius": Profile(
+        "Nebius Token Factory",
+        "https://api.tokenfactory.nebius.com/v1/",
+        "NEBIUS_API_KEY",
+        keeps_metadata=False,
+    ),
+    "compatible": Profile("the server at base_url", None, "OPENAI_API_KEY"),
+}
+
+
+def profile_of(backend: Backend) -> Profile:
+    """The profile of the configured backend, its address filled in."""
+    profile = PROFILES[backend.kind]
+    return dataclasses.replace(profile, base_url=backend.base_url or profile.base_url)

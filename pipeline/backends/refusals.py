@@ -1,0 +1,86 @@
+"""What a backend's refusal means and what to do about it, in one message."""
+
+import time
+
+import openai
+
+from pipeline.backends.profiles import Profile
+from pipeline.errors import BackendFailed, FinetuneError, InputError, TryLater
+from pipeline.polling import Transient, retry_after
+
+SWITCH = "To train on this machine instead: --set backend.kind=embedded --set create_job.model=smollm2-135m-instruct"
+_NOT_ALLOWED = ("not allowed", "not permitted", "no longer", "wind", "not available", "does not have access to fine")
+_MAY_PASS = (408, 409, 429)
+
+
+def never_sent(error: openai.APIError) -> bool:
+    """Whether the request surely did not reach the server: no connection was made at all."""
+    cause = error.__cause__
+    return isinstance(error, openai.APIConnectionError) and type(cause).__name__ in ("ConnectError", "ConnectTimeout")
+
+
+def definitely_refused(error: openai.APIError) -> bool:
+    """Whether the server surely did not do what was asked. Anything else may have been done."""
+    if isinstance(error, openai.APIStatusError):
+        return error.status_code < 500 and error.status_code not in (408, 409)
+    return never_sent(error)
+
+
+def transient(error: openai.APIError) -> Transient | None:
+    """The same error as something that polling outlives, or None if it will not pass by itself."""
+    if isinstance(error, openai.APIStatusError):
+        if error.status_code >= 500 or error.status_code in _MAY_PASS:
+            wait = retry_after(error.response.headers, time.time())
+            return Transient(f"the server answered {error.status_code}", wait)
+        return None
+    if isinstance(error, openai.APITimeoutError):
+        return Transient("the server did not answer in time")
+    if isinstance(error, openai.APIConnectionError):
+        return Transient("the server cannot be reached")
+    return Transient("the server's answer makes no sense")
+
+
+def explain(where: str, error: openai.APIError, profile: Profile, base_url: str) -> FinetuneError:
+    """The message for a user. The server's own words are quoted, shortened; they never hold our key."""
+    if not isinstance(error, openai.APIStatusError):
+        return TryLater(
+            where,
+            f"{profile.title} cannot be reached at {base_url} ({_reason(error)})",
+            fix="Check backend.base_url and the network, then run again.",
+        )
+    said = _said(error)
+    status = error.status_code
+    if status == 401:
+        return InputError(
+            where,
+            f"{profile.title} refuses the key ({said})",
+            fix=f"Set {profile.key_env or 'FINETUNE_SERVER_KEY'} to a valid key.",
+        )
+    if status == 403 or (status == 400 and any(words in said.lower() for words in _NOT_ALLOWED)):
+        closed = f" {profile.note}" if profile.note and profile.base_url and "openai.com" in profile.base_url else ""
+        return InputError(
+            where, f"{profile.title} does not let this organisation fine-tune ({said}).{closed}", fix=SWITCH
+        )
+    if error.code == "model_not_found" or (status in (400, 404) and error.param == "model"):
+        return InputError(where, f"{profile.title} has no such model ({said})", fix="Change create_job.model.")
+    if status == 429:
+        return TryLater(
+            where, f"{profile.title} says: too many requests or no credit left ({said})", fix="Run again later."
+        )
+    if status >= 500 or status in _MAY_PASS:
+        return TryLater(where, f"{profile.title} answered {status} ({said})", fix="Run again later.")
+    return BackendFailed(
+        where, f"{profile.title} answered {status} ({said})", fix="Change what it names, then run again."
+    )
+
+
+def _said(error: openai.APIStatusError) -> str:
+    body = error.body
+    message = body.get("message") if isinstance(body, dict) else None
+    text = message if isinstance(message, str) and message else f"status {error.status_code}"
+    return " ".join(text.split())[:300].rstrip(".")
+
+
+def _reason(error: openai.APIError) -> str:
+    cause = error.__cause__
+    return " ".join(str(cause or error.message).split())[:200] or type(cause).__name__

@@ -1,0 +1,260 @@
+"""The `finetune` command: parse, print, exit code. Nothing heavy is imported until a command needs it."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.errors import FinetuneError, InputError
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+    from pipeline.runner import Progress
+    from pipeline.state import State
+    from pipeline.steps.step import Work
+
+app = typer.Typer(
+    help="A chat archive goes in, a model that talks like one of the people in it comes out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/tortoise.yaml.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key: --set create_job.seed=7.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
+
+
+def main() -> None:
+    """Run the command; every foreseeable failure becomes one message and its exit code."""
+    os.umask(0o077)
+    try:
+        app()
+    except FinetuneError as error:
+        _fail(str(error), error.exit_code)
+
+
+def _fail(message: str, code: int) -> None:
+    for line in message.splitlines():
+        sys.stderr.write(f"error: {line}\n")
+    sys.exit(code)
+
+
+@app.command()
+def run(
+    config_path: ConfigPath,
+    overrides: Overrides = None,
+    first: Annotated[str | None, typer.Option("--from", metavar="STEP", help="Run STEP again, then go on.")] = None,
+    last: Annotated[str | None, typer.Option("--until", metavar="STEP", help="Stop after STEP.")] = None,
+    only: Annotated[str | None, typer.Option("--only", metavar="STEP", help="Run STEP again and nothing else.")] = None,
+    new_job: Annotated[bool, typer.Option("--new-job", help="Buy another training, though one is there.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the ten steps; what is done and intact is skipped."""
+    from pipeline import runner
+
+    steps = runner.Range.parse(first, last, only, new_job)
+    with _at_work(config_path, overrides, as_json) as (config, state, work):
+        work.display.begin(config.name, work.connection.profile.title, work.run_dir)
+        runner.run(config, state, work, steps)
+        work.display.end(f"Talk to it: finetune chat {config_path}" if last is None and only is None else "")
+
+
+@app.command()
+def status(config_path: ConfigPath, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Show every step: state, when, how long, what it made, why it would run again."""
+    import msgspec
+
+    from pipeline import runner
+
+    config, state, progress = _read_only(config_path, overrides)
+    rows = runner.status_rows(state, progress)
+    if as_json:
+        for row in rows:
+            typer.echo(msgspec.json.encode(row))
+        return
+    typer.echo(f"{config.name}, in {state.run_dir}/")
+    for number, row in enumerate(rows, start=1):
+        seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f} s"
+        head = f"{number:>2}/{len(rows)} {row['step']:<11} {row['state']:<8} {seconds:>9}"
+        typer.echo(f"{head}  {row['finished_at'] or '':<20}  {row['made'] or ''}".rstrip())
+        if row["error"]:
+            typer.echo(f"      {row['error']}")
+        if row["would_run"] and row["state"] != "pending":
+            typer.echo(f"      would run again: {row['would_run']}")
+
+
+@app.command()
+def forget(config_path: ConfigPath, step: str, overrides: Overrides = None) -> None:
+    """Make STEP and all after it run again next time."""
+    from pipeline import runner
+    from pipeline.backends.profiles import profile_of
+
+    with _locked_state(config_path, overrides) as (config, state):
+        gone = runner.forget(state, step, profile_of(config.backend).free)
+        typer.echo(f"Forgot {', '.join(gone)}." if gone else "Nothing to forget: none of these steps has run.")
+
+
+@app.command()
+def cancel(config_path: ConfigPath, overrides: Overrides = None) -> None:
+    """Cancel the remote job."""
+    from pipeline.runner import Progress
+    from pipeline.steps.outputs import CreateJob
+
+    with _at_work(config_path, overrides, False) as (config, state, work):
+        created = Progress(state, config, work.connection.identity).output("create_job")
+        if isinstance(created, CreateJob):
+            job = work.connection.ask("cancel", lambda client: client.fine_tuning.jobs.cancel(created.job))
+            typer.echo(f"{job.id} is {job.status}.")
+
+
+@app.command()
+def chat(
+    config_path: ConfigPath,
+    message: Annotated[str | None, typer.Option("--message", metavar="M", help="Say this and leave.")] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Talk to the tuned model."""
+    from pipeline.chat import converse
+
+    with _at_work(config_path, overrides, False) as (config, state, work):
+        converse(config, state, work, message)
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8642,
+    data_dir: Annotated[Path, typer.Option(help="Where files, jobs and models live.")] = Path("server"),
+    host: Annotated[str, typer.Option(help="Beyond loopback a key of your own is needed.")] = "127.0.0.1",
+    trainer: Annotated[str, typer.Option(help="lora, or scripted for tests.")] = "lora",
+    script: Annotated[Path | None, typer.Option(help="What the scripted trainer does.")] = None,
+    embedded: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """Serve the OpenAI-compatible API until stopped; its key is FINETUNE_SERVER_KEY, or made and printed once."""
+    import secrets
+
+    from pipeline.server.main import run as run_server
+    from pipeline.server.settings import ServerSettings
+
+    given = os.environ.pop("FINETUNE_SERVER_KEY", "")
+    if trainer not in ("lora", "scripted"):
+        raise InputError("--trainer", "no such trainer", got=trainer, fix="Use lora or scripted.")
+    settings = ServerSettings(
+        data_dir=data_dir,
+        key=given or secrets.token_urlsafe(32),
+        host=host,
+        port=0 if embedded else port,
+        trainer="scripted" if trainer == "scripted" else "lora",
+        script=script,
+    )
+
+    def announce(base_url: str) -> None:
+        if embedded:
+            sys.stdout.write(f'{{"base_url": "{base_url}"}}\n')
+            sys.stdout.flush()
+            return
+        typer.echo(f"export OPENAI_BASE_URL={base_url}")
+        typer.echo(f"export OPENAI_API_KEY={'$FINETUNE_SERVER_KEY' if given else settings.key}")
+
+    run_server(settings, announce=announce, parent_fd=sys.stdin.fileno() if embedded else None)
+
+
+@app.command()
+def resolve(
+    config_path: ConfigPath,
+    step: str,
+    adopt: Annotated[str | None, typer.Option("--adopt", metavar="ID", help="It was made; this is its id.")] = None,
+    none: Annotated[bool, typer.Option("--none", help="Nothing came of it.")] = False,
+    overrides: Overrides = None,
+) -> None:
+    """Say what became of a request that was never answered."""
+    from pipeline import remote
+
+    if (adopt is None) != none:
+        raise InputError("resolve", "needs either --adopt ID or --none", fix="Look in the provider's dashboard first.")
+    with _locked_state(config_path, overrides) as (_, state):
+        remote.resolve(state, step, adopt)
+        typer.echo(f"{step} is settled. Go on with: finetune run {config_path}")
+
+
+@app.command()
+def repair(config_path: ConfigPath, overrides: Overrides = None) -> None:
+    """Rebuild a damaged or lost state file."""
+    from pipeline import state as state_module
+    from pipeline.config_file import load_config
+    from pipeline.runner import run_directory
+
+    run_dir = run_directory(load_config(config_path, overrides or ()).name)
+    if not run_dir.is_dir():
+        raise InputError(str(run_dir), "no such run", fix=f"Begin it with: finetune run {config_path}")
+    with state_module.locked(run_dir):
+        typer.echo(state_module.repair(run_dir))
+
+
+@contextlib.contextmanager
+def _locked_state(config_path: Path, overrides: list[str] | None) -> "Iterator[tuple[Config, State]]":
+    from pipeline.config_file import load_config
+    from pipeline.durable import make_private_dir
+    from pipeline.runner import run_directory
+    from pipeline.state import State, locked
+
+    config = load_config(config_path, overrides or ())
+    run_dir = make_private_dir(run_directory(config.name))
+    with locked(run_dir):
+        yield config, State.load(run_dir)
+
+
+@contextlib.contextmanager
+def _at_work(config_path: Path, overrides: list[str] | None, as_json: bool) -> "Iterator[tuple[Config, State, Work]]":
+    """The run directory locked, signals handled, the log open; the backend is closed whatever happens."""
+    from pipeline.backends.client import Connection
+    from pipeline.clock import SystemClock
+    from pipeline.display import JsonDisplay, TextDisplay
+    from pipeline.remote import Ledger
+    from pipeline.signals import Signals, SignalStop
+    from pipeline.steps.step import Work
+
+    command = f"finetune run {config_path}"
+    clock, signals = SystemClock(), Signals()
+    with _locked_state(config_path, overrides) as (config, state), _open_log(state.run_dir) as log:
+        connection = Connection(config.backend, state.run_dir)
+        display = (JsonDisplay if as_json else TextDisplay)(log, clock)
+        ledger = Ledger(state, connection, clock, signals)
+        work = Work(state.run_dir, display, clock, connection, ledger, go_on=f"Go on with: {command}")
+        try:
+            with signals.handled():
+                try:
+                    yield config, state, work
+                finally:
+                    display.end("")
+                    connection.close()
+        except SignalStop as stop:
+            pauses = "the job pauses at its checkpoint" if connection.profile.free else "the job keeps running"
+            log.write(f"stopped by {stop}\n")
+            _fail(f"stopped by {stop}; {pauses}. Go on with: {command}", 128 + stop.signum)
+        except FinetuneError as error:
+            log.write(f"error: {error}\n")
+            raise
+
+
+def _read_only(config_path: Path, overrides: list[str] | None) -> "tuple[Config, State, Progress]":
+    from pipeline.backends.client import Connection
+    from pipeline.config_file import load_config
+    from pipeline.runner import Progress, run_directory
+    from pipeline.state import State
+
+    config = load_config(config_path, overrides or ())
+    state = State.load(run_directory(config.name))
+    identity = Connection(config.backend, state.run_dir).identity
+    return config, state, Progress(state, config, identity)
+
+
+def _open_log(run_dir: Path) -> IO[str]:
+    fd = os.open(run_dir / "run.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    return os.fdopen(fd, "a", encoding="utf-8")

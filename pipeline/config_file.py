@@ -1,0 +1,219 @@
+"""From a YAML file, the environment and --set to a Config, with every mistake named by file and line at once."""
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsError
+
+from pipeline.config import Config
+from pipeline.errors import InputError
+
+Path_ = tuple[str | int, ...]
+Document = dict[str, Any]  # YAML and --set values before validation: any JSON
+
+
+class ConfigError(InputError):
+    """One or more mistakes in a config, one a line."""
+
+    def __init__(self, mistakes: Sequence[InputError]) -> None:
+        first = mistakes[0]
+        super().__init__(first.where, first.what, got=first.got, fix=first.fix)
+        self.args = ("\n".join(str(mistake) for mistake in mistakes),)
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a config; `overrides` (KEY=VALUE with dotted keys) win over the environment, which wins over the file.
+
+    Raises:
+        InputError: the file is missing or not YAML, or a ConfigError naming every wrong or unknown key.
+    """
+    document, lines = _parse(path)
+    chosen = _parse_overrides(overrides)
+
+    class FromFile(Config):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - keys live in the environment, not in files
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=document)
+
+    try:
+        return FromFile(**chosen)
+    except ValidationError as error:
+        raise ConfigError(_mistakes(error, path, lines, chosen)) from None
+    except SettingsError as error:
+        raise InputError("environment", str(error), fix="Give lists and mappings as JSON.") from None
+
+
+def _parse(path: Path) -> tuple[Document, dict[Path_, int]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(str(path), "no such config", fix=_other_configs(path)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(str(path), f"cannot be read ({error})", fix="Give a YAML file.") from None
+    lines: dict[Path_, int] = {}
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if root is not None:
+            _locate(root, (), lines, path)
+        document = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise InputError(where, f"not YAML ({error.problem})", fix="Mend that line.") from None
+    if document is None:
+        document = {}
+    if not isinstance(document, dict):
+        raise InputError(str(path), "not a mapping of sections", fix="configs/reference.yaml shows every key.")
+    # `merge:` with nothing under it means "all defaults", as it reads.
+    return {key: {} if value is None and key != "name" else value for key, value in document.items()}, lines
+
+
+def _locate(node: yaml.Node, at: Path_, lines: dict[Path_, int], path: Path) -> None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*at, key.value)
+            line = key.start_mark.line + 1
+            if here in lines:
+                raise InputError(
+                    f"{path}:{line}",
+                    f"`{key.value}` stands twice, first on line {lines[here]}",
+                    fix="Remove one of them.",
+                )
+            lines[here] = line
+            _locate(value, here, lines, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            lines[(*at, index)] = value.start_mark.line + 1
+            _locate(value, (*at, index), lines, path)
+
+
+def _other_configs(path: Path) -> str:
+    there = sorted(str(p) for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+    near = difflib.get_close_matches(str(path), there, n=1)
+    if near:
+        return f"Did you mean {near[0]}?"
+    return f"There are: {', '.join(there)}." if there else "configs/tortoise.yaml is the one to start from."
+
+
+def _parse_overrides(overrides: Sequence[str]) -> Document:
+    chosen: Document = {}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key:
+            raise InputError("--set", "not KEY=VALUE", got=override, fix="Write it as --set create_job.seed=7.")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            value = text
+        *sections, last = key.split(".")
+        target = chosen
+        for section in sections:
+            target = target.setdefault(section, {})
+            if not isinstance(target, dict):
+                raise InputError(f"--set {key}", f"`{section}` is set to a value already", fix="Set one or the other.")
+        target[last] = value
+    return chosen
+
+
+def _mistakes(error: ValidationError, path: Path, lines: Mapping[Path_, int], chosen: Document) -> list[InputError]:
+    grouped: dict[Path_, list[ErrorDetails]] = {}
+    for details in error.errors(include_url=False):
+        grouped.setdefault(_config_path(details), []).append(details)
+    found = [_mistake(at, group, _where(at, path, lines, chosen)) for at, group in grouped.items()]
+    return sorted(found, key=lambda mistake: _line_of(mistake.where))
+
+
+def _line_of(where: str) -> int:
+    line = where.rpartition(":")[2].split(" ")[0]
+    return int(line) if line.isdigit() else 0
+
+
+def _config_path(details: ErrorDetails) -> Path_:
+    """The error's place in the config, without the names that pydantic adds for the members of a union."""
+    model: type[BaseModel] | None = Config
+    at: list[str | int] = []
+    for part in details["loc"]:
+        if isinstance(part, int):
+            at.append(part)
+        elif model is not None:
+            at.append(part)
+            field = model.model_fields.get(part)
+            model = _section_type(field.annotation) if field else None
+    return tuple(at)
+
+
+def _section_type(annotation: object) -> type[BaseModel] | None:
+    """The model behind `Model`, `list[Model]` or `Model | None`; None for scalars."""
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
+
+
+def _where(at: Path_, path: Path, lines: Mapping[Path_, int], chosen: Document) -> str:
+    dotted = ".".join(str(part) for part in at)
+    if _has(chosen, at):
+        return f"--set {dotted}"
+    variable = "FINETUNE_" + "__".join(str(part).upper() for part in at)
+    if variable in os.environ:
+        return f"environment {variable}"
+    for length in range(len(at), 0, -1):
+        if at[:length] in lines:
+            return f"{path}:{lines[at[:length]]} {dotted}"
+    return f"{path} {dotted}" if dotted else str(path)
+
+
+def _has(document: object, at: Path_) -> bool:
+    for part in at:
+        if not isinstance(document, dict) or part not in document:
+            return False
+        document = document[part]
+    return True
+
+
+def _mistake(at: Path_, group: Sequence[ErrorDetails], where: str) -> InputError:
+    if any(details["type"] == "extra_forbidden" for details in group):
+        return _unknown_key(at, where)
+    if group[0]["type"] == "missing":
+        return InputError(where, "missing", fix="Add it; configs/reference.yaml shows every key.")
+    messages = dict.fromkeys(details["msg"].removeprefix("Value error, ") for details in group)
+    what = " or ".join(messages)
+    value = group[0]["input"]
+    got = None if isinstance(value, dict | BaseModel) else _shown(value)
+    return InputError(where, what, got=got, fix="configs/reference.yaml shows every key with its values.")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return "a value that looks like a key" if "sk-" in text else text[:80]
+
+
+def _unknown_key(at: Path_, where: str) -> InputError:
+    *sections, key = at
+    if any(word in str(key).lower() for word in ("api_key", "apikey", "secret", "password", "token_")):
+        return InputError(
+            where,
+            "keys never stand in a config",
+            fix="Remove it and set the environment variable (OPENAI_API_KEY for `kind: openai`).",
+        )
+    model: type[BaseModel] | None = Config
+    for section in (part for part in sections if isinstance(part, str)):
+        field = model.model_fields.get(section) if model else None
+        model = _section_type(field.annotation) if field else None
+    known = list(model.model_fields) if model else []
+    near = difflib.get_close_matches(str(key), known, n=1)
+    fix = f"Did you mean `{near[0]}`?" if near else f"The keys here are: {', '.join(known)}."
+    return InputError(where, "unknown key", fix=fix if known else "configs/reference.yaml shows every key.")

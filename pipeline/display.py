@@ -1,0 +1,194 @@
+"""What a run shows: lines for a person, in a terminal or piped, or one JSON object a line for a program.
+
+Every line also goes to run.log. A reader that goes away (a closed pipe) never stops a run.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Protocol
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from pipeline.clock import Clock, stamp
+
+NAME_WIDTH = 11
+INDENT = " " * 6
+
+
+class Display(Protocol):
+    """What the runner and the steps tell the user."""
+
+    def begin(self, name: str, backend: str, run_dir: Path) -> None:
+        """A run begins."""
+
+    def started(self, step: str, why: str | None) -> None:
+        """A step begins; `why` it runs, unless it never ran."""
+
+    def skipped(self, number: int, total: int, step: str, summary: str) -> None:
+        """A step was done already."""
+
+    def finished(self, number: int, total: int, step: str, summary: str, seconds: float) -> None:
+        """A step is done."""
+
+    def note(self, text: str) -> None:
+        """Something worth a line."""
+
+    def progress(self, done: float, total: float | None, text: str) -> None:
+        """How far the step is; shown in place in a terminal, now and then in a pipe."""
+
+    def speaker(self, label: str) -> None:
+        """Somebody starts to speak; `speech` follows."""
+
+    def speech(self, text: str) -> None:
+        """A piece of what is being said, as it comes."""
+
+    def end(self, text: str) -> None:
+        """The run is over."""
+
+
+class TextDisplay:
+    """For a person."""
+
+    def __init__(self, log: IO[str] | None, clock: Clock, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._log = log
+        self._clock = clock
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._tenth = -1
+        self._speaking = False
+
+    def begin(self, name: str, backend: str, run_dir: Path) -> None:  # noqa: D102 - see Display
+        self._line(Text.assemble((name, "bold"), f" with {backend}, in {run_dir}/"))
+
+    def started(self, step: str, why: str | None) -> None:  # noqa: D102
+        self._tenth = -1
+        if why is not None:
+            self._line(Text(f"{INDENT}{step} runs again: {why}", style="yellow"))
+
+    def skipped(self, number: int, total: int, step: str, summary: str) -> None:  # noqa: D102
+        self._clear()
+        self._line(Text.assemble(_head(number, total, step), ("done before  ", "dim"), summary))
+
+    def finished(self, number: int, total: int, step: str, summary: str, seconds: float) -> None:  # noqa: D102
+        self._clear()
+        self._line(Text.assemble(_head(number, total, step), (f"{_seconds(seconds):>11}  ", "green"), summary))
+
+    def note(self, text: str) -> None:  # noqa: D102
+        self._line(Text(f"{INDENT}{text}", style="dim"))
+
+    def progress(self, done: float, total: float | None, text: str) -> None:  # noqa: D102
+        if self._console.is_terminal:
+            if self._bar is None or self._task is None:
+                columns = (TextColumn(f"{INDENT}{{task.description}}"), BarColumn(30), TimeElapsedColumn())
+                self._bar = Progress(*columns, console=self._console, transient=True)
+                self._task = self._bar.add_task(text, total=total)
+                self._bar.start()
+            self._bar.update(self._task, completed=done, total=total, description=text)
+        elif total:
+            tenth = int(10 * done / total)
+            if tenth > self._tenth:
+                self._tenth = tenth
+                self._line(Text(f"{INDENT}{text}"))
+
+    def speaker(self, label: str) -> None:  # noqa: D102
+        self._clear()
+        self._end_speech()
+        self._write(Text(f"{INDENT}{label:<7}", style="bold"), end="")
+        self._speaking = True
+
+    def speech(self, text: str) -> None:  # noqa: D102
+        self._write(Text(text.replace("\n", f"\n{INDENT}{'':<7}")), end="")
+
+    def end(self, text: str) -> None:  # noqa: D102
+        self._clear()
+        self._line(Text(text))
+
+    def _clear(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = self._task = None
+
+    def _end_speech(self) -> None:
+        if self._speaking:
+            self._speaking = False
+            self._write(Text(""), end="\n")
+
+    def _line(self, text: Text) -> None:
+        self._end_speech()
+        self._write(text, end="\n")
+        if self._log is not None:
+            self._log.write(f"{stamp(self._clock)} {text.plain}\n")
+            self._log.flush()
+
+    def _write(self, text: Text, end: str) -> None:
+        with _reader_may_leave():
+            self._console.print(text, end=end, soft_wrap=True)
+
+
+class JsonDisplay:
+    """For a program: one object a line on stdout."""
+
+    def __init__(self, log: IO[str] | None, clock: Clock) -> None:
+        self._log = log
+        self._clock = clock
+
+    def begin(self, name: str, backend: str, run_dir: Path) -> None:  # noqa: D102 - see Display
+        self._emit("begin", {"name": name, "backend": backend, "run_dir": str(run_dir)})
+
+    def started(self, step: str, why: str | None) -> None:  # noqa: D102
+        self._emit("started", {"step": step, "why": why})
+
+    def skipped(self, number: int, total: int, step: str, summary: str) -> None:  # noqa: D102
+        self._emit("skipped", {"number": number, "of": total, "step": step, "summary": summary})
+
+    def finished(self, number: int, total: int, step: str, summary: str, seconds: float) -> None:  # noqa: D102
+        found = {"number": number, "of": total, "step": step, "summary": summary, "seconds": round(seconds, 3)}
+        self._emit("finished", found)
+
+    def note(self, text: str) -> None:  # noqa: D102
+        self._emit("note", {"text": text})
+
+    def progress(self, done: float, total: float | None, text: str) -> None:  # noqa: D102
+        self._emit("progress", {"done": done, "total": total, "text": text})
+
+    def speaker(self, label: str) -> None:  # noqa: D102
+        self._emit("speaker", {"label": label})
+
+    def speech(self, text: str) -> None:  # noqa: D102
+        self._emit("speech", {"text": text})
+
+    def end(self, text: str) -> None:  # noqa: D102
+        self._emit("end", {"text": text})
+
+    def _emit(self, event: str, fields: Mapping[str, str | float | None]) -> None:
+        line = msgspec.json.encode({"event": event, "at": stamp(self._clock), **fields}).decode()
+        with _reader_may_leave():
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+        if self._log is not None and event not in ("progress", "speech"):
+            self._log.write(line + "\n")
+            self._log.flush()
+
+
+@contextlib.contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        # Nobody reads any more; what is left to say goes to run.log, and the interpreter's last flush to nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _head(number: int, total: int, step: str) -> str:
+    return f"{number:>2}/{total} {step:<{NAME_WIDTH}}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {seconds % 60:02.0f} s"

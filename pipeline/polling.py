@@ -1,0 +1,139 @@
+"""Wait until something remote has come to an end, however long that takes and however shaky the line is."""
+
+import dataclasses
+import email.utils
+import random
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import tenacity
+
+from pipeline.clock import Clock
+from pipeline.config import PollFile, PollJob
+from pipeline.errors import TryLater
+
+T = TypeVar("T")
+GROWTH = 1.5
+JITTER = 0.2
+LONGEST_RETRY_AFTER_S = 3600.0
+
+
+class Transient(Exception):
+    """A look that failed in a way that may pass.
+
+    Args:
+        reason: what to tell the user.
+        retry_after_s: what the server asked for, if it did.
+    """
+
+    def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
+
+
+@dataclasses.dataclass(frozen=True)
+class Pace:
+    """How often to look, in seconds; without `timeout_s`, for as long as it takes."""
+
+    interval_s: float
+    max_interval_s: float
+    outage_s: float
+    timeout_s: float | None
+
+
+def pace_of(config: PollFile | PollJob, interval_s: float, max_interval_s: float) -> Pace:
+    """The configured pace; where the config leaves it open, the backend's own."""
+    interval = config.interval_s or interval_s
+    return Pace(interval, max(interval, config.max_interval_s or max_interval_s), config.outage_s, config.timeout_s)
+
+
+def wait_until(
+    what: str,
+    look: Callable[[], T],
+    finished: Callable[[T], bool],
+    *,
+    pace: Pace,
+    clock: Clock,
+    go_on: str,
+    complain: Callable[[str], None],
+    jitter: Callable[[], float] = random.random,
+) -> T:
+    """Call `look` until `finished` says so, and return what it saw then.
+
+    The interval grows by half each time up to `max_interval_s`, give or take a fifth, so that many clients do not
+    march in step; a server's Retry-After wins. A look may raise Transient for `outage_s` seconds without a break.
+
+    Args:
+        complain: told once per outage why looks fail.
+        go_on: the command that goes on waiting, for the errors.
+
+    Raises:
+        TryLater: `timeout_s` has passed, the outage is too long, or Retry-After exceeds an hour.
+    """
+    start = last_seen = clock.monotonic()
+    failing = False
+
+    def look_once() -> T:
+        nonlocal last_seen, failing
+        try:
+            seen = look()
+        except Transient as trouble:
+            if clock.monotonic() - last_seen >= pace.outage_s:
+                raise TryLater(what, f"no answer for {_duration(pace.outage_s)} ({trouble})", fix=go_on) from None
+            if trouble.retry_after_s is not None and trouble.retry_after_s > LONGEST_RETRY_AFTER_S:
+                after = _duration(trouble.retry_after_s)
+                raise TryLater(what, f"the server asks to come back in {after} ({trouble})", fix=go_on) from None
+            if not failing:
+                complain(f"{trouble}; trying again")
+            failing = True
+            raise
+        last_seen, failing = clock.monotonic(), False
+        return seen
+
+    def wait(retry: tenacity.RetryCallState) -> float:
+        grown = min(pace.interval_s * GROWTH ** min(retry.attempt_number - 1, 60), pace.max_interval_s)
+        trouble = retry.outcome.exception() if retry.outcome and retry.outcome.failed else None
+        asked = trouble.retry_after_s if isinstance(trouble, Transient) else None
+        seconds = grown * (1 - JITTER + 2 * JITTER * jitter()) if asked is None else max(1.0, asked)
+        if pace.timeout_s is not None and clock.monotonic() - start + seconds > pace.timeout_s:
+            raise TryLater(what, f"not finished after {_duration(pace.timeout_s)}", fix=go_on)
+        return seconds
+
+    retrying = tenacity.Retrying(
+        sleep=clock.sleep,
+        wait=wait,
+        retry=tenacity.retry_if_exception_type(Transient) | tenacity.retry_if_result(lambda seen: not finished(seen)),
+        reraise=True,
+    )
+    return retrying(look_once)
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds that a server asks to wait: `retry-after-ms`, or Retry-After as seconds or an HTTP date (RFC 9110).
+
+    Args:
+        headers: with lower-case names, or case-insensitive.
+        now: Unix seconds, to measure a date against.
+
+    Returns:
+        None if absent, negative or unreadable.
+    """
+    try:
+        if "retry-after-ms" in headers:
+            seconds = float(headers["retry-after-ms"]) / 1000
+        else:
+            text = headers.get("retry-after", "").strip()
+            if not text:
+                return None
+            number = text.replace(".", "", 1).isdigit()
+            seconds = float(text) if number else email.utils.parsedate_to_datetime(text).timestamp() - now
+    except (ValueError, OverflowError):
+        return None
+    return seconds if 0 <= seconds < float("inf") else None
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"

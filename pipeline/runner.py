@@ -1,0 +1,298 @@
+"""Walks the steps: skip what is done, run the rest, record it. The only place that decides."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from pipeline.clock import stamp
+from pipeline.config import Config
+from pipeline.errors import BackendFailed, DecisionNeeded, FinetuneError, InputError
+from pipeline.state import Json, State, StepRecord, digest, stat_of
+from pipeline.steps import STEPS
+from pipeline.steps.outputs import Output, artifacts_of
+from pipeline.steps.step import Step, Work
+
+NEVER_RAN = "it has not run yet"
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """Which steps to consider.
+
+    Attributes:
+        first: run this step again even if it is done; those before it must be done.
+        last: stop after this one.
+        new_job: buy another training on purpose.
+    """
+
+    first: str | None = None
+    last: str | None = None
+    new_job: bool = False
+
+    @classmethod
+    def parse(cls, first: str | None, last: str | None, only: str | None, new_job: bool) -> "Range":
+        """Check the names of --from, --until and --only.
+
+        Raises:
+            InputError: no such step, the range is empty, or --only stands beside the others.
+        """
+        names = [step.name for step in STEPS]
+        for option, name in (("--from", first), ("--until", last), ("--only", only)):
+            if name is not None and name not in names:
+                raise InputError(option, "no such step", got=name, fix=f"The steps are: {', '.join(names)}.")
+        if only is not None:
+            if first is not None or last is not None:
+                raise InputError("--only", "goes alone", fix="Leave out --from and --until.")
+            first = last = only
+        if first is not None and last is not None and names.index(first) > names.index(last):
+            raise InputError("--until", f"{last} comes before {first}", fix="Swap them.")
+        return cls(first, last, new_job)
+
+
+class Progress:
+    """What is known of each step of one run directory: its output, and why it would run again."""
+
+    def __init__(self, state: State, config: Config, identity: str) -> None:
+        self._state = state
+        self._config = config
+        self._identity = identity
+
+    def declared(self, step: Step) -> dict[str, Json]:
+        """The declared config; for a remote step also the account that its result belongs to."""
+        found = step.declared(self._config)
+        return {**found, "backend": self._identity} if step.remote else found
+
+    def needs(self, step: Step) -> dict[str, str] | None:
+        """The digests of what the step builds on; None if something is not there."""
+        found = {}
+        for name in step.needs:
+            record = self._state.body.steps.get(name)
+            if record is None or record.status != "done" or record.output_digest is None:
+                return None
+            found[name] = record.output_digest
+        return found
+
+    def why(self, step: Step) -> str | None:
+        """Why the step would run, or None if it is done and intact."""
+        record = self._state.body.steps.get(step.name)
+        needs = self.needs(step)
+        if record is None:
+            return NEVER_RAN
+        if record.status == "running":
+            return "it was interrupted"
+        if record.status == "failed":
+            return "it failed"
+        if record.stale is not None:
+            return record.stale
+        if record.version != step.version:
+            return "this version of finetune does it differently"
+        changed = _difference(record.declared, self.declared(step))
+        if changed is not None:
+            return changed
+        if needs is None:
+            return "a step before it is not done"
+        for name, made in needs.items():
+            if record.needs.get(name) != made:
+                return f"{name} made something else"
+        return self._state.intact(record)
+
+    def output(self, name: str) -> Output:
+        """What a done step made.
+
+        Raises:
+            InputError: it is not done, or was made by another version.
+        """
+        step = next(step for step in STEPS if step.name == name)
+        record = self._state.body.steps.get(name)
+        if record is None or record.status != "done" or record.output is None:
+            raise InputError(name, "not done yet", fix="Run `finetune run CONFIG` first.")
+        try:
+            return msgspec.convert(record.output, step.output)
+        except msgspec.ValidationError:
+            raise InputError(
+                name, "recorded by another version of finetune", fix=f"Run `finetune run CONFIG --from {name}`."
+            ) from None
+
+
+def run(config: Config, state: State, work: Work, steps: Range) -> None:
+    """Bring every step in range up to date.
+
+    Raises:
+        FinetuneError: a step could not be done; the state says so, and running again goes on there.
+    """
+    names = [step.name for step in STEPS]
+    begin = names.index(steps.first) if steps.first else 0
+    end = names.index(steps.last) if steps.last else len(STEPS) - 1
+    _require_key(config, state, work, STEPS[begin : end + 1])
+    for number, step in enumerate(STEPS[: end + 1], start=1):
+        progress = Progress(state, config, work.connection.identity)
+        why = progress.why(step)
+        if number - 1 < begin:
+            if why is not None:
+                raise InputError(
+                    f"--from {steps.first}",
+                    f"{step.name} comes first and has to run ({why})",
+                    fix=f"Run `--from {step.name}`, or without --from.",
+                )
+            continue
+        if why is None and step.name == steps.first:
+            why = "asked for"
+        if why is None and steps.new_job and step.name == "create_job":
+            why = "--new-job"
+        if why is None:
+            work.display.skipped(number, len(STEPS), step.name, progress.output(step.name).summary())
+            continue
+        _run_step(number, step, why, config, state, work, steps)
+    # What was verified anew is worth remembering: the next run need not hash it again.
+    if state.refreshed:
+        state.save()
+
+
+def _require_key(config: Config, state: State, work: Work, steps: Sequence[Step]) -> None:
+    """A missing key is said before the work is done, not after."""
+    progress = Progress(state, config, work.connection.identity)
+    if work.connection.profile.key_env and any(step.remote for step in steps) and any(map(progress.why, steps)):
+        work.connection.open()
+
+
+def _run_step(number: int, step: Step, why: str, config: Config, state: State, work: Work, steps: Range) -> None:
+    work.display.started(step.name, None if why == NEVER_RAN else why)
+    if step.remote:
+        work.connection.open()
+    # The embedded store has its identity from its first start on.
+    progress = Progress(state, config, work.connection.identity)
+    if step.name == "create_job":
+        state.body.generation += _new_generation(why, state, work, steps)
+    declared, needs = progress.declared(step), progress.needs(step)
+    if needs is None:
+        raise InputError(step.name, "a step before it is not done", fix="Run `finetune run CONFIG`.")
+    before = state.body.steps.get(step.name)
+    record = StepRecord(
+        status="running",
+        fingerprint=step.fingerprint(declared, needs),
+        version=step.version,
+        declared=declared,
+        needs=needs,
+        started_at=stamp(work.clock),
+        attempts=before.attempts + 1 if before and before.status != "done" else 1,
+    )
+    state.body.steps[step.name] = record
+    state.save()
+    start = work.clock.monotonic()
+    work = dataclasses.replace(work, fingerprint=record.fingerprint, generation=state.body.generation)
+    try:
+        output = step.run(config, *(progress.output(name) for name in step.needs), work)
+    except FinetuneError as error:
+        _failed(step, record, error, state, work)
+        raise
+    record.seconds = round(work.clock.monotonic() - start, 3)
+    _done(record, output, state, work)
+    work.display.finished(number, len(STEPS), step.name, output.summary(), record.seconds)
+
+
+def _new_generation(why: str, state: State, work: Work, steps: Range) -> int:
+    """1 if this run is to buy another job for the same or other data, 0 if the job is found or made under the old key.
+
+    Raises:
+        DecisionNeeded: a job has been paid for already and --new-job was not given.
+    """
+    record = state.body.steps.get("create_job")
+    bought = record is not None and (record.output is not None or record.stale is not None)
+    if steps.new_job:
+        return 1 if bought else 0
+    if record is None or not bought:
+        return 0
+    if work.connection.profile.free:
+        return 1 if why in ("asked for", record.stale) else 0
+    job = (record.output or {}).get("job", "a job")
+    raise DecisionNeeded(
+        "create_job",
+        f"{job} has been created already, and another one costs money again (it would run because {why})",
+        fix="Give --new-job to buy it, or undo the change to keep the model you have.",
+    )
+
+
+def _failed(step: Step, record: StepRecord, error: FinetuneError, state: State, work: Work) -> None:
+    record.status, record.error, record.finished_at = "failed", str(error), stamp(work.clock)
+    spoilt = state.body.steps.get(step.spoils or "")
+    if isinstance(error, BackendFailed) and spoilt is not None:
+        spoilt.stale = f"{step.name} failed"
+    state.save()
+
+
+def _done(record: StepRecord, output: Output, state: State, work: Work) -> None:
+    record.status, record.finished_at = "done", stamp(work.clock)
+    record.output = msgspec.to_builtins(output)
+    record.output_digest = digest(record.output)
+    record.artifacts = artifacts_of(output)
+    for artifact in record.artifacts:
+        stat = stat_of(state.run_dir / artifact.path)
+        if stat is not None:
+            record.stats[artifact.path] = stat
+    state.save()
+
+
+def forget(state: State, name: str, free: bool) -> Sequence[str]:
+    """Drop the record of a step and of all after it; their artifacts stay. Returns the names forgotten.
+
+    Where training is free the next job is a new one; where it is not, the job that was paid for is found again.
+
+    Raises:
+        InputError: no such step.
+    """
+    names = [step.name for step in STEPS]
+    if name not in names:
+        raise InputError("forget", "no such step", got=name, fix=f"The steps are: {', '.join(names)}.")
+    gone = [each for each in names[names.index(name) :] if state.body.steps.pop(each, None) is not None]
+    if free and "create_job" in gone:
+        state.body.generation += 1
+    state.save()
+    return gone
+
+
+def _difference(before: Mapping[str, Json], now: Mapping[str, Json]) -> str | None:
+    for key in sorted({*before, *now}):
+        old, new = before.get(key), now.get(key)
+        if old != new:
+            return f"{key} changed from {_shown(old)} to {_shown(new)}"
+    return None
+
+
+def _shown(value: Json) -> str:
+    if value is None:
+        return "its default"
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def status_rows(state: State, progress: Progress) -> list[dict[str, Json]]:
+    """One row a step for `finetune status`: name, state, when, seconds, attempts, made, why, error."""
+    rows = []
+    stale = False
+    for step in STEPS:
+        record = state.body.steps.get(step.name)
+        why = progress.why(step)
+        if why is None and stale:
+            why = "if a step before it makes something else"
+        stale = stale or why is not None
+        made = progress.output(step.name).summary() if record and record.output and record.status == "done" else None
+        rows.append(
+            {
+                "step": step.name,
+                "state": "pending" if record is None else record.status,
+                "finished_at": record.finished_at if record else None,
+                "seconds": record.seconds if record else None,
+                "attempts": record.attempts if record else 0,
+                "made": made,
+                "would_run": why,
+                "error": record.error if record else None,
+            }
+        )
+    return rows
+
+
+def run_directory(name: str) -> Path:
+    """Where a run lives, relative to the working directory."""
+    return Path("runs") / name

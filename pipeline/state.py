@@ -1,0 +1,256 @@
+"""state.json: what has been done, so that running again goes on.
+
+One file, written whole and durably, one generation kept (`state.json.prev`). `lineage` names the run directory's
+history, `serial` counts the writes, `sha256` covers the canonical body: an empty, cut or edited file is never read as
+a fresh start. The lock is flock on `state.lock`, which is never unlinked; the kernel frees it when its holder dies.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from pipeline import __version__
+from pipeline.durable import Artifact, describe_artifact, write_atomically
+from pipeline.errors import InputError, Locked, StateDamaged
+
+FORMAT = "finetune-state"
+VERSION = 1
+NAME = "state.json"
+PREVIOUS = "state.json.prev"
+
+Json = Any  # values of a config or an output as JSON has them
+
+
+class Attempt(msgspec.Struct, kw_only=True):
+    """A remote effect that was about to happen; written before the request leaves.
+
+    Attributes:
+        step: whose effect it is.
+        tries: POSTs that left and were not definitely refused.
+        remote_id: what the server called it; None while unknown.
+        how: whether this run made it or found it made.
+    """
+
+    step: str
+    tries: int = 0
+    first_at: str | None = None
+    remote_id: str | None = None
+    how: Literal["created", "adopted"] | None = None
+
+
+class StepRecord(msgspec.Struct, kw_only=True):
+    """One step's last run.
+
+    Attributes:
+        declared: the config keys the step declares, with their values.
+        needs: for each step it builds on, the digest of that step's output.
+        stats: for each artifact, [mtime in ns, size, inode] when it was last hashed.
+        stale: a reason to run again that no fingerprint shows, such as a job that failed.
+    """
+
+    status: Literal["running", "done", "failed"]
+    fingerprint: str
+    version: int
+    declared: dict[str, Json]
+    needs: dict[str, str]
+    started_at: str
+    finished_at: str | None = None
+    seconds: float | None = None
+    attempts: int = 1
+    output: dict[str, Json] | None = None
+    output_digest: str | None = None
+    artifacts: list[Artifact] = []
+    stats: dict[str, list[int]] = {}
+    error: str | None = None
+    stale: str | None = None
+
+
+class Body(msgspec.Struct, kw_only=True):
+    """Everything the checksum covers.
+
+    `generation` counts the trainings bought on purpose; `remote` is the ledger, keyed by the effect's op.
+    """
+
+    lineage: str
+    serial: int = 0
+    generation: int = 0
+    steps: dict[str, StepRecord] = {}
+    remote: dict[str, Attempt] = {}
+
+
+class _File(msgspec.Struct, kw_only=True):
+    format: str
+    version: int
+    written_by: str
+    sha256: str
+    body: msgspec.Raw
+
+
+def digest(value: Json) -> str:
+    """sha256, in hex, of `value`'s canonical JSON (sorted keys)."""
+    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()
+
+
+class State:
+    """The state of one run directory, in memory; `save` makes it durable."""
+
+    def __init__(self, run_dir: Path, body: Body) -> None:
+        self.run_dir = run_dir
+        self.body = body
+        self.refreshed = False
+        """Whether artifacts were verified by their content since the last save."""
+
+    @classmethod
+    def load(cls, run_dir: Path) -> "State":
+        """Read the state; a directory without one and without artifacts is a fresh start.
+
+        Raises:
+            StateDamaged: the file is missing beside artifacts, empty, cut, edited, or of a newer version.
+        """
+        path = run_dir / NAME
+        try:
+            raw = path.read_bytes()
+        except FileNotFoundError:
+            _refuse_lost_state(run_dir)
+            return cls(run_dir, Body(lineage=str(uuid.uuid4())))
+        except OSError as error:
+            raise StateDamaged(
+                str(path), f"cannot be read ({error.strerror})", fix="Mend that, then run again."
+            ) from None
+        return cls(run_dir, _decode(raw, path))
+
+    def save(self) -> None:
+        """Write the state durably, keeping the one before as state.json.prev."""
+        path = self.run_dir / NAME
+        self.body.serial += 1
+        self.refreshed = False
+        body = msgspec.json.encode(self.body, order="sorted")
+        file = _File(
+            format=FORMAT,
+            version=VERSION,
+            written_by=__version__,
+            sha256=hashlib.sha256(body).hexdigest(),
+            body=msgspec.Raw(body),
+        )
+        if path.exists():
+            write_atomically(self.run_dir / PREVIOUS, path.read_bytes())
+        write_atomically(path, msgspec.json.format(msgspec.json.encode(file), indent=1) + b"\n")
+
+    def intact(self, record: StepRecord) -> str | None:
+        """Why a recorded artifact cannot be trusted, or None. Hashes again only what was touched since."""
+        for artifact in record.artifacts:
+            path = self.run_dir / artifact.path
+            try:
+                stat = stat_of(path)
+                if stat is not None and record.stats.get(artifact.path) == stat:
+                    continue
+                if describe_artifact(self.run_dir, artifact.path) != artifact:
+                    return f"{artifact.path} is not what was written"
+            except FileNotFoundError:
+                return f"{artifact.path} is missing"
+            if stat is not None:
+                record.stats[artifact.path] = stat
+                self.refreshed = True
+        return None
+
+
+def stat_of(path: Path) -> list[int] | None:
+    """What changes when a file is written: [mtime in ns, size in bytes, inode]. None for a folder."""
+    stat = path.stat()
+    return None if path.is_dir() else [stat.st_mtime_ns, stat.st_size, stat.st_ino]
+
+
+def _decode(raw: bytes, path: Path) -> Body:
+    fix = "Run `finetune repair CONFIG` to go back to the last good state."
+    try:
+        file = msgspec.json.decode(raw, type=_File)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        what = "is empty" if not raw.strip() else "is damaged"
+        raise StateDamaged(str(path), f"{what}, so nothing is known of what was done", fix=fix) from None
+    if file.format != FORMAT:
+        raise StateDamaged(str(path), "not a finetune state", got=file.format, fix=fix)
+    if file.version > VERSION:
+        raise StateDamaged(
+            str(path),
+            f"written by finetune {file.written_by} in format {file.version}; this one reads up to {VERSION}",
+            fix="Upgrade finetune.",
+        )
+    try:
+        body = msgspec.json.decode(file.body, type=Body)
+    except msgspec.DecodeError:
+        raise StateDamaged(str(path), "is damaged", fix=fix) from None
+    if hashlib.sha256(msgspec.json.encode(body, order="sorted")).hexdigest() != file.sha256:
+        raise StateDamaged(str(path), "was changed by something else than finetune (checksum)", fix=fix)
+    return body
+
+
+def _refuse_lost_state(run_dir: Path) -> None:
+    left = sorted(p.name for p in run_dir.glob("*") if p.name == PREVIOUS or p.name[:2].isdigit())
+    if left:
+        raise StateDamaged(
+            str(run_dir / NAME),
+            f"missing, though there are {', '.join(left[:3])}{' …' if len(left) > 3 else ''}",
+            fix="Run `finetune repair CONFIG` to rebuild it, or remove the run directory to start over.",
+        )
+
+
+def repair(run_dir: Path) -> str:
+    """Go back to state.json.prev, or to an empty state that adopts what the backend still has; says which.
+
+    The damaged file is kept as state.json.damaged. Nothing is bought twice: every remote effect is looked for by an
+    identity that is computed from the data and the config before it is made again.
+    """
+    path, previous = run_dir / NAME, run_dir / PREVIOUS
+    if path.exists():
+        try:
+            State.load(run_dir)
+        except StateDamaged:
+            write_atomically(run_dir / "state.json.damaged", path.read_bytes())
+        else:
+            return "state.json is intact; nothing to repair."
+    if previous.exists():
+        with contextlib.suppress(StateDamaged):
+            state = State(run_dir, _decode(previous.read_bytes(), previous))
+            state.save()
+            return f"Went back to {PREVIOUS} ({len(state.body.steps)} steps recorded)."
+    State(run_dir, Body(lineage=str(uuid.uuid4()))).save()
+    return "No earlier state is readable. Began a new one; the next run finds files and jobs that exist already."
+
+
+@contextlib.contextmanager
+def locked(run_dir: Path) -> Iterator[None]:
+    """Hold the run directory; a second run stops at once.
+
+    Raises:
+        Locked: another process holds it.
+        InputError: the directory is a link or belongs to somebody else.
+    """
+    if run_dir.is_symlink() or run_dir.stat().st_uid != os.geteuid():
+        raise InputError(str(run_dir), "not a directory of yours", fix="Choose another `name`, or remove it.")
+    run_dir.chmod(0o700)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    fd = os.open(run_dir / "state.lock", flags, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(fd, 200, 0).decode(errors="replace").strip() or "an unknown process"
+            raise Locked(
+                str(run_dir),
+                "another run is at work here",
+                got=holder,
+                fix="Wait for it or stop it, then run again.",
+            ) from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(fd)

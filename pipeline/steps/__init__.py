@@ -1,0 +1,26 @@
+"""The ten steps, in order. Start reading here."""
+
+from pipeline.steps.convert import STEP as CONVERT
+from pipeline.steps.create_job import STEP as CREATE_JOB
+from pipeline.steps.download import STEP as DOWNLOAD
+from pipeline.steps.load import STEP as LOAD
+from pipeline.steps.map import STEP as MAP
+from pipeline.steps.merge import STEP as MERGE
+from pipeline.steps.poll_file import STEP as POLL_FILE
+from pipeline.steps.poll_job import STEP as POLL_JOB
+from pipeline.steps.smoke_test import STEP as SMOKE_TEST
+from pipeline.steps.step import Step
+from pipeline.steps.upload import STEP as UPLOAD
+
+STEPS: tuple[Step, ...] = (
+    DOWNLOAD,
+    LOAD,
+    MERGE,
+    MAP,
+    CONVERT,
+    UPLOAD,
+    POLL_FILE,
+    CREATE_JOB,
+    POLL_JOB,
+    SMOKE_TEST,
+)

@@ -1,0 +1,160 @@
+"""What each step leaves behind, typed: the only thing that steps know of one another.
+
+An output is compared by content: two runs that make equal outputs leave everything after them done. So nothing here
+may hold a time, a duration or a count of attempts; those belong to the step's record in the state.
+"""
+
+import msgspec
+
+from pipeline.durable import Artifact
+
+
+class Output(msgspec.Struct, frozen=True):
+    """What a step made. Fields that are Artifacts are verified before the step counts as done."""
+
+    def summary(self) -> str:
+        """One line for the terminal: no path outside the run directory, no chat text."""
+        raise NotImplementedError
+
+
+class Download(Output, frozen=True):
+    """The archive, checked."""
+
+    archive: Artifact
+
+    def summary(self) -> str:  # noqa: D102 - see Output
+        return f"{self.archive.path} ({_size(self.archive.size)})"
+
+
+class Load(Output, frozen=True):
+    """Sessions as the archive has them; `dropped` counts the rows that are no utterances, by reason."""
+
+    sessions: Artifact
+    count: int
+    messages: int
+    dropped: dict[str, int]
+
+    def summary(self) -> str:  # noqa: D102
+        return f"{_count(self.count, 'session')}, {_count(self.messages, 'message')}{_dropped(self.dropped)}"
+
+
+class Merge(Output, frozen=True):
+    """Sessions in which nobody speaks twice in a row."""
+
+    sessions: Artifact
+    before: int
+    after: int
+
+    def summary(self) -> str:  # noqa: D102
+        return f"{_count(self.before, 'message')} became {self.after:,}"
+
+
+class Map(Output, frozen=True):
+    """Sessions whose messages have roles."""
+
+    sessions: Artifact
+    assistant: int
+    user: int
+
+    def summary(self) -> str:  # noqa: D102
+        return f"{self.assistant:,} by the assistant, {self.user:,} by the user"
+
+
+class Convert(Output, frozen=True):
+    """Training examples, one a line; `dropped` counts sessions by reason. Tokens are those of one epoch."""
+
+    train: Artifact
+    valid: Artifact | None
+    examples: int
+    valid_examples: int
+    tokens: int
+    tokens_least: int
+    tokens_median: int
+    tokens_most: int
+    tokens_are_exact: bool
+    dropped: dict[str, int]
+
+    def summary(self) -> str:  # noqa: D102
+        about = "" if self.tokens_are_exact else "about "
+        valid = f" and {self.valid_examples:,} for validation" if self.valid else ""
+        return (
+            f"Prepared {_count(self.examples, 'dialogue')} for training{valid}: {about}{self.tokens:,} tokens, "
+            f"{self.tokens_least:,} to {self.tokens_most:,} each, median {self.tokens_median:,}{_dropped(self.dropped)}"
+        )
+
+
+class Upload(Output, frozen=True):
+    """The files as the backend knows them."""
+
+    train_file: str
+    valid_file: str | None
+
+    def summary(self) -> str:  # noqa: D102
+        return self.train_file if self.valid_file is None else f"{self.train_file}, {self.valid_file}"
+
+
+class PollFile(Output, frozen=True):
+    """Files that the backend has read and accepted."""
+
+    train_file: str
+    valid_file: str | None
+
+    def summary(self) -> str:  # noqa: D102
+        return "processed"
+
+
+class CreateJob(Output, frozen=True):
+    """The job; `generation` counts the jobs bought on purpose for the same data and config, from 0."""
+
+    job: str
+    generation: int
+
+    def summary(self) -> str:  # noqa: D102
+        return self.job
+
+
+class PollJob(Output, frozen=True):
+    """The tuned model."""
+
+    model: str
+    trained_tokens: int | None
+    metrics: Artifact | None
+
+    def summary(self) -> str:  # noqa: D102
+        tokens = "" if self.trained_tokens is None else f", {self.trained_tokens:,} tokens trained"
+        return f"{self.model}{tokens}"
+
+
+class SmokeTest(Output, frozen=True):
+    """The transcript."""
+
+    transcript: Artifact
+    answers: int
+
+    def summary(self) -> str:  # noqa: D102
+        return f"{_count(self.answers, 'answer')} in {self.transcript.path}"
+
+
+def artifacts_of(output: Output) -> list[Artifact]:
+    """The files a step vouches for."""
+    values = (getattr(output, name) for name in output.__struct_fields__)
+    return [value for value in values if isinstance(value, Artifact)]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _size(size: int) -> str:
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size = round(size / 1000)
+    return f"{size:,} GB"
+
+
+def _dropped(dropped: dict[str, int]) -> str:
+    if not dropped:
+        return ""
+    reasons = ", ".join(f"{number:,} {reason}" for reason, number in sorted(dropped.items(), key=lambda i: -i[1]))
+    return f"; left out: {reasons}"

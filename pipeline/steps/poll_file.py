@@ -1,0 +1,62 @@
+"""Step 7: wait until the backend has read the files."""
+
+from typing import TYPE_CHECKING
+
+from pipeline.config import Config
+from pipeline.errors import BackendFailed
+from pipeline.polling import pace_of, wait_until
+from pipeline.steps.outputs import PollFile, Upload
+from pipeline.steps.step import Step, Work
+
+if TYPE_CHECKING:
+    from openai.types import FileObject
+
+
+def run(config: Config, upload: Upload, work: Work) -> PollFile:
+    """Poll each file until it is processed.
+
+    Raises:
+        BackendFailed: the backend could not use a file; carries its reason.
+    """
+    for file_id in (upload.train_file, upload.valid_file):
+        if file_id is not None:
+            _wait_for(file_id, config, work)
+    return PollFile(upload.train_file, upload.valid_file)
+
+
+def _wait_for(file_id: str, config: Config, work: Work) -> None:
+    profile = work.connection.profile
+
+    def look() -> "FileObject":
+        file = work.connection.look("poll_file", lambda client: client.files.retrieve(file_id))
+        work.display.progress(0, None, f"{file_id} is {file.status}")
+        return file
+
+    file = wait_until(
+        "poll_file",
+        look,
+        # "deleted" and "cancelled" are Azure's; a status nobody has heard of is waited for.
+        lambda file: file.status in ("processed", "error", "deleted", "cancelled"),
+        pace=pace_of(config.poll_file, profile.interval_s, profile.max_interval_s),
+        clock=work.clock,
+        go_on=work.go_on,
+        complain=work.display.note,
+    )
+    if file.status != "processed":
+        reason = file.status_details or "no reason given"
+        raise BackendFailed(
+            "poll_file", f"{file_id} ended as {file.status} ({reason})", fix="Change the data, then run again."
+        )
+
+
+STEP = Step(
+    name="poll_file",
+    version=1,
+    needs=("upload",),
+    declares=(),
+    also_reads=("poll_file",),
+    output=PollFile,
+    run=run,
+    remote=True,
+    spoils="upload",
+)

@@ -1,0 +1,145 @@
+"""Step 10: talk to the tuned model, and to its base model beside it."""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pipeline.config import Config, Expectation, Prompt
+from pipeline.durable import Artifact, atomic_writer
+from pipeline.errors import ExpectationNotMet
+from pipeline.steps.outputs import PollJob, SmokeTest
+from pipeline.steps.step import Step, Work
+
+if TYPE_CHECKING:
+    from langchain_core.callbacks import UsageMetadataCallbackHandler
+
+TRANSCRIPT = "10_smoke_test.json"
+
+
+class Answer(msgspec.Struct):
+    """What one model said to one prompt. `tokens` is None where the backend does not count."""
+
+    model: str
+    text: str
+    tokens: int | None
+    seconds: float
+
+
+class Exchange(msgspec.Struct):
+    """One prompt, the tuned model's answer and the base model's; `unmet` says what was expected and did not come."""
+
+    system_prompt: str | None
+    prompt: str
+    temperature: float
+    tuned: Answer
+    base: Answer | None
+    unmet: list[str]
+
+
+def run(config: Config, tuned: PollJob, work: Work) -> SmokeTest:
+    """Ask every prompt, stream the answers, keep the transcript.
+
+    Raises:
+        ExpectationNotMet: an answer is not as `expect` says; the transcript is kept all the same.
+    """
+    import openai
+
+    try:
+        exchanges = [_exchange(prompt, config, tuned.model, work) for prompt in config.smoke_test.prompts]
+    except openai.APIError as error:
+        raise work.connection.explain("smoke_test", error) from None
+    with atomic_writer(work.run_dir / TRANSCRIPT) as file:
+        file.write(msgspec.json.format(msgspec.json.encode(exchanges), indent=2) + b"\n")
+    unmet = [f"prompt {n}: {what}" for n, exchange in enumerate(exchanges, start=1) for what in exchange.unmet]
+    if unmet:
+        raise ExpectationNotMet(
+            "smoke_test",
+            f"{tuned.model} did not answer as expected ({'; '.join(unmet)})",
+            fix=f"Read {work.run_dir / TRANSCRIPT}; change the data, the training or smoke_test.prompts.",
+        )
+    answers = sum(1 if exchange.base is None else 2 for exchange in exchanges)
+    return SmokeTest(Artifact(TRANSCRIPT, file.sha256, file.size), answers)
+
+
+def _exchange(prompt: Prompt, config: Config, model: str, work: Work) -> Exchange:
+    import openai
+
+    settings = config.smoke_test
+    if settings.system_prompt:
+        work.display.speaker("system")
+        work.display.speech(settings.system_prompt)
+    work.display.speaker("user")
+    work.display.speech(prompt.prompt)
+    tuned = _answer("tuned", model, prompt.prompt, config, work)
+    base = None
+    if settings.compare_base:
+        try:
+            base = _answer("base", config.create_job.model, prompt.prompt, config, work)
+        except (openai.NotFoundError, openai.BadRequestError, openai.PermissionDeniedError):
+            work.display.note(f"{work.connection.profile.title} does not serve {config.create_job.model} itself")
+    unmet = _unmet(prompt.expect, tuned) if prompt.expect else []
+    return Exchange(settings.system_prompt, prompt.prompt, settings.temperature, tuned, base, unmet)
+
+
+def _answer(label: str, model: str, prompt: str, config: Config, work: Work) -> Answer:
+    from langchain_core.callbacks import UsageMetadataCallbackHandler
+
+    usage = UsageMetadataCallbackHandler()
+    pieces = []
+    start = work.clock.monotonic()
+    work.display.speaker(label)
+    for piece in _stream(model, prompt, config, work, usage):
+        work.display.speech(piece)
+        pieces.append(piece)
+    counted = [use["output_tokens"] for use in usage.usage_metadata.values()]
+    return Answer(model, "".join(pieces), sum(counted) if counted else None, round(work.clock.monotonic() - start, 3))
+
+
+def _stream(
+    model: str, prompt: str, config: Config, work: Work, usage: "UsageMetadataCallbackHandler"
+) -> Iterator[str]:
+    """The answer as it comes, through LangChain as an application would ask for it."""
+    from langchain_core.output_parsers import StrOutputParser
+    from langchain_core.prompts import ChatPromptTemplate
+    from langchain_openai import ChatOpenAI
+
+    settings = config.smoke_test
+    system = [("system", "{system_prompt}")] if settings.system_prompt else []
+    template = ChatPromptTemplate.from_messages([*system, ("human", "{input}")])
+    chat = ChatOpenAI(
+        model=model,
+        base_url=work.connection.base_url,
+        api_key=lambda: work.connection.key,
+        temperature=settings.temperature,
+        max_completion_tokens=settings.max_tokens,
+        timeout=config.backend.timeout_s,
+        stream_usage=True,
+    )
+    chain = template | chat | StrOutputParser()
+    values = {"system_prompt": settings.system_prompt, "input": prompt}
+    yield from chain.stream(values, config={"callbacks": [usage]})
+
+
+def _unmet(expect: Expectation, answer: Answer) -> list[str]:
+    unmet = []
+    if expect.non_empty and not answer.text.strip():
+        unmet.append("the answer is empty")
+    if expect.regex is not None and not re.search(expect.regex, answer.text):
+        unmet.append(f"no match for {expect.regex!r}")
+    if expect.max_tokens is not None and answer.tokens is not None and answer.tokens > expect.max_tokens:
+        unmet.append(f"{answer.tokens} tokens, expected at most {expect.max_tokens}")
+    return unmet
+
+
+STEP = Step(
+    name="smoke_test",
+    version=1,
+    needs=("poll_job",),
+    declares=("smoke_test", "create_job.model"),
+    also_reads=("backend.timeout_s",),
+    output=SmokeTest,
+    run=run,
+    remote=True,
+)

@@ -1,0 +1,80 @@
+"""A step as data, and what it works with."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.backends.client import Connection
+from pipeline.clock import Clock
+from pipeline.config import Config
+from pipeline.display import Display
+from pipeline.remote import Ledger
+from pipeline.state import Json, digest
+from pipeline.steps.outputs import Output
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """Where a step works and what it may use.
+
+    Attributes:
+        go_on: a sentence with the command that resumes this run, for error messages.
+        fingerprint: of the step at work.
+        generation: how many jobs have been bought on purpose for this run directory.
+    """
+
+    run_dir: Path
+    display: Display
+    clock: Clock
+    connection: Connection
+    ledger: Ledger
+    go_on: str
+    fingerprint: str = ""
+    generation: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One of the ten.
+
+    Attributes:
+        version: raised when the code would make something else of the same inputs.
+        needs: the steps whose outputs `run` is given, in this order, after the config.
+        declares: dotted config keys that decide the result; they make the fingerprint.
+        also_reads: dotted config keys that do not (intervals, timeouts).
+        output: what `run` returns.
+        run: `run(config, *outputs of needs, work)`.
+        remote: the result means something on one backend account only.
+        spoils: the step that must run again when the backend says that this one failed.
+    """
+
+    name: str
+    version: int
+    needs: tuple[str, ...]
+    declares: tuple[str, ...]
+    output: type[Output]
+    run: Callable[..., Output]
+    also_reads: tuple[str, ...] = ()
+    remote: bool = False
+    spoils: str | None = None
+
+    def declared(self, config: Config) -> dict[str, Json]:
+        """The declared keys that differ from their defaults: a key added later leaves old fingerprints alone."""
+        values = config.model_dump(mode="json", exclude_defaults=True)
+        found: dict[str, Json] = {}
+        for key in self.declares:
+            value: Json = values
+            for part in key.split("."):
+                value = value.get(part) if isinstance(value, dict) else None
+            found.update(_leaves(key, value))
+        return found
+
+    def fingerprint(self, declared: dict[str, Json], needs: dict[str, str]) -> str:
+        """Equal for two runs that would make the same thing."""
+        return digest([self.name, self.version, declared, needs])
+
+
+def _leaves(key: str, value: Json) -> dict[str, Json]:
+    if isinstance(value, dict):
+        return {name: leaf for part in value for name, leaf in _leaves(f"{key}.{part}", value[part]).items()}
+    return {} if value is None else {key: value}
