@@ -100,8 +100,9 @@ def test_imessage_rows_from_me_are_the_owners_whoever_the_loader_names(tmp_path:
     insert(db, "chat_handle_join", {"chat_id": chat, "handle_id": hare})
     for second, (text, is_from_me) in enumerate([("Hi", 0), ("Hello", 1)]):
         date = (714_875_523 + second) * 10**9
-        row = {"guid": text, "text": text, "is_from_me": is_from_me, "date": date, "handle_id": hare}
-        message = insert(db, "message", row)
+        message = insert(
+            db, "message", {"guid": text, "text": text, "is_from_me": is_from_me, "date": date, "handle_id": hare}
+        )
         insert(db, "chat_message_join", {"chat_id": chat, "message_id": message})
     db.commit()
     db.close()
