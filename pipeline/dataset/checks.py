@@ -1,0 +1,97 @@
+"""OpenAI's rules for one example of a chat fine-tuning file.
+
+Source: OpenAI API reference, chat fine-tuning input (FineTuneChatRequestInput and the chat message schemas). An example
+may end with a user's turn: it teaches nothing after its last assistant turn, but no documented rule forbids it.
+"""
+
+_EXAMPLE_KEYS = {"messages", "tools", "parallel_tool_calls", "functions"}
+_MESSAGE_KEYS = {
+    "system": {"role", "content", "name"},
+    "developer": {"role", "content", "name"},
+    "user": {"role", "content", "name"},
+    "assistant": {"role", "content", "name", "weight", "refusal", "audio", "tool_calls", "function_call"},
+    "tool": {"role", "content", "tool_call_id"},
+    "function": {"role", "content", "name"},
+}
+_LISTS = ("tools", "functions")
+
+
+def check_example(example: object) -> str | None:
+    """Return the first rule that `example`, one decoded line of JSON, breaks; None if it is good.
+
+    The reason quotes no content. Where one message is at fault it begins with "message N: ", counted from 1.
+    """
+    if not isinstance(example, dict):
+        return "not an object"
+    if unknown := example.keys() - _EXAMPLE_KEYS:
+        return f"unknown key {_shown(min(unknown, key=str))}"
+    for key in _LISTS:
+        if example.get(key) is not None and not isinstance(example[key], list):
+            return f"`{key}` is not a list"
+    messages = example.get("messages")
+    if not isinstance(messages, list) or not messages:
+        return "`messages` is not a list with at least one message"
+    for number, message in enumerate(messages, start=1):
+        if broken := _broken_in_message(message):
+            return f"message {number}: {broken}"
+    if not any(message["role"] == "assistant" and message.get("weight") != 0 for message in messages):
+        return "no assistant message to learn from"
+    return None
+
+
+def _broken_in_message(message: object) -> str | None:
+    if not isinstance(message, dict):
+        return "not an object"
+    role = message.get("role")
+    if not isinstance(role, str) or role not in _MESSAGE_KEYS:
+        return f"`role` is not one of {', '.join(_MESSAGE_KEYS)}"
+    if "weight" in message and role != "assistant":
+        return "`weight` is for assistant messages only"
+    if unknown := message.keys() - _MESSAGE_KEYS[role]:
+        return f"unknown key {_shown(min(unknown, key=str))} for role {role}"
+    if role == "assistant":
+        return _broken_in_assistant(message)
+    return _broken_in_content(message) or _broken_in_reference(message, role)
+
+
+def _broken_in_assistant(message: dict[str, object]) -> str | None:
+    weight = message.get("weight")
+    if weight is not None and (type(weight) is not int or weight not in (0, 1)):
+        return "`weight` is neither 0 nor 1"
+    calls = message.get("tool_calls")
+    if calls is not None and (not isinstance(calls, list) or not calls):
+        return "`tool_calls` is not a list with at least one call"
+    has_call = bool(calls) or message.get("function_call") is not None or message.get("refusal") is not None
+    if message.get("content") is None and has_call:
+        return None
+    return _broken_in_content(message)
+
+
+def _broken_in_content(message: dict[str, object]) -> str | None:
+    content = message.get("content")
+    if content is None:
+        return "no `content`"
+    if isinstance(content, str):
+        return None
+    if not isinstance(content, list) or not content:
+        return "`content` is neither text nor a list of parts"
+    return None if all(map(_is_part, content)) else "a part of `content` has no `type`, or is text without `text`"
+
+
+def _is_part(part: object) -> bool:
+    if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+        return False
+    return part["type"] != "text" or isinstance(part.get("text"), str)
+
+
+def _broken_in_reference(message: dict[str, object], role: str) -> str | None:
+    """A tool's answer names the call, a function's the function; other names are optional."""
+    needed = {"tool": "tool_call_id", "function": "name"}.get(role)
+    if needed is not None and not isinstance(message.get(needed), str):
+        return f"no `{needed}`, which role {role} needs"
+    return None if isinstance(message.get("name"), str | None) else "`name` is not text"
+
+
+def _shown(key: object) -> str:
+    text = str(key)
+    return f"`{text if len(text) <= 40 else text[:39] + '…'}`"

@@ -1,0 +1,96 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.dataset.checks import check_example
+
+USER = {"role": "user", "content": "Hi"}
+ASSISTANT = {"role": "assistant", "content": "Hello"}
+ROLES = "`role` is not one of system, developer, user, assistant, tool, function"
+
+
+def example(*messages: object) -> dict[str, object]:
+    return {"messages": list(messages)}
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        example(USER, ASSISTANT),
+        example(ASSISTANT),
+        example(ASSISTANT, USER),
+        example({"role": "system", "content": ""}, {"role": "developer", "content": "x", "name": "y"}, ASSISTANT),
+        example({**ASSISTANT, "weight": 0}, {**ASSISTANT, "weight": 1}),
+        example({**ASSISTANT, "weight": None}),
+        example({"role": "user", "content": [{"type": "text", "text": "Hi"}, {"type": "image_url"}]}, ASSISTANT),
+        example({"role": "assistant", "content": None, "tool_calls": [{}]}),
+        example({"role": "assistant", "function_call": {}}),
+        example({"role": "tool", "content": "4", "tool_call_id": "call_1"}, ASSISTANT),
+        example({"role": "function", "content": "4", "name": "add"}, ASSISTANT),
+        {"messages": [ASSISTANT], "tools": [], "parallel_tool_calls": False, "functions": None},
+    ],
+)
+def test_what_openai_accepts_passes(good: object) -> None:
+    assert check_example(good) is None
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ([], "not an object"),
+        ({}, "`messages` is not a list with at least one message"),
+        ({"messages": []}, "`messages` is not a list with at least one message"),
+        ({"messages": "Hi"}, "`messages` is not a list with at least one message"),
+        ({"messages": [ASSISTANT], "prompt": "x"}, "unknown key `prompt`"),
+        ({"messages": [ASSISTANT], "x" * 50: 1}, f"unknown key `{'x' * 39}…`"),
+        ({"messages": [ASSISTANT], "tools": {}}, "`tools` is not a list"),
+        (example(USER), "no assistant message to learn from"),
+        (example(USER, {**ASSISTANT, "weight": 0}), "no assistant message to learn from"),
+        (example("Hi"), "message 1: not an object"),
+        (example(ASSISTANT, {"content": "Hi"}), f"message 2: {ROLES}"),
+        (example({"role": "bot", "content": "Hi"}), f"message 1: {ROLES}"),
+        (example({"role": ["user"], "content": "Hi"}), f"message 1: {ROLES}"),
+        (example({**USER, "weight": 1}, ASSISTANT), "message 1: `weight` is for assistant messages only"),
+        (example({**ASSISTANT, "weight": 2}), "message 1: `weight` is neither 0 nor 1"),
+        (example({**ASSISTANT, "weight": True}), "message 1: `weight` is neither 0 nor 1"),
+        (example({**ASSISTANT, "weight": 0.5}), "message 1: `weight` is neither 0 nor 1"),
+        (example({**ASSISTANT, "weight": "1"}), "message 1: `weight` is neither 0 nor 1"),
+        (example({**USER, "time": "now"}, ASSISTANT), "message 1: unknown key `time` for role user"),
+        (example({"role": "user"}, ASSISTANT), "message 1: no `content`"),
+        (example({"role": "assistant", "content": None}), "message 1: no `content`"),
+        (example({"role": "assistant", "content": 4}), "message 1: `content` is neither text nor a list of parts"),
+        (example({"role": "assistant", "content": []}), "message 1: `content` is neither text nor a list of parts"),
+        (
+            example({"role": "user", "content": [{"type": "text"}]}, ASSISTANT),
+            "message 1: a part of `content` has no `type`, or is text without `text`",
+        ),
+        (
+            example({"role": "assistant", "content": None, "tool_calls": []}),
+            "message 1: `tool_calls` is not a list with at least one call",
+        ),
+        (
+            example({"role": "tool", "content": "4"}, ASSISTANT),
+            "message 1: no `tool_call_id`, which role tool needs",
+        ),
+        (example({"role": "function", "content": "4"}, ASSISTANT), "message 1: no `name`, which role function needs"),
+        (example({**USER, "name": 7}, ASSISTANT), "message 1: `name` is not text"),
+    ],
+)
+def test_the_first_broken_rule_is_named(bad: object, reason: str) -> None:
+    assert check_example(bad) == reason
+
+
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.sampled_from(["user", "assistant", "tool"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["role", "content", "weight", "name", "type", "text", "x"]), inner)
+    ),
+)
+
+
+@given(st.fixed_dictionaries({"messages": JSON}) | JSON)
+def test_no_json_makes_the_check_itself_fail(value: object) -> None:
+    assert isinstance(check_example(value), str | None)
