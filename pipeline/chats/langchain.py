@@ -50,13 +50,13 @@ LOADERS = {
 _UNIX_SECONDS = re.compile(r"\d{9,10}\.\d+")  # Slack's `ts`
 
 
-def read_langchain(loader: str, path: Path, dropped: Counter[str]) -> Iterator[Session]:
+def read_langchain(loader: str, path: Path, dropped: Counter[str] | None = None) -> Iterator[Session]:
     """Yield the sessions that a LangChain chat loader finds at `path`, one at a time; empty ones are left out.
 
     Args:
         loader: a key of LOADERS.
         path: the file or folder that the loader reads.
-        dropped: counts by reason of the messages left out.
+        dropped: counts by reason the messages left out.
 
     Raises:
         InputError: no such loader, or it cannot read what lies at `path`.
@@ -67,7 +67,7 @@ def read_langchain(loader: str, path: Path, dropped: Counter[str]) -> Iterator[S
             converted = _convert(message)
             if converted.content.strip():
                 messages.append(converted)
-            else:
+            elif dropped is not None:
                 dropped["no text"] += 1
         if messages:
             senders = {message.sender for message in messages}
