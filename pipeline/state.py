@@ -185,7 +185,7 @@ def _decode(raw: bytes, path: Path) -> Body:
         )
     try:
         body = msgspec.json.decode(file.body, type=Body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise StateDamaged(str(path), "is damaged", fix=fix) from None
     if hashlib.sha256(msgspec.json.encode(body, order="sorted")).hexdigest() != file.sha256:
         raise StateDamaged(str(path), "was changed by something else than finetune (checksum)", fix=fix)

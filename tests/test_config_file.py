@@ -1,0 +1,147 @@
+"""The config: precedence, and mistakes named by file and line, all at once."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.config_file import load_config
+from pipeline.errors import InputError
+
+CONFIGS = sorted(Path(__file__).parent.parent.glob("configs/*.yaml"))
+REFERENCE = Path(__file__).parent.parent / "configs/reference.yaml"
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "run.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refusal(path: Path, *overrides: str) -> str:
+    with pytest.raises(InputError) as caught:
+        load_config(path, overrides)
+    return str(caught.value)
+
+
+def test_there_are_configs_to_load() -> None:
+    assert {path.name for path in CONFIGS} == {
+        "tortoise.yaml",
+        "openai.yaml",
+        "imessage.yaml",
+        "ci.yaml",
+        "reference.yaml",
+    }
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_config_loads_and_opens_with_its_exact_command(path: Path) -> None:
+    load_config(path)
+    head = path.read_text(encoding="utf-8").split("\nname:")[0]
+    assert all(line.startswith("#") for line in head.splitlines() if line)
+    assert f"finetune run configs/{path.name}" in head
+
+
+def test_the_reference_shows_every_key_with_its_default() -> None:
+    reference = load_config(REFERENCE)
+    shown = reference.model_dump(exclude={"name", "map"})
+    prompts = shown["smoke_test"].pop("prompts")
+    defaults = type(reference)(name="x").model_dump(exclude={"name", "map"})
+    assert [prompt["prompt"] for prompt in prompts] == [p["prompt"] for p in defaults["smoke_test"].pop("prompts")]
+    assert shown == defaults
+    text = REFERENCE.read_text(encoding="utf-8")
+    for section, keys in reference.model_dump().items():
+        for key in keys if isinstance(keys, dict) else []:
+            assert f"\n  {key}:" in text, f"{section}.{key}"
+
+
+def test_set_wins_over_the_environment_which_wins_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, "name: a\ncreate_job: {seed: 1, suffix: file, model: file}\n")
+    monkeypatch.setenv("FINETUNE_CREATE_JOB__SEED", "2")
+    monkeypatch.setenv("FINETUNE_CREATE_JOB__SUFFIX", "env")
+    config = load_config(path, ["create_job.seed=3"])
+    assert (config.create_job.seed, config.create_job.suffix, config.create_job.model) == (3, "env", "file")
+
+
+def test_set_takes_yaml_values_and_dotted_keys(tmp_path: Path) -> None:
+    config = load_config(
+        write(tmp_path, "name: a\n"), ["map.assistant=[Hare, Tortoise]", "smoke_test.system_prompt=null"]
+    )
+    assert config.map.assistant == ["Hare", "Tortoise"]
+    assert config.smoke_test.system_prompt is None
+
+
+def test_an_empty_section_means_its_defaults(tmp_path: Path) -> None:
+    assert load_config(write(tmp_path, "name: a\nmerge:\n")).merge.delimiter == "\n\n"
+
+
+def test_every_mistake_is_named_at_once_by_line_with_the_nearest_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(
+        tmp_path,
+        "name: a\n"
+        "create_job:\n"
+        "  modle: x\n"
+        "  hyperparameters: {n_epochs: many}\n"
+        "smoke_test:\n"
+        "  prompts:\n"
+        "    - prompt: hi\n"
+        "      expect: {regex: '('}\n"
+        "loda: {}\n",
+    )
+    monkeypatch.setenv("FINETUNE_CONVERT__MIN_EXAMPLES", "few")
+    shown = "configs/reference.yaml shows every key with its values."
+    assert refusal(path, "create_job.seed=-1").splitlines() == [
+        f"environment FINETUNE_CONVERT__MIN_EXAMPLES: Input should be a valid integer, unable to parse string as an "
+        f"integer, got 'few'. {shown}",
+        f"--set create_job.seed: Input should be greater than or equal to 0, got -1. {shown}",
+        f"{path}:3 create_job.modle: unknown key. Did you mean `model`?",
+        f"{path}:4 create_job.hyperparameters.n_epochs: Input should be a valid integer, unable to parse string as an "
+        f"integer or Input should be 'auto', got 'many'. {shown}",
+        f"{path}:8 smoke_test.prompts.0.expect.regex: not a regular expression (missing ), unterminated subpattern at "
+        f"position 0), got '('. {shown}",
+        f"{path}:9 loda: unknown key. Did you mean `load`?",
+    ]
+
+
+def test_a_key_in_the_config_is_refused_without_being_repeated(tmp_path: Path) -> None:
+    message = refusal(write(tmp_path, "name: a\nbackend:\n  api_key: sk-very-secret\n"))
+    assert message == (
+        f"{tmp_path}/run.yaml:3 backend.api_key: keys never stand in a config. "
+        "Remove it and set the environment variable (OPENAI_API_KEY for `kind: openai`)."
+    )
+
+
+def test_a_value_that_looks_like_a_key_is_never_repeated(tmp_path: Path) -> None:
+    assert "sk-" not in refusal(write(tmp_path, "name: a\nbackend: {kind: sk-very-secret}\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: a\nname: b\n", ":2: `name` stands twice, first on line 1. Remove one of them."),
+        ("name: [\n", ":2: not YAML (expected the node content, but found '<stream end>'). Mend that line."),
+        ("- name\n", ": not a mapping of sections. configs/reference.yaml shows every key."),
+        ("name: !!python/name:os.system x\n", ":1: not YAML (could not determine a constructor for the tag "
+         "'tag:yaml.org,2002:python/name:os.system'). Mend that line."),
+        ("backend: {}\n", " name: missing. Add it; configs/reference.yaml shows every key."),
+    ],
+)  # fmt: skip
+def test_what_is_not_a_config_is_refused_by_line(tmp_path: Path, text: str, message: str) -> None:
+    path = write(tmp_path, text)
+    assert refusal(path) == f"{path}{message}"
+
+
+def test_a_missing_config_names_the_nearest_one(tmp_path: Path) -> None:
+    write(tmp_path, "name: a\n")
+    assert refusal(tmp_path / "rum.yaml") == f"{tmp_path}/rum.yaml: no such config. Did you mean {tmp_path}/run.yaml?"
+
+
+def test_keys_that_exclude_each_other_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "name: a\nload: {source: langchain}\n")
+    assert refusal(path) == (
+        f"{path}:2 load: source `langchain` needs `loader`, such as whatsapp, telegram or slack. "
+        "configs/reference.yaml shows every key with its values."
+    )

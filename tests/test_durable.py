@@ -1,0 +1,69 @@
+"""Files are whole or not there."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from pipeline.durable import Artifact, atomic_writer, describe_artifact, make_private_dir, publish, write_atomically
+
+EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_written_file_is_private_even_under_an_open_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        write_atomically(tmp_path / "a", b"x")
+    finally:
+        os.umask(before)
+    assert mode(tmp_path / "a") == 0o600
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a", b"old")
+    with pytest.raises(ZeroDivisionError), atomic_writer(tmp_path / "a") as file:
+        file.write(b"new")
+        _ = 1 / 0
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"old"}
+
+
+def test_the_writer_knows_the_hash_and_size_of_what_it_wrote(tmp_path: Path) -> None:
+    with atomic_writer(tmp_path / "a") as file:
+        file.write(b"ab")
+        file.write(b"c")
+    assert Artifact("a", file.sha256, file.size) == describe_artifact(tmp_path, "a")
+    assert file.size == 3
+
+
+def test_a_published_folder_is_private_and_whole(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    made.mkdir()
+    (made / "sub").mkdir()
+    (made / "sub" / "f").write_bytes(b"x")
+    (made / "sub" / "f").chmod(0o644)
+    publish(made, tmp_path / "final")
+    assert not made.exists()
+    assert (mode(tmp_path / "final"), mode(tmp_path / "final" / "sub" / "f")) == (0o700, 0o600)
+
+
+def test_a_folder_is_described_by_names_and_contents(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    folder.mkdir()
+    assert describe_artifact(tmp_path, "d") == Artifact("d", EMPTY, 0)
+    (folder / "a").write_bytes(b"1")
+    first = describe_artifact(tmp_path, "d")
+    (folder / "a").rename(folder / "b")
+    renamed = describe_artifact(tmp_path, "d")
+    (folder / "b").write_bytes(b"2")
+    changed = describe_artifact(tmp_path, "d")
+    assert len({first.sha256, renamed.sha256, changed.sha256}) == 3
+
+
+def test_directories_are_made_private_with_their_parents(tmp_path: Path) -> None:
+    made = make_private_dir(tmp_path / "a" / "b")
+    assert (mode(made), mode(made.parent)) == (0o700, 0o700)

@@ -1,0 +1,188 @@
+"""state.json: never half written, never mistaken for a fresh start."""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.durable import describe_artifact, write_atomically
+from pipeline.errors import InputError, Locked, StateDamaged
+from pipeline.state import Attempt, State, StepRecord, locked, repair
+
+REPAIR = "Run `finetune repair CONFIG` to go back to the last good state."
+
+
+def record(run_dir: Path, *names: str) -> StepRecord:
+    return StepRecord(
+        status="done",
+        fingerprint="f",
+        version=1,
+        declared={"merge.delimiter": "é\n"},
+        needs={},
+        started_at="2026-11-22T00:00:00Z",
+        artifacts=[describe_artifact(run_dir, name) for name in names],
+    )
+
+
+def saved(run_dir: Path) -> State:
+    state = State.load(run_dir)
+    state.body.steps["merge"] = record(run_dir)
+    state.body.remote["op"] = Attempt(step="upload", tries=1)
+    state.save()
+    return state
+
+
+def damage(run_dir: Path) -> str:
+    with pytest.raises(StateDamaged) as caught:
+        State.load(run_dir)
+    return str(caught.value)
+
+
+def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
+    state = saved(tmp_path)
+    assert State.load(tmp_path).body == state.body
+    assert (tmp_path / "state.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_every_save_counts_and_keeps_the_one_before(tmp_path: Path) -> None:
+    state = saved(tmp_path)
+    lineage = state.body.lineage
+    state.save()
+    assert (State.load(tmp_path).body.serial, State.load(tmp_path).body.lineage) == (2, lineage)
+    assert json.loads((tmp_path / "state.json.prev").read_bytes())["body"]["serial"] == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "is empty, so nothing is known of what was done"),
+        (b"\0" * 100, "is damaged, so nothing is known of what was done"),
+        (b'{"format":', "is damaged, so nothing is known of what was done"),
+        (b"[]", "is damaged, so nothing is known of what was done"),
+    ],
+)
+def test_an_unreadable_state_is_damage_not_a_fresh_start(tmp_path: Path, content: bytes, what: str) -> None:
+    saved(tmp_path)
+    (tmp_path / "state.json").write_bytes(content)
+    assert damage(tmp_path) == f"{tmp_path}/state.json: {what}. {REPAIR}"
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_no_cut_and_no_changed_byte_goes_unnoticed(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    run_dir = tmp_path_factory.mktemp("run")
+    state = saved(run_dir)
+    raw = (run_dir / "state.json").read_bytes()
+    at = data.draw(st.integers(0, len(raw) - 1))
+    if data.draw(st.booleans()):
+        changed = raw[:at]
+    else:
+        changed = raw[:at] + bytes([raw[at] ^ (1 << data.draw(st.integers(0, 7)))]) + raw[at + 1 :]
+    (run_dir / "state.json").write_bytes(changed)
+    try:
+        loaded = State.load(run_dir)
+    except StateDamaged:
+        return
+    assert loaded.body == state.body, "a change in white space or in who wrote it may pass; one in the body may not"
+
+
+def test_a_state_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    saved(tmp_path)
+    raw = (
+        (tmp_path / "state.json")
+        .read_text()
+        .replace('"version": 1,\n "written_by": "', '"version": 9,\n "written_by": "9')
+    )
+    (tmp_path / "state.json").write_text(raw)
+    assert damage(tmp_path) == (
+        f"{tmp_path}/state.json: written by finetune 90.1.0 in format 9; this one reads up to 1. Upgrade finetune."
+    )
+
+
+def test_a_missing_state_beside_artifacts_is_damage(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "02_sessions.jsonl", b"")
+    assert damage(tmp_path) == (
+        f"{tmp_path}/state.json: missing, though there are 02_sessions.jsonl. "
+        "Run `finetune repair CONFIG` to rebuild it, or remove the run directory to start over."
+    )
+
+
+def test_repair_goes_back_to_the_generation_before_and_keeps_the_damage(tmp_path: Path) -> None:
+    state = saved(tmp_path)
+    state.save()
+    (tmp_path / "state.json").write_bytes(b"torn")
+    assert repair(tmp_path) == "Went back to state.json.prev (1 steps recorded)."
+    assert State.load(tmp_path).body.steps == state.body.steps
+    assert (tmp_path / "state.json.damaged").read_bytes() == b"torn"
+
+
+def test_repair_leaves_an_intact_state_alone(tmp_path: Path) -> None:
+    saved(tmp_path)
+    raw = (tmp_path / "state.json").read_bytes()
+    assert repair(tmp_path) == "state.json is intact; nothing to repair."
+    assert (tmp_path / "state.json").read_bytes() == raw
+
+
+def test_an_artifact_is_hashed_again_only_when_it_was_touched(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"one")
+    state, made = State(tmp_path, State.load(tmp_path).body), record(tmp_path, "a")
+    assert state.intact(made) is None
+    assert state.refreshed
+    stat = path.stat()
+    path.write_bytes(b"two")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert state.intact(made) is None, "same size, time and inode: not read again"
+    os.utime(path)
+    assert state.intact(made) == "a is not what was written"
+    path.unlink()
+    assert state.intact(made) == "a is missing"
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from pipeline.state import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_run_is_locked_out_until_the_first_dies(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(Locked) as caught, locked(tmp_path):
+            pass
+        assert str(caught.value) == (
+            f"{tmp_path}: another run is at work here, got process {holder.pid} on {os.uname().nodename}. "
+            "Wait for it or stop it, then run again."
+        )
+        holder.kill()
+    with locked(tmp_path):
+        assert (tmp_path / "state.lock").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_lock_survives_another_close_of_its_file(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        (tmp_path / "state.lock").read_bytes()  # a POSIX lock would be gone now
+        with (tmp_path / "state.lock").open("rb") as other, pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_linked_run_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(InputError) as caught, locked(tmp_path / "link"):
+        pass
+    assert str(caught.value) == f"{tmp_path}/link: not a directory of yours. Choose another `name`, or remove it."
