@@ -7,7 +7,8 @@ engine answers from. What it does besides is told by a script, a JSON file of th
      "fail": {"code": "server_error", "message": "Out of memory", "param": null, "at_step": 3},
      "crash": {"signal": 9, "at_step": 5, "attempts": 2},
      "hang_at_step": 7,
-     "replies": {"tuned": "Slow and steady.", "base": "As an assistant, I have no motto."}}
+     "replies": {"tuned": "Slow and steady.", "base": "As an assistant, I have no motto."},
+     "files": {"status": "error", "status_details": "The file is not readable."}}
 
 Each fault happens instead of the step it names, counted from 1; steps before it are done and checkpointed.
 """
@@ -19,7 +20,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -50,6 +51,13 @@ class Crash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     attempts: _StepNumber = 1
 
 
+class Files(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What becomes of uploaded files; read by the server, not by the trainer."""
+
+    status: Literal["error"]
+    status_details: str
+
+
 class Replies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the models answer, whatever they are asked."""
 
@@ -71,6 +79,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crash: Crash | None = None
     hang_at_step: _StepNumber | None = None
     replies: Replies = Replies()
+    files: Files | None = None
 
 
 class Adapter(msgspec.Struct, frozen=True):
@@ -108,7 +117,7 @@ def read_script(path: Path | None) -> Script:
         raise InputError(
             f"{path}: {key[1:]}" if key else str(path),
             what[:1].lower() + what[1:],
-            fix="Keys: steps, seconds_per_step, fail, crash, hang_at_step, replies.",
+            fix="Keys: steps, seconds_per_step, fail, crash, hang_at_step, replies, files.",
         ) from None
 
 

@@ -1,0 +1,243 @@
+"""/v1/chat/completions: talk to a base model or a tuned one, streamed or in one piece."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from pipeline.errors import FinetuneError, InputError
+from pipeline.server import wire
+from pipeline.server.bodies import ChatCreate, Message
+from pipeline.server.context import Context, ContextDep
+from pipeline.server.envelope import ApiError, error_body, json_response
+from pipeline.server.models import find_model
+from pipeline.training.generation import ContextLengthError
+from pipeline.training.protocol import ChatMessage, Finish, ModelRef, Piece, Sampling
+
+router = APIRouter(prefix="/v1/chat")
+
+# Parameters of OpenAI's that this server does not have, and the values that ask for nothing.
+UNSUPPORTED: dict[str, tuple[object, ...]] = {
+    "audio": (),
+    "function_call": (),
+    "functions": ([],),
+    "logit_bias": ({},),
+    "logprobs": (False,),
+    "metadata": ({},),
+    "modalities": (["text"],),
+    "moderation": (),
+    "parallel_tool_calls": (),
+    "prediction": (),
+    "reasoning_effort": (),
+    "response_format": ({"type": "text"},),
+    "service_tier": ("auto", "default"),
+    "store": (False,),
+    "tool_choice": ("none",),
+    "tools": ([],),
+    "top_logprobs": (),
+    "verbosity": (),
+    "web_search_options": (),
+}
+# They change nothing in the answer: who asks, and where OpenAI would look for a cached prompt.
+IGNORED = frozenset({"user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"})
+
+Generation = AsyncGenerator[Piece | Finish]
+
+
+class Cut(Exception):
+    """A generation ended without a Finish: the client has left, or the server is closing."""
+
+
+@router.post("/completions")
+async def create_chat_completion(body: ChatCreate, request: Request, context: ContextDep) -> Response:
+    """Answer a conversation `n` times."""
+    _check(body)
+    model = find_model(body.model, context)
+    gone = threading.Event()
+    generate = _generator(body, model, context, gone)
+    try:
+        async with _watched(request, gone):
+            if body.stream:
+                # The first piece is awaited here, so that whatever is wrong with the request becomes a status code.
+                beginning = _whole(generate(0))
+                first = await anext(beginning)
+                return _EventStream(_chunks(body, first, beginning, generate), gone)
+            return json_response(await _complete(body, generate))
+    except Cut:
+        if gone.is_set():
+            raise ClientDisconnect from None
+        raise ApiError(503, "The server is shutting down.") from None
+    except ContextLengthError as error:
+        raise ApiError(400, str(error), param="messages", code="context_length_exceeded") from None
+    except InputError as error:
+        raise ApiError(400, str(error), param="model") from None
+    except FinetuneError as error:
+        raise ApiError(500, str(error)) from None
+
+
+def _check(body: ChatCreate) -> None:
+    for name, value in (body.model_extra or {}).items():
+        if value is None or name in IGNORED:
+            continue
+        if name not in UNSUPPORTED:
+            raise ApiError(400, f"Unrecognized request argument supplied: {name}", param=name, code="unknown_parameter")
+        if value not in UNSUPPORTED[name]:
+            raise ApiError(400, f"`{name}` is not supported by this server.", param=name, code="unsupported_parameter")
+    if body.stream_options is not None and not body.stream:
+        raise ApiError(400, "`stream_options` goes with `stream: true` only.", param="stream_options")
+    if body.max_tokens is not None and body.max_completion_tokens is not None:
+        raise ApiError(400, "Give `max_completion_tokens` or `max_tokens`, not both.", param="max_tokens")
+
+
+def _generator(
+    body: ChatCreate, model: ModelRef, context: Context, gone: threading.Event
+) -> Callable[[int], Generation]:
+    """What makes the answer of a given index; with a seed, each index has its own."""
+    messages = [_chat_message(message) for message in body.messages]
+    stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
+    sampling = Sampling(
+        temperature=1.0 if body.temperature is None else body.temperature,
+        top_p=1.0 if body.top_p is None else body.top_p,
+        max_tokens=body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens,
+        stop=stop,
+        presence_penalty=body.presence_penalty or 0.0,
+        frequency_penalty=body.frequency_penalty or 0.0,
+    )
+
+    def generate(index: int) -> Generation:
+        seed = None if body.seed is None else body.seed + index
+        return context.chats.generate(model, messages, msgspec.structs.replace(sampling, seed=seed), gone)
+
+    return generate
+
+
+def _chat_message(message: Message) -> ChatMessage:
+    text = message.content if isinstance(message.content, str) else "".join(part.text for part in message.content)
+    return ChatMessage("system" if message.role == "developer" else message.role, text)
+
+
+@contextlib.asynccontextmanager
+async def _watched(request: Request, gone: threading.Event) -> AsyncIterator[None]:
+    """Set `gone` when the client leaves meanwhile."""
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watcher.cancel()
+
+
+async def _complete(body: ChatCreate, generate: Callable[[int], Generation]) -> wire.ChatCompletion:
+    choices, tokens = [], _Tokens()
+    for index in range(body.n or 1):
+        text = ""
+        async for item in _whole(generate(index)):
+            if isinstance(item, Piece):
+                text += item.text
+            else:
+                tokens.add(item)
+                choices.append(wire.ChatChoice(index, wire.ChatAnswer(text), item.reason))
+    return wire.ChatCompletion(_new_id(), _now(), body.model, choices, tokens.usage())
+
+
+async def _whole(generation: Generation) -> Generation:
+    """Pass a generation on; Cut if it ends without a Finish."""
+    async with contextlib.aclosing(generation):
+        async for item in generation:
+            yield item
+            if isinstance(item, Finish):
+                return
+    raise Cut
+
+
+async def _chunks(
+    body: ChatCreate, first: Piece | Finish, beginning: Generation, generate: Callable[[int], Generation]
+) -> AsyncGenerator[bytes]:
+    """The events of a stream; `first` was taken off the `beginning` before."""
+    with_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
+    completion_id, created, tokens = _new_id(), _now(), _Tokens()
+
+    def chunk(choices: list[wire.ChunkChoice], usage: wire.Usage | None = None) -> bytes:
+        told = usage if with_usage else msgspec.UNSET
+        return _event(wire.ChatChunk(completion_id, created, body.model, choices, told))
+
+    try:
+        for index in range(body.n or 1):
+            yield chunk([wire.ChunkChoice(index, wire.Delta(role="assistant", content=""))])
+            async for item in _after(first, beginning) if index == 0 else _whole(generate(index)):
+                if isinstance(item, Piece):
+                    yield chunk([wire.ChunkChoice(index, wire.Delta(content=item.text))])
+                else:
+                    tokens.add(item)
+                    yield chunk([wire.ChunkChoice(index, wire.Delta(), item.reason)])
+    except Cut:
+        yield _event(error_body("The server is shutting down.", status=503))
+        return
+    except FinetuneError as error:
+        yield _event(error_body(str(error), status=500))
+        return
+    if with_usage:
+        yield chunk([], tokens.usage())
+    yield b"data: [DONE]\n\n"
+
+
+async def _after(first: Piece | Finish, rest: Generation) -> Generation:
+    yield first
+    async with contextlib.aclosing(rest):
+        async for item in rest:
+            yield item
+
+
+def _event(body: object) -> bytes:
+    return b"data: " + msgspec.json.encode(body) + b"\n\n"
+
+
+class _EventStream(StreamingResponse):
+    """Server-sent events; whatever ends the stream, the generation ends with it."""
+
+    def __init__(self, events: AsyncGenerator[bytes], gone: threading.Event) -> None:
+        super().__init__(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+        self._events = events
+        self._gone = gone
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._gone.set()
+            await self._events.aclose()
+
+
+class _Tokens:
+    """Adds up the usage of `n` answers; the prompt is read once."""
+
+    def __init__(self) -> None:
+        self._prompt = 0
+        self._completion = 0
+
+    def add(self, finish: Finish) -> None:
+        self._prompt = finish.prompt_tokens
+        self._completion += finish.completion_tokens
+
+    def usage(self) -> wire.Usage:
+        return wire.Usage(self._prompt, self._completion, self._prompt + self._completion)
+
+
+def _new_id() -> str:
+    return wire.new_id("chatcmpl-")
+
+
+def _now() -> int:
+    return int(time.time())

@@ -1,0 +1,45 @@
+"""What the routes work with, handed to them by FastAPI's dependencies."""
+
+from typing import Annotated, TypeVar
+
+import msgspec
+from fastapi import Depends, Query, Request, Response
+
+from pipeline.server import wire
+from pipeline.server.chats import Chats
+from pipeline.server.envelope import json_response
+from pipeline.server.records import Page
+from pipeline.server.settings import ServerSettings
+from pipeline.server.store import Store
+from pipeline.server.supervisor import Supervisor
+
+T = TypeVar("T", wire.File, wire.Job, wire.Event, wire.Checkpoint)
+
+
+class Context(msgspec.Struct, frozen=True):
+    """The parts of one server."""
+
+    settings: ServerSettings
+    store: Store
+    supervisor: Supervisor
+    chats: Chats
+    file_fault: str | None  # scripted: every upload ends in `error`, with these status_details
+
+
+async def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+ContextDep = Annotated[Context, Depends(_context)]
+
+After = Annotated[str | None, Query(description="The last item of the page before; it is not shown again.")]
+
+
+def list_response(page: Page[T], *, ends: bool = False) -> Response:
+    """One page of a listing; `ends` adds `first_id` and `last_id`."""
+    body: dict[str, object] = {"object": "list", "data": page.items, "has_more": page.has_more}
+    if ends:
+        ids = [item.id for item in page.items]
+        body |= {"first_id": ids[0] if ids else None, "last_id": ids[-1] if ids else None}
+    return json_response(body)

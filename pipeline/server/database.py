@@ -1,0 +1,182 @@
+"""The server's SQLite file: its schema, opening, lock and identity. The rows themselves are store.py's business."""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pipeline import durable
+from pipeline.errors import Locked, StateDamaged
+
+DATABASE = "store.db"
+LOCK = "server.lock"
+LOCK_WAIT_S = 10.0
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE files (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL,
+    filename TEXT NOT NULL, purpose TEXT NOT NULL, bytes INTEGER NOT NULL,
+    status TEXT NOT NULL, status_details TEXT,
+    deleted INTEGER NOT NULL DEFAULT 0 -- the row stays: jobs name it, and a listing may go on after it
+) STRICT;
+CREATE TABLE jobs (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL,
+    status TEXT NOT NULL, model TEXT NOT NULL, model_name TEXT NOT NULL UNIQUE,
+    training_file TEXT NOT NULL REFERENCES files(id), validation_file TEXT REFERENCES files(id),
+    result_file TEXT REFERENCES files(id),
+    seed INTEGER NOT NULL, suffix TEXT, metadata TEXT, -- JSON
+    asked TEXT NOT NULL, used TEXT, -- JSON: hyperparameters
+    error TEXT, -- JSON
+    finished_at INTEGER, trained_tokens INTEGER, estimated_finish INTEGER,
+    validated INTEGER NOT NULL DEFAULT 0,
+    crashes TEXT NOT NULL DEFAULT '[]', -- JSON: how each lost worker died
+    idempotency_key TEXT UNIQUE, idempotency_digest TEXT
+) STRICT;
+CREATE INDEX jobs_by_status ON jobs(status, seq);
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, job_id TEXT NOT NULL REFERENCES jobs(id),
+    created_at INTEGER NOT NULL, level TEXT NOT NULL, message TEXT NOT NULL, type TEXT NOT NULL, data TEXT
+) STRICT;
+CREATE INDEX events_by_job ON events(job_id, seq);
+CREATE TABLE metrics (
+    job_id TEXT NOT NULL REFERENCES jobs(id), step INTEGER NOT NULL, values_json TEXT NOT NULL,
+    PRIMARY KEY (job_id, step)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE checkpoints (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, job_id TEXT NOT NULL REFERENCES jobs(id),
+    step INTEGER NOT NULL, created_at INTEGER NOT NULL, model_name TEXT NOT NULL, metrics TEXT NOT NULL,
+    UNIQUE (job_id, step)
+) STRICT;
+CREATE TABLE models (
+    name TEXT PRIMARY KEY, job_id TEXT NOT NULL REFERENCES jobs(id), base_model TEXT NOT NULL,
+    folder TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL, is_checkpoint INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX models_by_job ON models(job_id);
+"""
+
+
+def read_store_id(data_dir: Path) -> str | None:
+    """The identity of the store in `data_dir`, a UUID made with it; None when there is no store yet.
+
+    Starts no server and takes no lock.
+
+    Raises:
+        StateDamaged: what lies there cannot be read as a store.
+    """
+    path = data_dir / DATABASE
+    if not path.exists():
+        return None
+    with contextlib.closing(_connect(path)) as db, _explained(path):
+        if db.execute("PRAGMA user_version").fetchone() == (0,):
+            return None
+        return str(db.execute("SELECT value FROM meta WHERE name = 'store_id'").fetchone()[0])
+
+
+def open_database(data_dir: Path) -> sqlite3.Connection:
+    """Open the store in `data_dir` for its one server, and make it on first use.
+
+    Raises:
+        StateDamaged: not a store, or one made by a newer version.
+    """
+    path = data_dir / DATABASE
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))  # SQLite gives -wal and -shm the same mode
+    db = _connect(path)
+    try:
+        with _explained(path):
+            _prepare(db, path)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # mode=rw and not ro: a store in WAL mode whose server was killed cannot be read without recovering it.
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    return sqlite3.connect(uri, uri=True, timeout=10.0, isolation_level=None, check_same_thread=False)
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA foreign_keys = ON")
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version > SCHEMA_VERSION:
+        raise StateDamaged(
+            str(path),
+            "this store was made by a newer version of finetune",
+            got=f"schema {version}",
+            fix=f"Use the version that made it; this one reads schemas up to {SCHEMA_VERSION}.",
+        )
+    if version == 0:
+        identity = {"store_id": str(uuid.uuid4()), "org_id": f"org-{secrets.token_hex(12)}"}
+        db.executescript(
+            f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION};"
+            + "".join(f"INSERT INTO meta VALUES ('{name}', '{value}');" for name, value in identity.items())
+            + "COMMIT;"
+        )
+        durable.sync_directory(path.parent)
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise StateDamaged(
+            str(path),
+            "the server's store cannot be read",
+            got=str(error),
+            fix="Put back a copy of this folder, or move it away to start with an empty store.",
+        ) from error
+
+
+class StoreLock:
+    """The right to serve a data directory: held until `release`, and never longer than the process lives.
+
+    The file is never unlinked, which would split waiters over two inodes.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    @classmethod
+    def acquire(
+        cls,
+        data_dir: Path,
+        *,
+        wait_s: float = LOCK_WAIT_S,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> "StoreLock":
+        """Lock `data_dir`, waiting up to `wait_s` seconds: a predecessor may still be dying.
+
+        Raises:
+            Locked: another server holds it.
+        """
+        fd = os.open(data_dir / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        deadline = clock() + wait_s
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return cls(fd)
+            except BlockingIOError:
+                if clock() >= deadline:
+                    os.close(fd)
+                    raise Locked(
+                        str(data_dir),
+                        "another server holds this data directory",
+                        fix="Stop it, or give this one its own --data-dir.",
+                    ) from None
+            sleep(0.05)
+
+    def release(self) -> None:
+        """Let another server in."""
+        os.close(self._fd)

@@ -1,0 +1,187 @@
+"""Every answer's frame: JSON bodies, OpenAI's error envelope, the request id, and a limit on what is read."""
+
+import secrets
+from collections.abc import Sequence
+from typing import NoReturn, cast
+
+import msgspec
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pipeline.server.logs import log_failure
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+# What is still read of a request that was refused early, so that the client gets to see the answer: closing a
+# connection with unread data resets it.
+DRAINED_BYTES = 16 * 1024 * 1024
+
+
+class ApiError(HTTPException):
+    """A request that is refused, as the OpenAI API refuses it.
+
+    Args:
+        message: for people; never holds a key or chat text.
+        param: the path of the field that is wrong.
+        code: for programs, such as ``model_not_found``.
+    """
+
+    def __init__(self, status: int, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(status, message)
+        self.message = message
+        self.param = param
+        self.code = code
+
+
+def json_response(body: object, *, status: int = 200) -> Response:
+    """Encode wire structs, or lists and dicts of them."""
+    return Response(msgspec.json.encode(body), status_code=status, media_type="application/json")
+
+
+def error_body(message: str, *, status: int, param: str | None = None, code: str | None = None) -> dict[str, object]:
+    """The envelope: all four keys, always (OpenAPI specification, ErrorResponse)."""
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def _error_response(status: int, message: str, *, param: str | None = None, code: str | None = None) -> Response:
+    return json_response(error_body(message, status=status, param=param, code=code), status=status)
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Make everything that the framework refuses by itself speak the envelope."""
+    app.add_exception_handler(ApiError, _on_api_error)
+    app.add_exception_handler(StarletteHTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+
+
+async def _on_api_error(_: Request, error: Exception) -> Response:
+    refused = cast(ApiError, error)
+    return _error_response(refused.status_code, refused.message, param=refused.param, code=refused.code)
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    status = cast(StarletteHTTPException, error).status_code
+    route = f"{request.method} {request.url.path}"
+    if status == 404:
+        return _error_response(404, f"Invalid URL ({route})", code="unknown_url")
+    if status == 405:
+        return _error_response(
+            405, f"Not allowed to {request.method} on {request.url.path}.", code="method_not_allowed"
+        )
+    return _error_response(status, "The request could not be read.")
+
+
+async def _on_invalid_request(_: Request, error: Exception) -> Response:
+    invalid = cast(RequestValidationError, error)
+    problems = [(_field(problem["loc"], problem["type"], invalid.body), problem) for problem in invalid.errors()]
+    if any(problem["type"] == "json_invalid" for _, problem in problems):
+        return _error_response(400, "We could not parse the JSON body of your request.")
+    param = _deepest([field for field, _ in problems])
+    # The branches of a union each complain about the same field: say what every one of them would take.
+    complaints = dict.fromkeys(str(problem["msg"]) for field, problem in problems if field == param)
+    return _error_response(400, f"{param or 'body'}: {', or '.join(complaints)}.", param=param)
+
+
+def _deepest(fields: list[str | None]) -> str | None:
+    """The first field that is wrong, or what inside it is: of a list that might have been a string, say the item."""
+    inside = [field for field in fields if field is not None and field.startswith(fields[0] or "")]
+    return max(inside, key=lambda field: field.count(".") + field.count("["), default=None)
+
+
+def _field(loc: Sequence[str | int], kind: str, body: object) -> str | None:
+    """The path of a field as OpenAI writes it, ``messages[0].role``; union branches in `loc` are not part of it."""
+    path = ""
+    value = body
+    for part in loc[1:]:
+        inside = (isinstance(value, dict) and part in value) or (isinstance(value, list) and isinstance(part, int))
+        if not inside and loc[0] == "body" and not (kind == "missing" and part == loc[-1]):
+            continue
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+        value = value[part] if inside else None  # type: ignore[index]  # `inside` has looked
+    return path.removeprefix(".") or None
+
+
+class EnvelopeMiddleware:
+    """Outermost: gives every answer an x-request-id, and turns whatever goes wrong inside into the envelope."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, receive, send)
+        try:
+            await self._app(scope, exchange.receive, exchange.send)
+        except ApiError as error:
+            response = await _on_api_error(Request(scope), error)
+        except ClientDisconnect:
+            return
+        except Exception as error:  # noqa: BLE001  the last resort: a bug of ours must still answer the envelope
+            if _is_disconnect(error):
+                return
+            log_failure(f"{exchange.request_id} {scope['method']} {scope['path']}", error)
+            response = _error_response(500, "The server had an error while processing your request.")
+        else:
+            return
+        if not exchange.started:
+            await response(scope, exchange.receive, exchange.send)
+
+
+def _is_disconnect(error: BaseException) -> bool:
+    """A streamed answer reports a client that left from inside a group of tasks."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_disconnect(inner) for inner in error.exceptions)
+    return isinstance(error, ClientDisconnect)
+
+
+class _Exchange:
+    """One request and its answer: counts what comes in, and marks what goes out."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._read = 0
+        self._all_read = False
+        headers = dict(scope["headers"])
+        is_upload = headers.get(b"content-type", b"").startswith(b"multipart/form-data")
+        self._limit = None if is_upload else MAX_BODY_BYTES  # uploads are counted where they are written
+        self.request_id = f"req_{secrets.token_hex(16)}"
+        self.started = False
+
+    async def receive(self) -> Message:
+        """Pass on the request's next message, unless it is too much."""
+        message = await self._receive()
+        if message["type"] != "http.request":
+            self._all_read = True
+            return message
+        self._read += len(message.get("body", b""))
+        self._all_read = not message.get("more_body", False)
+        if self._limit is not None and self._read > self._limit:
+            _refuse_large(self._limit)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Pass on the answer's next message; what is left of a refused request is read first."""
+        if message["type"] == "http.response.start":
+            if message["status"] >= 400:
+                await self._drain()
+            self.started = True
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
+        await self._send(message)
+
+    async def _drain(self) -> None:
+        enough = self._read + DRAINED_BYTES
+        while not self._all_read and self._read < enough:
+            message = await self._receive()
+            self._read += len(message.get("body", b""))
+            self._all_read = not message.get("more_body", False)
+
+
+def _refuse_large(limit: int) -> NoReturn:
+    raise ApiError(413, f"The request is too large: at most {limit} bytes are read.", code="request_too_large")

@@ -1,0 +1,198 @@
+"""/v1/fine_tuning/jobs: create, watch and control training."""
+
+import hashlib
+import re
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, Response
+
+from pipeline.server import bodies, wire
+from pipeline.server.context import After, Context, ContextDep, list_response
+from pipeline.server.envelope import ApiError, json_response
+from pipeline.server.records import JobRecord, NewJob, Page
+from pipeline.training.base_models import is_known
+
+router = APIRouter(prefix="/v1/fine_tuning/jobs")
+
+_METADATA = re.compile(r"metadata\[(.*)\]", re.DOTALL)
+Limit = Annotated[int, Query(ge=0, le=10_000)]
+# OpenAI sends no such header by itself; a client that does gets one job for one key, however often it asks.
+IdempotencyKey = Annotated[str | None, Header(max_length=255)]
+
+
+@router.post("")
+def create_job(body: bodies.JobCreate, context: ContextDep, idempotency_key: IdempotencyKey = None) -> Response:
+    """Create a job; it is validated and trained after the answer."""
+    new = _new_job(body, context)
+    if idempotency_key is None:
+        job = context.store.create_job(new)
+    else:
+        digest = hashlib.sha256(body.model_dump_json().encode()).hexdigest()
+        job = context.store.create_job(new, idempotency=(idempotency_key, digest))
+        if job.idempotency_digest != digest:
+            raise ApiError(
+                400,
+                "This Idempotency-Key was used before, with other parameters.",
+                param="Idempotency-Key",
+                code="idempotency_key_reused",
+            )
+    context.supervisor.wake()
+    return _answer(job, context)
+
+
+def _new_job(body: bodies.JobCreate, context: Context) -> NewJob:
+    if not is_known(body.model):
+        raise ApiError(
+            404,
+            f"The model `{body.model}` does not exist or cannot be fine-tuned.",
+            param="model",
+            code="model_not_found",
+        )
+    if body.method is not None and body.method.type != "supervised":
+        raise ApiError(
+            400,
+            f"The method `{body.method.type}` is not supported by this server; use `supervised`.",
+            param="method.type",
+            code="unsupported_value",
+        )
+    if body.integrations:
+        raise ApiError(
+            400, "Integrations are not supported by this server.", param="integrations", code="unsupported_value"
+        )
+    _check_file(body.training_file, "training_file", context)
+    if body.validation_file is not None:
+        _check_file(body.validation_file, "validation_file", context)
+    return NewJob(
+        model=body.model,
+        model_name=_model_name(body.model, body.suffix),
+        training_file=body.training_file,
+        validation_file=body.validation_file,
+        seed=secrets.randbelow(2**31) if body.seed is None else body.seed,
+        suffix=body.suffix,
+        metadata=body.metadata,
+        hyperparameters=_hyperparameters(body),
+    )
+
+
+def _check_file(file_id: str, param: str, context: Context) -> None:
+    file = context.store.file(file_id)
+    if file is None:
+        raise ApiError(400, f"The file `{file_id}` does not exist.", param=param, code="file_not_found")
+    if file.purpose != "fine-tune":
+        message = f"The file `{file_id}` has purpose `{file.purpose}`, but must have `fine-tune`."
+        raise ApiError(400, message, param=param, code="invalid_file_purpose")
+    if file.status != "processed":
+        message = f"The file `{file_id}` cannot be used: its status is `{file.status}`."
+        raise ApiError(400, message, param=param, code="file_not_processed")
+
+
+def _hyperparameters(body: bodies.JobCreate) -> wire.Hyperparameters:
+    given = body.hyperparameters
+    if body.method is not None and body.method.supervised is not None:
+        given = body.method.supervised.hyperparameters or given
+    if given is None:
+        return wire.Hyperparameters()
+    return wire.Hyperparameters(**{name: value for name, value in given.model_dump().items() if value is not None})
+
+
+def _model_name(base: str, suffix: str | None) -> str:
+    """`ft:BASE:ORG:SUFFIX:ID`; of a model on disk only its folder's name, of a suffix only what fits between colons."""
+    readable = re.sub(r"[^a-z0-9_-]+", "-", (suffix or "").lower())
+    return f"ft:{Path(base).name}:personal:{readable}:{secrets.token_hex(4)}"
+
+
+@router.get("")
+def list_jobs(request: Request, context: ContextDep, after: After = None, limit: Limit = 20) -> Response:
+    """A page of jobs, newest first; `metadata[key]=value` keeps those that have every given pair."""
+    wanted: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if match := _METADATA.fullmatch(name):
+            wanted[match[1]] = value
+    page = context.store.jobs(
+        metadata=wanted, without_metadata=request.query_params.get("metadata") == "null", after=after, limit=limit
+    )
+    return list_response(Page([_wire(job, context) for job in page.items], page.has_more))
+
+
+@router.get("/{job_id}")
+def retrieve_job(job_id: str, context: ContextDep) -> Response:
+    """One job."""
+    return _answer(_job(job_id, context), context)
+
+
+@router.post("/{job_id}/cancel")
+def cancel_job(job_id: str, context: ContextDep) -> Response:
+    """Stop a job for good."""
+    return _control(job_id, context, "cancel", context.supervisor.cancel(job_id))
+
+
+@router.post("/{job_id}/pause")
+def pause_job(job_id: str, context: ContextDep) -> Response:
+    """Stop a job until it is resumed; what it has learned is kept."""
+    return _control(job_id, context, "pause", context.supervisor.pause(job_id))
+
+
+@router.post("/{job_id}/resume")
+def resume_job(job_id: str, context: ContextDep) -> Response:
+    """Go on with a paused job."""
+    return _control(job_id, context, "resume", context.supervisor.resume(job_id))
+
+
+def _control(job_id: str, context: Context, verb: str, was_done: bool) -> Response:
+    job = _job(job_id, context)
+    if not was_done:  # never 409, which the SDK retries
+        raise ApiError(400, f"Cannot {verb} a job whose status is `{job.status}`.", code="invalid_job_status")
+    return _answer(job, context)
+
+
+@router.get("/{job_id}/events")
+def list_events(job_id: str, context: ContextDep, after: After = None, limit: Limit = 20) -> Response:
+    """A page of what happened to a job, newest first."""
+    _job(job_id, context)
+    return list_response(context.store.events(job_id, after=after, limit=limit))
+
+
+@router.get("/{job_id}/checkpoints")
+def list_checkpoints(job_id: str, context: ContextDep, after: After = None, limit: Limit = 10) -> Response:
+    """A page of a job's checkpoints, newest first."""
+    _job(job_id, context)
+    return list_response(context.store.checkpoints(job_id, after=after, limit=limit), ends=True)
+
+
+def _job(job_id: str, context: Context) -> JobRecord:
+    job = context.store.job(job_id)
+    if job is None:
+        message = f"Could not find fine tune: {job_id}"
+        raise ApiError(404, message, param="fine_tune_id", code="fine_tune_not_found")
+    return job
+
+
+def _answer(job: JobRecord, context: Context) -> Response:
+    return json_response(_wire(job, context))
+
+
+def _wire(job: JobRecord, context: Context) -> wire.Job:
+    hyperparameters = job.used or job.asked
+    return wire.Job(
+        id=job.id,
+        created_at=job.created_at,
+        model=job.model,
+        organization_id=context.store.org_id,
+        training_file=job.training_file,
+        validation_file=job.validation_file,
+        status=job.status,
+        seed=job.seed,
+        hyperparameters=hyperparameters,
+        method=wire.Method(wire.Supervised(hyperparameters)),
+        error=job.error,
+        finished_at=job.finished_at,
+        fine_tuned_model=job.model_name if job.status == "succeeded" else None,
+        trained_tokens=job.trained_tokens,
+        estimated_finish=job.estimated_finish,
+        result_files=[] if job.result_file is None else [job.result_file],
+        metadata=job.metadata,
+        integrations=[],
+        user_provided_suffix=job.suffix,
+    )

@@ -1,0 +1,173 @@
+"""Runs a server: lock, store, socket, signals, and the end of all of them."""
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Generator, Iterator
+from types import FrameType
+
+import uvicorn
+
+from pipeline import durable
+from pipeline.errors import InputError
+from pipeline.server.app import create_app
+from pipeline.server.context import Context
+from pipeline.server.database import StoreLock
+from pipeline.server.settings import ServerSettings
+from pipeline.server.store import Store
+from pipeline.server.supervisor import Supervisor
+from pipeline.training.generation import create_engine
+
+MIN_PUBLIC_KEY = 16
+# Longer than clients keep idle connections (httpx: 5 s), so that a server never closes one just as a request is sent.
+KEEP_ALIVE_S = 75
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def run(
+    settings: ServerSettings, *, announce: Callable[[str], None] | None = None, parent_fd: int | None = None
+) -> None:
+    """Serve until SIGTERM or SIGINT, then stop in good order: workers checkpoint, streams end, jobs stay queued.
+
+    Args:
+        announce: called with the base URL, which ends in ``/v1``, once the server answers.
+        parent_fd: a pipe whose other end the parent holds. At its end of file the parent is gone, however it died,
+            and this process and its workers end at once.
+
+    Raises:
+        InputError: the address cannot be bound, or is open to others and the key is short; or the script is wrong.
+        Locked: another server serves this data directory and went on for ten seconds.
+        StateDamaged: the store cannot be read.
+    """
+    os.umask(0o077)
+    with serving(settings) as server:
+        if parent_fd is not None:
+            threading.Thread(target=_die_with_parent, args=(parent_fd, server), name="parent", daemon=True).start()
+        server.serve_until_told(announce)
+
+
+@contextlib.contextmanager
+def serving(settings: ServerSettings) -> Iterator["Server"]:
+    """Hold everything a server needs: its lock, its store and a listening socket. See `run` for what is raised."""
+    check_key(settings)
+    durable.make_private_dir(settings.data_dir)
+    with contextlib.ExitStack() as stack:
+        stack.callback(StoreLock.acquire(settings.data_dir).release)
+        engine = create_engine(settings.trainer, settings.script)
+        store = Store(settings.data_dir)
+        stack.callback(store.close)
+        store.sweep()
+        listener = stack.enter_context(_listen(settings.host, settings.port))
+        supervisor = Supervisor(settings, store)
+        app = create_app(settings, store, engine, supervisor)
+        config = uvicorn.Config(
+            app,
+            access_log=False,
+            log_config=None,
+            loop="asyncio",
+            ws="none",
+            http="h11",
+            lifespan="on",
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=10,
+        )
+        yield Server(config, listener, supervisor, app.state.context)
+
+
+def check_key(settings: ServerSettings) -> None:
+    """Refuse to serve others behind a key that can be guessed.
+
+    Raises:
+        InputError: no key at all, or a short one on an address that is not this machine's own.
+    """
+    if not settings.key:
+        raise InputError("server key", "expected a key, which every client must send", fix="Set FINETUNE_SERVER_KEY.")
+    if len(settings.key) < MIN_PUBLIC_KEY and not _is_loopback(settings.host):
+        raise InputError(
+            "server key",
+            f"an address that others can reach needs a key of at least {MIN_PUBLIC_KEY} characters",
+            got=f"{len(settings.key)} characters for {settings.host}",
+            fix="Set FINETUNE_SERVER_KEY to a long random one, or serve on 127.0.0.1.",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise InputError(
+            f"{host}:{port}",
+            f"the server cannot listen there ({error.strerror or error})",
+            fix="Choose a free port; 0 takes any.",
+        ) from None
+
+
+class Server(uvicorn.Server):
+    """uvicorn, on a socket that listens already, with an end that is an ordinary return."""
+
+    def __init__(
+        self, config: uvicorn.Config, listener: socket.socket, supervisor: Supervisor, context: Context
+    ) -> None:
+        super().__init__(config)
+        self.context = context
+        self.supervisor = supervisor
+        self._listener = listener
+        self._announce: Callable[[str], None] | None = None
+
+    @property
+    def base_url(self) -> str:
+        """Where clients find it."""
+        host, port = self._listener.getsockname()[:2]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
+
+    def serve_until_told(self, announce: Callable[[str], None] | None) -> None:
+        """Serve; return after `tell_to_stop`, or after a signal if this is the main thread."""
+        self._announce = announce
+        asyncio.run(self.serve(sockets=[self._listener]))
+
+    def tell_to_stop(self) -> None:
+        """End in good order. Safe in a signal handler and from any thread."""
+        self.context.chats.end_all()
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        if self._announce is not None:
+            self._announce(self.base_url)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Turn signals into `tell_to_stop`. uvicorn's own would raise them again at the end, and so never exit 0."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.tell_to_stop()
+
+
+def _die_with_parent(parent_fd: int, server: Server) -> None:
+    while os.read(parent_fd, 1024):
+        pass
+    server.supervisor.kill()
+    os._exit(1)  # at once: a killed parent leaves nobody to tidy up for, and the store is made for this

@@ -1,0 +1,69 @@
+"""/v1/models: base models, and those tuned here."""
+
+from fastapi import APIRouter, Response
+
+from pipeline.server import wire
+from pipeline.server.context import Context, ContextDep
+from pipeline.server.envelope import ApiError, json_response
+from pipeline.training.base_models import BASE_MODELS, is_known
+from pipeline.training.protocol import ModelRef
+
+router = APIRouter(prefix="/v1/models")
+
+BASE_CREATED = 1730419200  # 2024-11-01, when SmolLM2 came out; the API wants some number
+BASE_OWNER = "system"
+
+
+@router.get("")
+def list_models(context: ContextDep) -> Response:
+    """Every model there is to talk to, checkpoints aside."""
+    tuned = [wire.Model(model.name, model.created_at, context.store.org_id) for model in context.store.models()]
+    return json_response({"object": "list", "data": [*tuned, *map(_base, BASE_MODELS)]})
+
+
+# `path`, because the name of a model may hold a slash, which the SDK sends percent-encoded and the server decodes.
+@router.get("/{model:path}")
+def retrieve_model(model: str, context: ContextDep) -> Response:
+    """One model or checkpoint."""
+    tuned = context.store.model(model)
+    if tuned is not None:
+        return json_response(wire.Model(tuned.name, tuned.created_at, context.store.org_id))
+    if is_known(model):
+        return json_response(_base(model))
+    raise unknown_model(model)
+
+
+@router.delete("/{model:path}")
+def delete_model(model: str, context: ContextDep) -> Response:
+    """Forget a tuned model and free its adapter."""
+    tuned = context.store.model(model)
+    if tuned is not None and context.store.delete_model(model):
+        context.chats.engine.unload(tuned.adapter)
+        return json_response(wire.Deleted(model, "model"))
+    if is_known(model):
+        raise ApiError(403, f"The model `{model}` is a base model: it cannot be deleted.", param="model")
+    raise unknown_model(model)
+
+
+def find_model(name: str, context: Context) -> ModelRef:
+    """The model that a chat names.
+
+    Raises:
+        ApiError: there is none.
+    """
+    tuned = context.store.model(name)
+    if tuned is not None:
+        return ModelRef(tuned.base_model, tuned.adapter)
+    if is_known(name):
+        return ModelRef(name)
+    raise unknown_model(name)
+
+
+def unknown_model(name: str) -> ApiError:
+    """The answer to a model that is not here."""
+    message = f"The model `{name}` does not exist or you do not have access to it."
+    return ApiError(404, message, param="model", code="model_not_found")
+
+
+def _base(name: str) -> wire.Model:
+    return wire.Model(name, BASE_CREATED, BASE_OWNER)

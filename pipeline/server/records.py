@@ -1,0 +1,130 @@
+"""What the store returns, and how it is read from a row."""
+
+import sqlite3
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import msgspec
+
+from pipeline.server import wire
+
+T = TypeVar("T")
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """One page of a listing."""
+
+    items: list[T]
+    has_more: bool
+
+
+class NewJob(msgspec.Struct, frozen=True):
+    """A job as asked for; `model_name` is what the tuned model will be called."""
+
+    model: str
+    model_name: str
+    training_file: str
+    validation_file: str | None
+    seed: int
+    suffix: str | None
+    metadata: dict[str, str] | None
+    hyperparameters: wire.Hyperparameters
+
+
+class JobRecord(msgspec.Struct, frozen=True):
+    """A job as the store has it. `asked` are the hyperparameters as given, `used` those a worker chose from them."""
+
+    id: str
+    created_at: int
+    status: wire.Status
+    model: str
+    model_name: str
+    training_file: str
+    validation_file: str | None
+    result_file: str | None
+    seed: int
+    suffix: str | None
+    metadata: dict[str, str] | None
+    asked: wire.Hyperparameters
+    used: wire.Hyperparameters | None
+    error: wire.JobError | None
+    finished_at: int | None
+    trained_tokens: int | None
+    estimated_finish: int | None
+    validated: bool
+    idempotency_digest: str | None
+
+
+class ModelRecord(msgspec.Struct, frozen=True):
+    """A tuned model, or a checkpoint of one; `adapter` is its folder."""
+
+    name: str
+    base_model: str
+    adapter: Path
+    created_at: int
+
+
+def read_file(row: sqlite3.Row) -> wire.File:
+    """A row of `files`."""
+    return wire.File(
+        id=row["id"],
+        bytes=row["bytes"],
+        created_at=row["created_at"],
+        filename=row["filename"],
+        purpose=row["purpose"],
+        status=row["status"],
+        status_details=msgspec.UNSET if row["status_details"] is None else row["status_details"],
+    )
+
+
+def read_job(row: sqlite3.Row) -> JobRecord:
+    """A row of `jobs`."""
+    return JobRecord(
+        id=row["id"],
+        created_at=row["created_at"],
+        status=row["status"],
+        model=row["model"],
+        model_name=row["model_name"],
+        training_file=row["training_file"],
+        validation_file=row["validation_file"],
+        result_file=row["result_file"],
+        seed=row["seed"],
+        suffix=row["suffix"],
+        metadata=_maybe(row["metadata"], dict[str, str]),
+        asked=msgspec.json.decode(row["asked"], type=wire.Hyperparameters),
+        used=_maybe(row["used"], wire.Hyperparameters),
+        error=_maybe(row["error"], wire.JobError),
+        finished_at=row["finished_at"],
+        trained_tokens=row["trained_tokens"],
+        estimated_finish=row["estimated_finish"],
+        validated=bool(row["validated"]),
+        idempotency_digest=row["idempotency_digest"],
+    )
+
+
+def _maybe(text: str | None, kind: type[T]) -> T | None:
+    return None if text is None else msgspec.json.decode(text, type=kind)
+
+
+def read_event(row: sqlite3.Row) -> wire.Event:
+    """A row of `events`."""
+    return wire.Event(
+        id=row["id"],
+        created_at=row["created_at"],
+        level=row["level"],
+        message=row["message"],
+        type=row["type"],
+        data=_maybe(row["data"], wire.Metrics),
+    )
+
+
+def read_checkpoint(row: sqlite3.Row) -> wire.Checkpoint:
+    """A row of `checkpoints`."""
+    return wire.Checkpoint(
+        id=row["id"],
+        created_at=row["created_at"],
+        fine_tuned_model_checkpoint=row["model_name"],
+        fine_tuning_job_id=row["job_id"],
+        step_number=row["step"],
+        metrics=msgspec.json.decode(row["metrics"], type=wire.Metrics),
+    )

@@ -1,0 +1,30 @@
+"""What a server is told when it starts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+MAX_FILE_BYTES = 512 * 1024 * 1024  # OpenAI API reference, files: "individual files can be up to 512 MB"
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """One server on one data directory.
+
+    Attributes:
+        data_dir: the store's home; made with mode 0700 when missing.
+        key: the bearer key every client must show.
+        port: 0 takes a free one.
+        script: the scripted trainer's instructions, a JSON file.
+        workers: how many jobs may train at once.
+        max_file_bytes: the largest file that may be uploaded.
+    """
+
+    data_dir: Path
+    key: str
+    host: str = "127.0.0.1"
+    port: int = 0
+    trainer: Literal["lora", "scripted"] = "lora"
+    script: Path | None = None
+    workers: int = 1
+    max_file_bytes: int = MAX_FILE_BYTES

@@ -1,0 +1,436 @@
+"""The server's memory: files, jobs, events, checkpoints and models, in SQLite beside a folder of blobs.
+
+Safe to call from any thread. What a method has returned is on disk. Every change of a job's status goes through one
+guarded UPDATE, so of a success and a cancellation that arrive together exactly one happens.
+"""
+
+import contextlib
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from pipeline import durable
+from pipeline.server import wire
+from pipeline.server.database import open_database, read_store_id
+from pipeline.server.records import (
+    JobRecord,
+    ModelRecord,
+    NewJob,
+    Page,
+    read_checkpoint,
+    read_event,
+    read_file,
+    read_job,
+)
+
+__all__ = ["Store", "read_store_id"]
+
+T = TypeVar("T")
+
+FINISHED: frozenset[wire.Status] = frozenset({"succeeded", "failed", "cancelled"})
+KEPT_CHECKPOINTS = (
+    3  # OpenAI's fine-tuning guide: "only the checkpoints for the last three epochs of the job are saved"
+)
+
+
+class Store:
+    """The one open store of a server. `data_dir` must be locked by the caller."""
+
+    def __init__(self, data_dir: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self.data_dir = durable.make_private_dir(data_dir)
+        self.incoming = durable.make_private_dir(data_dir / "incoming")
+        self.blobs = durable.make_private_dir(data_dir / "files")
+        self.jobs_dir = durable.make_private_dir(data_dir / "jobs")
+        self.models_dir = durable.make_private_dir(data_dir / "models")
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._db = open_database(data_dir)
+        meta = dict(self._db.execute("SELECT name, value FROM meta"))
+        self.store_id: str = meta["store_id"]
+        self.org_id: str = meta["org_id"]
+
+    def close(self) -> None:
+        """Close the database; nothing may be called afterwards."""
+        with self._lock:
+            self._db.close()
+
+    def now(self) -> int:
+        """Unix seconds, as every `created_at` has them."""
+        return int(self._clock())
+
+    def sweep(self) -> None:
+        """Remove what a killed server left: torn uploads, and blobs and adapters that no row names."""
+        for path in self.incoming.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        files = {row[0] for row in self._db.execute("SELECT id FROM files WHERE deleted = 0")}
+        for path in self.blobs.iterdir():
+            if path.name not in files:
+                path.unlink()
+        folders = {row[0] for row in self._db.execute("SELECT folder FROM models")}
+        for path in self.models_dir.iterdir():
+            if path.name not in folders:
+                shutil.rmtree(path)
+
+    @contextlib.contextmanager
+    def _change(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _rows(self, sql: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
+        with self._lock:
+            cursor = self._db.execute(sql, values)
+            cursor.row_factory = sqlite3.Row
+            return cursor.fetchall()
+
+    def _page(
+        self,
+        table: str,
+        read: Callable[[sqlite3.Row], T],
+        where: Iterable[tuple[str, Sequence[object]]],
+        *,
+        after: str | None,
+        limit: int,
+        oldest_first: bool = False,
+    ) -> Page[T]:
+        """Rows of `table` that meet every condition, newest first; `after` is the last item of the page before."""
+        conditions = list(where)
+        if after is not None:
+            comparison = ">" if oldest_first else "<"
+            conditions.append((f"seq {comparison} (SELECT seq FROM {table} WHERE id = ?)", (after,)))
+        sql = f"SELECT * FROM {table} WHERE {' AND '.join(text for text, _ in conditions) or 'TRUE'}"
+        values = [value for _, parts in conditions for value in parts]
+        rows = self._rows(f"{sql} ORDER BY seq {'ASC' if oldest_first else 'DESC'} LIMIT ?", [*values, limit + 1])
+        return Page([read(row) for row in rows[:limit]], has_more=len(rows) > limit)
+
+    # files
+
+    def blob(self, file_id: str) -> Path:
+        """Where the bytes of a file lie. Only for an id that a row has: never for what a request says."""
+        return self.blobs / file_id
+
+    def add_file(
+        self, incoming: Path, *, filename: str, purpose: str, status_details: str | None = None, failed: bool = False
+    ) -> wire.File:
+        """Take over a finished upload. The bytes are durable before the row is, and both before this returns."""
+        file_id = wire.new_id("file-")
+        size = incoming.stat().st_size
+        durable.publish(incoming, self.blob(file_id))
+        with self._change() as db:
+            db.execute(
+                "INSERT INTO files (id, created_at, filename, purpose, bytes, status, status_details)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (file_id, self.now(), filename, purpose, size, "error" if failed else "processed", status_details),
+            )
+        return self._file_row(file_id)
+
+    def _file_row(self, file_id: str) -> wire.File:
+        return read_file(self._rows("SELECT * FROM files WHERE id = ?", (file_id,))[0])
+
+    def file(self, file_id: str) -> wire.File | None:
+        """One file, unless it was deleted."""
+        rows = self._rows("SELECT * FROM files WHERE id = ? AND deleted = 0", (file_id,))
+        return read_file(rows[0]) if rows else None
+
+    def files(self, *, purpose: str | None, after: str | None, limit: int, oldest_first: bool) -> Page[wire.File]:
+        """A page of the files there are."""
+        where: list[tuple[str, Sequence[object]]] = [("deleted = 0", ())]
+        if purpose is not None:
+            where.append(("purpose = ?", (purpose,)))
+        return self._page("files", read_file, where, after=after, limit=limit, oldest_first=oldest_first)
+
+    def delete_file(self, file_id: str) -> bool:
+        """Forget a file and its bytes; False when there is none."""
+        with self._change() as db:
+            gone = db.execute("UPDATE files SET deleted = 1 WHERE id = ? AND deleted = 0", (file_id,)).rowcount == 1
+        if gone:
+            self.blob(file_id).unlink(missing_ok=True)
+        return gone
+
+    # jobs
+
+    def create_job(self, new: NewJob, *, idempotency: tuple[str, str] | None = None) -> JobRecord:
+        """Add a job in `validating_files`. `idempotency` is a client's key and the digest of what it asked for.
+
+        With a key that was used before, the job it made is returned and none is added; compare
+        `JobRecord.idempotency_digest` to see whether it was the same request.
+        """
+        key, digest = idempotency or (None, None)
+        with self._change() as db:
+            if key is not None:
+                found = db.execute("SELECT id FROM jobs WHERE idempotency_key = ?", (key,)).fetchone()
+                if found is not None:
+                    return self._job_row(found[0])
+            job_id = wire.new_id("ftjob-")
+            db.execute(
+                "INSERT INTO jobs (id, created_at, status, model, model_name, training_file, validation_file, seed,"
+                " suffix, metadata, asked, idempotency_key, idempotency_digest)"
+                " VALUES (?, ?, 'validating_files', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    job_id,
+                    self.now(),
+                    new.model,
+                    new.model_name,
+                    new.training_file,
+                    new.validation_file,
+                    new.seed,
+                    new.suffix,
+                    None if new.metadata is None else _json(new.metadata),
+                    _json(new.hyperparameters),
+                    key,
+                    digest,
+                ),
+            )
+            self._event(db, job_id, f"Created fine-tuning job: {job_id}")
+            self._event(db, job_id, f"Validating training file: {new.training_file}")
+            return self._job_row(job_id)
+
+    def _job_row(self, job_id: str) -> JobRecord:
+        return read_job(self._rows("SELECT * FROM jobs WHERE id = ?", (job_id,))[0])
+
+    def job(self, job_id: str) -> JobRecord | None:
+        """One job."""
+        rows = self._rows("SELECT * FROM jobs WHERE id = ?", (job_id,))
+        return read_job(rows[0]) if rows else None
+
+    def jobs(
+        self, *, metadata: dict[str, str], without_metadata: bool, after: str | None, limit: int
+    ) -> Page[JobRecord]:
+        """A page of the jobs whose metadata has every given pair, or of those that have none."""
+        where: list[tuple[str, Sequence[object]]] = [
+            ("EXISTS (SELECT 1 FROM json_each(jobs.metadata) WHERE key = ? AND value = ?)", pair)
+            for pair in metadata.items()
+        ]
+        if without_metadata:
+            where.append(("metadata IS NULL", ()))
+        return self._page("jobs", read_job, where, after=after, limit=limit)
+
+    def jobs_in(self, *statuses: wire.Status) -> list[JobRecord]:
+        """Every job in one of `statuses`, oldest first."""
+        marks = ", ".join("?" * len(statuses))
+        return [read_job(r) for r in self._rows(f"SELECT * FROM jobs WHERE status IN ({marks}) ORDER BY seq", statuses)]
+
+    def move(
+        self,
+        job_id: str,
+        sources: Iterable[wire.Status],
+        target: wire.Status,
+        message: str,
+        *,
+        level: wire.Level = "info",
+        error: wire.JobError | None = None,
+    ) -> bool:
+        """Give a job that is in one of `sources` the status `target`; False, and no change, when it is in none."""
+        with self._change() as db:
+            moved = _move(db, job_id, sources, target, self.now(), None if error is None else _json(error))
+            if moved:
+                self._event(db, job_id, message, level=level)
+            return moved
+
+    def begin(self, job_id: str, used: wire.Hyperparameters) -> None:
+        """Note what a worker that started (or resumed) trains with."""
+        with self._change() as db:
+            db.execute("UPDATE jobs SET used = ? WHERE id = ?", (_json(used), job_id))
+
+    def add_step(
+        self, job_id: str, step: int, metrics: wire.Metrics, message: str, *, total_steps: int, finish: int
+    ) -> None:
+        """Add the metrics of one step and their event, unless the step is known from before a resume.
+
+        Args:
+            finish: when training is now expected to end, in Unix seconds.
+        """
+        values = {"step": step, **metrics}
+        with self._change() as db:
+            added = db.execute("INSERT OR IGNORE INTO metrics VALUES (?, ?, ?)", (job_id, step, _json(values))).rowcount
+            db.execute("UPDATE jobs SET estimated_finish = ? WHERE id = ? AND status = 'running'", (finish, job_id))
+            if added:
+                self._event(db, job_id, message, data={**values, "total_steps": total_steps})
+
+    def steps(self, job_id: str) -> list[wire.Metrics]:
+        """The metrics of every step so far, in order, named as in OpenAI's events."""
+        rows = self._rows("SELECT values_json FROM metrics WHERE job_id = ? ORDER BY step", (job_id,))
+        return [msgspec.json.decode(row[0], type=wire.Metrics) for row in rows]
+
+    def add_crash(self, job_id: str, how: str, message: str) -> list[str]:
+        """Note that a job's worker died; returns how each one died so far."""
+        with self._change() as db:
+            (text,) = db.execute("SELECT crashes FROM jobs WHERE id = ?", (job_id,)).fetchone()
+            crashes = [*msgspec.json.decode(text, type=list[str]), how]
+            db.execute("UPDATE jobs SET crashes = ? WHERE id = ?", (_json(crashes), job_id))
+            self._event(db, job_id, message, level="warn")
+            return crashes
+
+    def add_event(self, job_id: str, message: str, *, level: wire.Level = "info") -> None:
+        """Say something about a job."""
+        with self._change() as db:
+            self._event(db, job_id, message, level=level)
+
+    def succeed(self, job_id: str, *, folder: str, results: Path, trained_tokens: int) -> bool:
+        """End a running job well: its model, its result file and its status, all at once.
+
+        Args:
+            folder: the name of the adapter's folder under `models_dir`, already durable there.
+            results: the metrics file, still in `incoming`.
+
+        Returns:
+            False, and no change, when the job is no longer running: it was cancelled or paused meanwhile.
+        """
+        file_id = wire.new_id("file-")
+        size = results.stat().st_size
+        durable.publish(results, self.blob(file_id))
+        with self._change() as db:
+            if not _move(db, job_id, ["running"], "succeeded", self.now(), None):
+                self.blob(file_id).unlink()
+                return False
+            db.execute(
+                "INSERT INTO files (id, created_at, filename, purpose, bytes, status)"
+                " VALUES (?, ?, 'step_metrics.csv', 'fine-tune-results', ?, 'processed')",
+                (file_id, self.now(), size),
+            )
+            db.execute(
+                "UPDATE jobs SET result_file = ?, trained_tokens = ? WHERE id = ?",
+                (file_id, trained_tokens, job_id),
+            )
+            name = self._add_model(db, job_id, "", folder)
+            self._event(db, job_id, f"New fine-tuned model created: {name}")
+            self._event(db, job_id, "The job has successfully completed")
+        return True
+
+    def _event(
+        self,
+        db: sqlite3.Connection,
+        job_id: str,
+        message: str,
+        *,
+        level: wire.Level = "info",
+        data: wire.Metrics | None = None,
+    ) -> None:
+        db.execute(
+            "INSERT INTO events (id, job_id, created_at, level, message, type, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                wire.new_id("ftevent-"),
+                job_id,
+                self.now(),
+                level,
+                message,
+                "message" if data is None else "metrics",
+                None if data is None else _json(data),
+            ),
+        )
+
+    def events(self, job_id: str, *, after: str | None, limit: int) -> Page[wire.Event]:
+        """A page of a job's events, newest first."""
+        return self._page("events", read_event, [("job_id = ?", (job_id,))], after=after, limit=limit)
+
+    # checkpoints and models
+
+    def add_checkpoint(self, job_id: str, step: int, folder: str) -> list[str]:
+        """Add the model of an epoch's end, whose adapter lies in `folder`; the step must be new for this job.
+
+        Returns:
+            Folders of older checkpoints that are now forgotten, for the caller to remove.
+        """
+        with self._change() as db:
+            name = self._add_model(db, job_id, f":ckpt-step-{step}", folder)
+            metrics = db.execute(
+                "SELECT values_json FROM metrics WHERE job_id = ? AND step = ?", (job_id, step)
+            ).fetchone() or [_json({"step": step})]
+            db.execute(
+                "INSERT INTO checkpoints (id, job_id, step, created_at, model_name, metrics) VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    wire.new_id("ftckpt_"),
+                    job_id,
+                    step,
+                    self.now(),
+                    name,
+                    values[0] if values else _json({"step": step}),
+                ),
+            )
+            self._event(db, job_id, f"Checkpoint created at step {step} with Snapshot ID: {name}")
+            old = db.execute(
+                "SELECT seq, model_name FROM checkpoints WHERE job_id = ? ORDER BY step DESC LIMIT -1 OFFSET ?",
+                (job_id, KEPT_CHECKPOINTS),
+            ).fetchall()
+            folders = []
+            for seq, model_name in old:
+                db.execute("DELETE FROM checkpoints WHERE seq = ?", (seq,))
+                folders += db.execute("DELETE FROM models WHERE name = ? RETURNING folder", (model_name,)).fetchall()
+            return [folder for (folder,) in folders]
+
+    def has_checkpoint(self, job_id: str, step: int) -> bool:
+        """Whether that checkpoint is known."""
+        return bool(self._rows("SELECT 1 FROM checkpoints WHERE job_id = ? AND step = ?", (job_id, step)))
+
+    def checkpoints(self, job_id: str, *, after: str | None, limit: int) -> Page[wire.Checkpoint]:
+        """A page of a job's checkpoints, newest first."""
+        return self._page("checkpoints", read_checkpoint, [("job_id = ?", (job_id,))], after=after, limit=limit)
+
+    def _add_model(self, db: sqlite3.Connection, job_id: str, ending: str, folder: str) -> str:
+        (name,) = db.execute(
+            "INSERT INTO models SELECT model_name || ?, id, model, ?, ?, ? FROM jobs WHERE id = ? RETURNING name",
+            (ending, folder, self.now(), int(bool(ending)), job_id),
+        ).fetchone()
+        return str(name)
+
+    def model(self, name: str) -> ModelRecord | None:
+        """One tuned model or checkpoint."""
+        rows = self._rows("SELECT * FROM models WHERE name = ?", (name,))
+        return self._model(rows[0]) if rows else None
+
+    def models(self) -> list[ModelRecord]:
+        """The tuned models, newest first; checkpoints are not among them."""
+        return [
+            self._model(row)
+            for row in self._rows("SELECT * FROM models WHERE is_checkpoint = 0 ORDER BY created_at DESC, name")
+        ]
+
+    def _model(self, row: sqlite3.Row) -> ModelRecord:
+        return ModelRecord(row["name"], row["base_model"], self.models_dir / row["folder"], row["created_at"])
+
+    def delete_model(self, name: str) -> bool:
+        """Forget a tuned model with its checkpoints, or one checkpoint, adapters included; False when there is none."""
+        with self._change() as db:
+            found = db.execute("SELECT job_id, is_checkpoint FROM models WHERE name = ?", (name,)).fetchone()
+            if found is None:
+                return False
+            column, value = ("name", name) if found[1] else ("job_id", found[0])
+            folders = db.execute(f"DELETE FROM models WHERE {column} = ? RETURNING folder", (value,)).fetchall()
+        for (folder,) in folders:
+            shutil.rmtree(self.models_dir / folder, ignore_errors=True)
+        return True
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _move(
+    db: sqlite3.Connection,
+    job_id: str,
+    sources: Iterable[wire.Status],
+    target: wire.Status,
+    now: int,
+    error: str | None,
+) -> bool:
+    allowed = list(sources)
+    finished_at = now if target in FINISHED else None
+    return (
+        db.execute(
+            f"UPDATE jobs SET status = ?, finished_at = ?, error = ?, estimated_finish = NULL,"
+            f" validated = validated OR ? WHERE id = ? AND status IN ({', '.join('?' * len(allowed))})",
+            (target, finished_at, error, target == "queued", job_id, *allowed),
+        ).rowcount
+        == 1
+    )
