@@ -355,7 +355,7 @@ class Store:
                     step,
                     self.now(),
                     name,
-                    values[0] if values else _json({"step": step}),
+                    metrics[0],
                 ),
             )
             self._event(db, job_id, f"Checkpoint created at step {step} with Snapshot ID: {name}")

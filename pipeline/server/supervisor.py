@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable
 
 from pipeline import durable
-from pipeline.errors import FinetuneError
 from pipeline.server import wire
 from pipeline.server.logs import log_failure
 from pipeline.server.recorder import Recorder
@@ -165,8 +164,8 @@ class Supervisor:
         """Do `work`, whatever comes of it, and let go of the job."""
         try:
             work(run)
-        except (OSError, sqlite3.Error, FinetuneError) as error:
-            # A full disk, say. The thread must live on for other jobs, and nobody may wait for this one for ever.
+        except Exception as error:  # noqa: BLE001  a full disk, say: the thread must live on for other jobs
+            # and nobody may wait for this one for ever.
             log_failure(f"job {run.job_id}", error)
             with contextlib.suppress(sqlite3.Error):
                 message = f"The server failed ({type(error).__name__}); its log says where."
