@@ -15,6 +15,9 @@ from pipeline.errors import InputError
 from pipeline.training.examples import ExamplesError
 from pipeline.training.protocol import Failed, Report, decode_spec
 
+_QUIET = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+"""The Hugging Face libraries read these when they are imported: nothing is fetched or told to anybody."""
+
 
 def main(spec_file: Path) -> None:
     """Train the job that `spec_file` describes, until it has succeeded, failed, or stdin says stop."""
@@ -37,6 +40,8 @@ def main(spec_file: Path) -> None:
 
             scripted.train(spec, report, stop)
         else:
+            os.environ.update(_QUIET)
+            os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # one job, one GPU: TRL refuses to split a batch
             from pipeline.training import lora
 
             lora.train(spec, report, stop)

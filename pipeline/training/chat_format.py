@@ -1,0 +1,141 @@
+"""Conversations to token ids, by the model's own chat template: the one way for training and generation alike.
+
+The template is rendered with a placeholder for every message's content. What the template itself writes is encoded with
+its control tokens; the contents are encoded as plain text, so that a message that says "<|im_end|>" stays a message.
+Because prompt and training example come out of the same function, what a template adds by itself (SmolLM2's puts its
+own system prompt before a conversation that has none) is the same in both, and is left as its authors meant it.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from tokenizers import Tokenizer
+from tokenizers.decoders import DecodeStream
+
+from pipeline.errors import InputError
+from pipeline.training.base_models import quiet_transformers
+from pipeline.training.protocol import ChatMessage
+
+IGNORED = -100
+"""Label of a token that is not a target (PyTorch, cross_entropy's ignore_index)."""
+
+_PLACEHOLDER = re.compile("\ue000([0-9]+)\ue001")  # private use characters: no template writes them
+
+
+class ChatFormat:
+    """The tokenizer and chat template of one base model. Safe to use from several threads.
+
+    Attributes:
+        tokenizer: the Hugging Face tokenizer, for those who save it.
+        stop_ids: tokens that end an answer: a turn of plain text holds no control tokens.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Load from a Hugging Face directory.
+
+        Raises:
+            InputError: the directory has no usable tokenizer or chat template.
+        """
+        from transformers import AutoTokenizer
+
+        quiet_transformers()
+        self._where = f"base model {directory.name}"
+        self.tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+        if not self.tokenizer.chat_template:
+            raise InputError(self._where, "its tokenizer has no chat template", fix="Choose a model made for chat.")
+        self._control: Tokenizer = self.tokenizer.backend_tokenizer
+        self._plain = Tokenizer.from_str(self._control.to_str())
+        self._plain.encode_special_tokens = True
+        special = {token.content for token in self._control.get_added_tokens_decoder().values() if token.special}
+        self.stop_ids = frozenset(self._control.token_to_id(content) for content in special)
+        self._check_that_turns_end()
+
+    def prompt(self, messages: Sequence[ChatMessage]) -> list[int]:
+        """Token ids of a conversation and of the header of the assistant's next turn.
+
+        Raises:
+            InputError: the template refuses the conversation.
+        """
+        return [token for ids, _ in self._segments(messages, answer_next=True) for token in ids]
+
+    def example(self, messages: Sequence[ChatMessage], trained: Sequence[bool]) -> tuple[list[int], list[int]]:
+        """Token ids and labels, equally long, of a conversation to learn from.
+
+        Targets are the content of the trained messages and the token that ends each of them; all else is IGNORED.
+
+        Raises:
+            InputError: the template refuses the conversation.
+        """
+        input_ids: list[int] = []
+        labels: list[int] = []
+        ends_target = False
+        for ids, message in self._segments(messages, answer_next=False):
+            if message is not None:
+                targets = len(ids) if trained[message] else 0
+            else:
+                targets = self._length_of_end(ids) if ends_target else 0
+            ends_target = message is not None and trained[message]
+            input_ids += ids
+            labels += ids[:targets] + [IGNORED] * (len(ids) - targets)
+        return input_ids, labels
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of some tokens, control tokens included; U+FFFD for bytes that are no character (yet)."""
+        return self._control.decode(list(ids), skip_special_tokens=False)
+
+    def detokenizer(self) -> Callable[[int], str]:
+        """A function that takes an answer's tokens one by one and returns the text that each adds.
+
+        It returns nothing while the bytes so far end within a character.
+        """
+        stream = DecodeStream(skip_special_tokens=True)
+        return lambda token: stream.step(self._control, token) or ""
+
+    def _segments(
+        self, messages: Sequence[ChatMessage], *, answer_next: bool
+    ) -> Iterator[tuple[list[int], int | None]]:
+        """Token ids piece by piece: what the template writes (None), or the content of a message (its index)."""
+        rendered = self._render(messages, answer_next=answer_next)
+        parts = _PLACEHOLDER.split(rendered)
+        if [int(index) for index in parts[1::2]] != list(range(len(messages))):
+            raise InputError(
+                self._where,
+                "its chat template does not print every message once and in order",
+                fix="Choose a model whose template does.",
+            )
+        for position, part in enumerate(parts):
+            if position % 2:
+                content = messages[int(part)].content
+                yield self._plain.encode(content, add_special_tokens=False).ids, int(part)
+            else:
+                yield self._control.encode(part, add_special_tokens=False).ids, None
+
+    def _render(self, messages: Sequence[ChatMessage], *, answer_next: bool) -> str:
+        from jinja2 import TemplateError
+
+        turns = [{"role": turn.role, "content": f"\ue000{index}\ue001"} for index, turn in enumerate(messages)]
+        try:
+            rendered = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=answer_next)
+        except TemplateError as error:
+            raise InputError(
+                self._where,
+                f"its chat template refuses the conversation ({error})",
+                fix="Change the order or the roles of the messages.",
+            ) from None
+        return str(rendered)
+
+    def _check_that_turns_end(self) -> None:
+        """Render an assistant's turn and see that a control token ends it."""
+        probe = [ChatMessage("user", "a"), ChatMessage("assistant", "b")]
+        *_, (ids, _) = self._segments(probe, answer_next=False)
+        if self._length_of_end(ids) == 0:
+            raise InputError(
+                self._where,
+                "its chat template ends an assistant's turn with no control token, so it could not learn to stop",
+                fix="Choose a model made for chat.",
+            )
+
+    def _length_of_end(self, ids: Sequence[int]) -> int:
+        """How many of the tokens after an assistant's content end its turn: all up to the first control token."""
+        return next((n for n, token in enumerate(ids, start=1) if token in self.stop_ids), 0)

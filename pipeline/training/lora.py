@@ -1,0 +1,147 @@
+"""The LoRA trainer: TRL over examples that are tokenised here, on CPU, CUDA or MPS. Imports torch.
+
+TRL is given `input_ids` and `labels` as they are: its own assistant-only loss refuses SmolLM2's chat template, and
+would train turns of weight 0.
+"""
+
+import math
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import PreTrainedModel, PrinterCallback, set_seed
+from trl.trainer.sft_config import SFTConfig
+
+from pipeline.durable import make_private_dir, write_atomically
+from pipeline.training import base_models, checkpoints
+from pipeline.training.answer_trainer import AnswerTrainer
+from pipeline.training.chat_format import ChatFormat
+from pipeline.training.placement import Dtype, context_length, load_model, pick_device, pick_dtype
+from pipeline.training.progress import Progress, write_adapter
+from pipeline.training.protocol import JobSpec, Report, Started, Stopped, Succeeded
+from pipeline.training.tensors import TrainingSet, load_examples
+
+MAX_LENGTH = 2048
+"""Longest example in tokens; a longer one loses its end. A model's own context may be shorter."""
+
+LEARNING_RATE = 1e-3
+RANK = 16
+CHECKPOINT_EVERY_S = 15.0
+_MICRO_BATCH = 8
+
+
+class _Precision(msgspec.Struct, frozen=True):
+    """Decided on the first start; a job that resumes must not compute otherwise."""
+
+    dtype: Dtype
+
+
+def train(
+    spec: JobSpec,
+    report: Callable[[Report], None],
+    stop: threading.Event,
+    checkpoint_every_s: float = CHECKPOINT_EVERY_S,
+) -> None:
+    """Train an adapter, resuming from the last good checkpoint of an earlier worker on the same work_dir.
+
+    A job that is killed loses the work of `checkpoint_every_s` seconds and a step at most.
+
+    Raises:
+        InputError: the base model or a data file is no good, or the loss is no longer a number.
+    """
+    torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    directory = base_models.prepare(spec.base_model)
+    chat_format = ChatFormat(directory)
+    device = pick_device()
+    store = make_private_dir(spec.work_dir / "checkpoints")
+    model = load_model(directory, _dtype(store, device), device)
+    max_length = min(MAX_LENGTH, context_length(model))
+    examples = load_examples(spec.training_file, "training_file", chat_format, max_length)
+    valid = None
+    if spec.validation_file is not None:
+        valid = load_examples(spec.validation_file, "validation_file", chat_format, max_length)
+    resumed = checkpoints.last_good(store)
+    plan = plan_training(spec, examples, first_step=0 if resumed is None else checkpoints.step_of(resumed))
+    report(plan)
+    if stop.is_set():
+        return report(Stopped(plan.first_step))
+
+    set_seed(spec.seed)
+    adapted = _with_adapter(model)
+    trainer = AnswerTrainer(adapted, _arguments(spec, plan, store, device), examples, chat_format)
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(Progress(trainer, spec.work_dir, plan, valid, report, stop, checkpoint_every_s))
+    trainer.train(resume_from_checkpoint=None if resumed is None else str(resumed))
+    if trainer.state.global_step < plan.total_steps:
+        return report(Stopped(trainer.state.global_step))
+    write_adapter(adapted, spec.work_dir / "adapter")
+    return report(Succeeded(trainer.state.num_input_tokens_seen))
+
+
+def plan_training(spec: JobSpec, examples: TrainingSet, first_step: int) -> Started:
+    """Settle what is `auto`.
+
+    Epochs: 30 / sqrt(examples), from 8 for a dozen examples over 3 for a hundred to 1 for a thousand. Batch size: one
+    for every fifty examples, from 1 to 8; on a CPU a step of one dialogue already keeps every core busy, and more steps
+    learn more.
+    """
+    count = len(examples.input_ids)
+    n_epochs = max(1, min(8, round(30 / math.sqrt(count)))) if spec.n_epochs == "auto" else spec.n_epochs
+    batch_size = max(1, min(8, count // 50)) if spec.batch_size == "auto" else spec.batch_size
+    multiplier = 1.0 if spec.learning_rate_multiplier == "auto" else spec.learning_rate_multiplier
+    return Started(
+        total_steps=n_epochs * math.ceil(count / batch_size),
+        first_step=first_step,
+        n_epochs=n_epochs,
+        batch_size=batch_size,
+        learning_rate_multiplier=multiplier,
+        examples=count + examples.skipped,
+        tokens=examples.tokens,
+        truncated=examples.truncated,
+        skipped=examples.skipped,
+    )
+
+
+def _dtype(store: Path, device: torch.device) -> Dtype:
+    path = store / "precision.json"
+    if path.exists():
+        return msgspec.json.decode(path.read_bytes(), type=_Precision).dtype
+    dtype = pick_dtype(device)
+    write_atomically(path, msgspec.json.encode(_Precision(dtype)))
+    return dtype
+
+
+def _with_adapter(model: PreTrainedModel) -> PeftModel:
+    """LoRA on every linear layer but the head, in float32 whatever the base model's precision is."""
+    config = LoraConfig(task_type="CAUSAL_LM", r=RANK, lora_alpha=2 * RANK, target_modules="all-linear")
+    return get_peft_model(model, config)
+
+
+def _arguments(spec: JobSpec, plan: Started, store: Path, device: torch.device) -> SFTConfig:
+    micro = max(size for size in range(1, _MICRO_BATCH + 1) if plan.batch_size % size == 0)
+    return SFTConfig(
+        output_dir=str(store),
+        num_train_epochs=plan.n_epochs,
+        per_device_train_batch_size=micro,
+        per_device_eval_batch_size=_MICRO_BATCH,
+        gradient_accumulation_steps=plan.batch_size // micro,
+        learning_rate=LEARNING_RATE * plan.learning_rate_multiplier,
+        lr_scheduler_type="cosine",
+        warmup_steps=min(10, plan.total_steps // 10),
+        seed=spec.seed,
+        use_cpu=device.type == "cpu",
+        bf16=False,  # the weights are in their precision already, the adapter in float32
+        activation_checkpointing=False,
+        max_length=None,  # cut already
+        dataset_kwargs={"skip_prepare_dataset": True},
+        dataloader_pin_memory=device.type == "cuda",
+        include_num_input_tokens_seen="non_padding",
+        save_strategy="no",  # Progress asks for checkpoints by the clock
+        logging_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )

@@ -1,0 +1,90 @@
+"""A base model in memory and the adapters on it, loaded without loading the base again. Imports torch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from safetensors import SafetensorError
+from transformers import DynamicCache, PreTrainedModel
+
+from pipeline.errors import InputError
+from pipeline.training.chat_format import ChatFormat
+from pipeline.training.placement import context_length, load_model, pick_device, pick_dtype
+
+
+class ResidentModel:
+    """One base model. Not safe to use from several threads at once: whoever uses it takes turns.
+
+    Attributes:
+        chat_format: its tokenizer and template.
+        context: how many tokens it can look at.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Load from a Hugging Face directory.
+
+        Raises:
+            InputError: the directory has no usable tokenizer or chat template.
+        """
+        device = pick_device()
+        self.chat_format = ChatFormat(directory)
+        self._base: PreTrainedModel = load_model(directory, pick_dtype(device), device)
+        self._adapted: PeftModel | None = None
+        self._names: dict[Path, str] = {}
+        self._count = 0
+        self.context = context_length(self._base)
+
+    def load(self, adapter: Path) -> None:
+        """Put an adapter on the model, if it is not there yet.
+
+        Raises:
+            InputError: the folder holds no adapter, or one of another base model.
+        """
+        if adapter in self._names:
+            return
+        self._count += 1
+        name = f"adapter{self._count}"
+        try:
+            if self._adapted is None:
+                self._adapted = PeftModel.from_pretrained(self._base, str(adapter), name, local_files_only=True).eval()
+            else:
+                self._adapted.load_adapter(str(adapter), name, local_files_only=True)
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise InputError(
+                str(adapter),
+                f"not an adapter for this base model ({type(error).__name__})",
+                fix="Train it again.",
+            ) from error
+        self._names[adapter] = name
+
+    def unload(self, adapter: Path) -> None:
+        """Take an adapter off the model, if it is there."""
+        name = self._names.pop(adapter, None)
+        if name is not None and self._adapted is not None:
+            self._adapted.delete_adapter(name)
+
+    def forward(self, adapter: Path | None, ids: Sequence[int], cache: DynamicCache) -> torch.Tensor:
+        """Logits of the token after `ids`, which follow what is in `cache`: (vocabulary,), float32, on the CPU.
+
+        Raises:
+            InputError: the adapter was unloaded meanwhile.
+        """
+        if self._adapted is not None:
+            self._select(self._adapted, adapter)
+        tokens = torch.tensor([list(ids)], device=self._base.device)
+        with torch.inference_mode():
+            # The base model holds the adapters' layers too; calling it skips PEFT's own book-keeping.
+            logits: torch.Tensor = self._base(
+                input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1
+            ).logits
+        return logits[0, -1].float().cpu().clone()
+
+    def _select(self, adapted: PeftModel, adapter: Path | None) -> None:
+        if adapter is None:
+            adapted.base_model.disable_adapter_layers()  # type: ignore[operator]  # nn.Module types it as a Tensor
+            return
+        if adapter not in self._names:
+            raise InputError(str(adapter), "the adapter was deleted", fix="Ask another model.")
+        adapted.base_model.enable_adapter_layers()  # type: ignore[operator]
+        adapted.set_adapter(self._names[adapter])

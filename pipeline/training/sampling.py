@@ -1,0 +1,39 @@
+"""How the next token is chosen. Imports torch."""
+
+from collections import Counter
+
+import torch
+
+from pipeline.training.protocol import Sampling
+
+
+class Sampler:
+    """Chooses the tokens of one answer, in OpenAI's terms (API reference, chat completions)."""
+
+    def __init__(self, sampling: Sampling) -> None:
+        self._sampling = sampling
+        self._chosen: Counter[int] = Counter()
+        self._generator = torch.Generator()
+        if sampling.seed is None:
+            self._generator.seed()
+        else:
+            self._generator.manual_seed(sampling.seed)
+
+    def choose(self, logits: torch.Tensor) -> int:
+        """Choose from the logits of the next token, of shape (vocabulary,), float32 on the CPU; they are changed."""
+        for token, count in self._chosen.items():
+            logits[token] -= count * self._sampling.frequency_penalty + self._sampling.presence_penalty
+        token = self._greedy(logits) if self._sampling.temperature == 0 else self._random(logits)
+        self._chosen[token] += 1
+        return token
+
+    @staticmethod
+    def _greedy(logits: torch.Tensor) -> int:
+        return int(logits.argmax())
+
+    def _random(self, logits: torch.Tensor) -> int:
+        """From the fewest most likely tokens that have `top_p` of the probability together."""
+        odds, tokens = (logits / self._sampling.temperature).softmax(-1).sort(descending=True, stable=True)
+        more_likely = odds.cumsum(-1) - odds
+        odds[1:][more_likely[1:] >= self._sampling.top_p] = 0  # the most likely one stays whatever top_p is
+        return int(tokens[torch.multinomial(odds, 1, generator=self._generator)])
