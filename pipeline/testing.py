@@ -21,7 +21,7 @@ import msgspec
 import pytest
 
 from pipeline import durable
-from pipeline.server.main import serving
+from pipeline.server.main import Server, serving
 from pipeline.server.settings import ServerSettings
 
 START_S = 30.0
@@ -56,14 +56,23 @@ def mock_openai(script: Mapping[str, object] | None = None, *, data_dir: Path | 
         key = f"sk-mock-{secrets.token_hex(16)}"
         settings = ServerSettings(data_dir, key, trainer="scripted", script=script_file)
         server = stack.enter_context(serving(settings))
-        ready = threading.Event()
-        thread = threading.Thread(target=server.serve_until_told, args=(lambda _: ready.set(),), name="mock-openai")
-        thread.start()
-        stack.callback(thread.join)
-        stack.callback(server.tell_to_stop)
+        stack.enter_context(serve_in_thread(server))
+        yield MockServer(server.base_url, key, data_dir)
+
+
+@contextlib.contextmanager
+def serve_in_thread(server: Server) -> Iterator[None]:
+    """Have `server` answer while the block runs; at its end the server has stopped in good order."""
+    ready = threading.Event()
+    thread = threading.Thread(target=server.serve_until_told, args=(lambda _: ready.set(),), name="mock-openai")
+    thread.start()
+    try:
         if not ready.wait(START_S):
             raise TimeoutError("the mocked API did not start")
-        yield MockServer(server.base_url, key, data_dir)
+        yield
+    finally:
+        server.tell_to_stop()
+        thread.join()
 
 
 @pytest.fixture

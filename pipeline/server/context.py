@@ -7,8 +7,8 @@ from fastapi import Depends, Query, Request, Response
 
 from pipeline.server import wire
 from pipeline.server.chats import Chats
+from pipeline.server.database import Page
 from pipeline.server.envelope import json_response
-from pipeline.server.records import Page
 from pipeline.server.settings import ServerSettings
 from pipeline.server.store import Store
 from pipeline.server.supervisor import Supervisor

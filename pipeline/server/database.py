@@ -5,10 +5,14 @@ import fcntl
 import os
 import secrets
 import sqlite3
+import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Generic, TypeVar
+
+import msgspec
 
 from pipeline import durable
 from pipeline.errors import Locked, StateDamaged
@@ -17,6 +21,8 @@ DATABASE = "store.db"
 LOCK = "server.lock"
 LOCK_WAIT_S = 10.0
 SCHEMA_VERSION = 1
+
+T = TypeVar("T")
 
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -79,22 +85,82 @@ def read_store_id(data_dir: Path) -> str | None:
         return str(db.execute("SELECT value FROM meta WHERE name = 'store_id'").fetchone()[0])
 
 
-def open_database(data_dir: Path) -> sqlite3.Connection:
-    """Open the store in `data_dir` for its one server, and make it on first use.
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """One page of a listing."""
+
+    items: list[T]
+    has_more: bool
+
+
+class Database:
+    """The open store of one server; makes it on first use. Safe to call from any thread.
 
     Raises:
         StateDamaged: not a store, or one made by a newer version.
     """
-    path = data_dir / DATABASE
-    os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))  # SQLite gives -wal and -shm the same mode
-    db = _connect(path)
-    try:
-        with _explained(path):
-            _prepare(db, path)
-    except BaseException:
-        db.close()
-        raise
-    return db
+
+    def __init__(self, data_dir: Path) -> None:
+        path = data_dir / DATABASE
+        # The mode is set before anything is in it; SQLite gives its -wal and -shm files the same.
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        self._lock = threading.RLock()
+        self._db = _connect(path)
+        try:
+            with _explained(path):
+                _prepare(self._db, path)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def close(self) -> None:
+        """Close it; nothing may be called afterwards."""
+        with self._lock:
+            self._db.close()
+
+    @contextlib.contextmanager
+    def change(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: on disk when the block ends, undone if it raises."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
+        """What a query finds."""
+        with self._lock:
+            cursor = self._db.execute(sql, values)
+            cursor.row_factory = sqlite3.Row
+            return cursor.fetchall()
+
+    def page(
+        self,
+        table: str,
+        read: Callable[[sqlite3.Row], T],
+        where: Iterable[tuple[str, Sequence[object]]],
+        *,
+        after: str | None,
+        limit: int,
+        oldest_first: bool = False,
+    ) -> Page[T]:
+        """Rows of `table` that meet every condition, newest first.
+
+        Args:
+            where: conditions in SQL, each with its values.
+            after: the id of the last item of the page before; one that never was gives an empty page.
+        """
+        conditions = list(where)
+        if after is not None:
+            comparison = ">" if oldest_first else "<"
+            conditions.append((f"seq {comparison} (SELECT seq FROM {table} WHERE id = ?)", (after,)))
+        sql = f"SELECT * FROM {table} WHERE {' AND '.join(text for text, _ in conditions) or 'TRUE'}"
+        values = [value for _, parts in conditions for value in parts]
+        rows = self.rows(f"{sql} ORDER BY seq {'ASC' if oldest_first else 'DESC'} LIMIT ?", [*values, limit + 1])
+        return Page([read(row) for row in rows[:limit]], has_more=len(rows) > limit)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

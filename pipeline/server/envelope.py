@@ -43,7 +43,12 @@ def json_response(body: object, *, status: int = 200) -> Response:
 def error_body(message: str, *, status: int, param: str | None = None, code: str | None = None) -> dict[str, object]:
     """The envelope: all four keys, always (OpenAPI specification, ErrorResponse)."""
     kind = "server_error" if status >= 500 else "invalid_request_error"
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+    return {"error": {"message": _encodable(message), "type": kind, "param": param and _encodable(param), "code": code}}
+
+
+def _encodable(text: str) -> str:
+    """JSON can name half a surrogate pair, and a message that repeats it cannot be sent as UTF-8."""
+    return text.encode(errors="replace").decode()
 
 
 def _error_response(status: int, message: str, *, param: str | None = None, code: str | None = None) -> Response:

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from pipeline.server import bodies, wire
 from pipeline.server.context import After, Context, ContextDep, list_response
+from pipeline.server.database import Page
 from pipeline.server.envelope import ApiError, json_response
-from pipeline.server.records import JobRecord, NewJob, Page
+from pipeline.server.records import JobRecord, NewJob
 from pipeline.training.base_models import is_known
 
 router = APIRouter(prefix="/v1/fine_tuning/jobs")

@@ -20,7 +20,7 @@ from pipeline.server.database import StoreLock
 from pipeline.server.settings import ServerSettings
 from pipeline.server.store import Store
 from pipeline.server.supervisor import Supervisor
-from pipeline.training.generation import create_engine
+from pipeline.training.generation import Engine, create_engine
 
 MIN_PUBLIC_KEY = 16
 # Longer than clients keep idle connections (httpx: 5 s), so that a server never closes one just as a request is sent.
@@ -51,13 +51,17 @@ def run(
 
 
 @contextlib.contextmanager
-def serving(settings: ServerSettings) -> Iterator["Server"]:
-    """Hold everything a server needs: its lock, its store and a listening socket. See `run` for what is raised."""
+def serving(settings: ServerSettings, *, engine: Engine | None = None) -> Iterator["Server"]:
+    """Hold everything a server needs: its lock, its store and a listening socket. See `run` for what is raised.
+
+    Args:
+        engine: answers chats; by default the one that goes with the trainer.
+    """
     check_key(settings)
     durable.make_private_dir(settings.data_dir)
     with contextlib.ExitStack() as stack:
         stack.callback(StoreLock.acquire(settings.data_dir).release)
-        engine = create_engine(settings.trainer, settings.script)
+        engine = engine or create_engine(settings.trainer, settings.script)
         store = Store(settings.data_dir)
         stack.callback(store.close)
         store.sweep()
@@ -163,6 +167,8 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        if self.should_exit:  # told twice: no more waiting for checkpoints
+            self.supervisor.kill()
         self.tell_to_stop()
 
 

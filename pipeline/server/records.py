@@ -2,20 +2,13 @@
 
 import sqlite3
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from pipeline.server import wire
 
 T = TypeVar("T")
-
-
-class Page(msgspec.Struct, Generic[T], frozen=True):
-    """One page of a listing."""
-
-    items: list[T]
-    has_more: bool
 
 
 class NewJob(msgspec.Struct, frozen=True):

@@ -4,25 +4,21 @@ Safe to call from any thread. What a method has returned is on disk. Every chang
 guarded UPDATE, so of a success and a cancellation that arrive together exactly one happens.
 """
 
-import contextlib
 import shutil
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from pipeline import durable
 from pipeline.server import wire
-from pipeline.server.database import open_database, read_store_id
+from pipeline.server.database import Database, Page, read_store_id
 from pipeline.server.records import (
     JobRecord,
     ModelRecord,
     NewJob,
-    Page,
     read_checkpoint,
     read_event,
     read_file,
@@ -30,8 +26,6 @@ from pipeline.server.records import (
 )
 
 __all__ = ["Store", "read_store_id"]
-
-T = TypeVar("T")
 
 FINISHED: frozenset[wire.Status] = frozenset({"succeeded", "failed", "cancelled"})
 KEPT_CHECKPOINTS = (
@@ -49,16 +43,14 @@ class Store:
         self.jobs_dir = durable.make_private_dir(data_dir / "jobs")
         self.models_dir = durable.make_private_dir(data_dir / "models")
         self._clock = clock
-        self._lock = threading.RLock()
-        self._db = open_database(data_dir)
-        meta = dict(self._db.execute("SELECT name, value FROM meta"))
+        self._db = Database(data_dir)
+        meta = {row["name"]: row["value"] for row in self._db.rows("SELECT name, value FROM meta")}
         self.store_id: str = meta["store_id"]
         self.org_id: str = meta["org_id"]
 
     def close(self) -> None:
         """Close the database; nothing may be called afterwards."""
-        with self._lock:
-            self._db.close()
+        self._db.close()
 
     def now(self) -> int:
         """Unix seconds, as every `created_at` has them."""
@@ -68,51 +60,14 @@ class Store:
         """Remove what a killed server left: torn uploads, and blobs and adapters that no row names."""
         for path in self.incoming.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        files = {row[0] for row in self._db.execute("SELECT id FROM files WHERE deleted = 0")}
+        files = {row[0] for row in self._db.rows("SELECT id FROM files WHERE deleted = 0")}
         for path in self.blobs.iterdir():
             if path.name not in files:
                 path.unlink()
-        folders = {row[0] for row in self._db.execute("SELECT folder FROM models")}
+        folders = {row[0] for row in self._db.rows("SELECT folder FROM models")}
         for path in self.models_dir.iterdir():
             if path.name not in folders:
                 shutil.rmtree(path)
-
-    @contextlib.contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-
-    def _rows(self, sql: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
-        with self._lock:
-            cursor = self._db.execute(sql, values)
-            cursor.row_factory = sqlite3.Row
-            return cursor.fetchall()
-
-    def _page(
-        self,
-        table: str,
-        read: Callable[[sqlite3.Row], T],
-        where: Iterable[tuple[str, Sequence[object]]],
-        *,
-        after: str | None,
-        limit: int,
-        oldest_first: bool = False,
-    ) -> Page[T]:
-        """Rows of `table` that meet every condition, newest first; `after` is the last item of the page before."""
-        conditions = list(where)
-        if after is not None:
-            comparison = ">" if oldest_first else "<"
-            conditions.append((f"seq {comparison} (SELECT seq FROM {table} WHERE id = ?)", (after,)))
-        sql = f"SELECT * FROM {table} WHERE {' AND '.join(text for text, _ in conditions) or 'TRUE'}"
-        values = [value for _, parts in conditions for value in parts]
-        rows = self._rows(f"{sql} ORDER BY seq {'ASC' if oldest_first else 'DESC'} LIMIT ?", [*values, limit + 1])
-        return Page([read(row) for row in rows[:limit]], has_more=len(rows) > limit)
 
     # files
 
@@ -127,7 +82,7 @@ class Store:
         file_id = wire.new_id("file-")
         size = incoming.stat().st_size
         durable.publish(incoming, self.blob(file_id))
-        with self._change() as db:
+        with self._db.change() as db:
             db.execute(
                 "INSERT INTO files (id, created_at, filename, purpose, bytes, status, status_details)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -136,11 +91,11 @@ class Store:
         return self._file_row(file_id)
 
     def _file_row(self, file_id: str) -> wire.File:
-        return read_file(self._rows("SELECT * FROM files WHERE id = ?", (file_id,))[0])
+        return read_file(self._db.rows("SELECT * FROM files WHERE id = ?", (file_id,))[0])
 
     def file(self, file_id: str) -> wire.File | None:
         """One file, unless it was deleted."""
-        rows = self._rows("SELECT * FROM files WHERE id = ? AND deleted = 0", (file_id,))
+        rows = self._db.rows("SELECT * FROM files WHERE id = ? AND deleted = 0", (file_id,))
         return read_file(rows[0]) if rows else None
 
     def files(self, *, purpose: str | None, after: str | None, limit: int, oldest_first: bool) -> Page[wire.File]:
@@ -148,11 +103,11 @@ class Store:
         where: list[tuple[str, Sequence[object]]] = [("deleted = 0", ())]
         if purpose is not None:
             where.append(("purpose = ?", (purpose,)))
-        return self._page("files", read_file, where, after=after, limit=limit, oldest_first=oldest_first)
+        return self._db.page("files", read_file, where, after=after, limit=limit, oldest_first=oldest_first)
 
     def delete_file(self, file_id: str) -> bool:
         """Forget a file and its bytes; False when there is none."""
-        with self._change() as db:
+        with self._db.change() as db:
             gone = db.execute("UPDATE files SET deleted = 1 WHERE id = ? AND deleted = 0", (file_id,)).rowcount == 1
         if gone:
             self.blob(file_id).unlink(missing_ok=True)
@@ -167,7 +122,7 @@ class Store:
         `JobRecord.idempotency_digest` to see whether it was the same request.
         """
         key, digest = idempotency or (None, None)
-        with self._change() as db:
+        with self._db.change() as db:
             if key is not None:
                 found = db.execute("SELECT id FROM jobs WHERE idempotency_key = ?", (key,)).fetchone()
                 if found is not None:
@@ -197,11 +152,11 @@ class Store:
             return self._job_row(job_id)
 
     def _job_row(self, job_id: str) -> JobRecord:
-        return read_job(self._rows("SELECT * FROM jobs WHERE id = ?", (job_id,))[0])
+        return read_job(self._db.rows("SELECT * FROM jobs WHERE id = ?", (job_id,))[0])
 
     def job(self, job_id: str) -> JobRecord | None:
         """One job."""
-        rows = self._rows("SELECT * FROM jobs WHERE id = ?", (job_id,))
+        rows = self._db.rows("SELECT * FROM jobs WHERE id = ?", (job_id,))
         return read_job(rows[0]) if rows else None
 
     def jobs(
@@ -214,12 +169,11 @@ class Store:
         ]
         if without_metadata:
             where.append(("metadata IS NULL", ()))
-        return self._page("jobs", read_job, where, after=after, limit=limit)
+        return self._db.page("jobs", read_job, where, after=after, limit=limit)
 
-    def jobs_in(self, *statuses: wire.Status) -> list[JobRecord]:
-        """Every job in one of `statuses`, oldest first."""
-        marks = ", ".join("?" * len(statuses))
-        return [read_job(r) for r in self._rows(f"SELECT * FROM jobs WHERE status IN ({marks}) ORDER BY seq", statuses)]
+    def jobs_in(self, status: wire.Status) -> list[JobRecord]:
+        """Every job in `status`, oldest first."""
+        return [read_job(row) for row in self._db.rows("SELECT * FROM jobs WHERE status = ? ORDER BY seq", (status,))]
 
     def move(
         self,
@@ -232,7 +186,7 @@ class Store:
         error: wire.JobError | None = None,
     ) -> bool:
         """Give a job that is in one of `sources` the status `target`; False, and no change, when it is in none."""
-        with self._change() as db:
+        with self._db.change() as db:
             moved = _move(db, job_id, sources, target, self.now(), None if error is None else _json(error))
             if moved:
                 self._event(db, job_id, message, level=level)
@@ -240,7 +194,7 @@ class Store:
 
     def begin(self, job_id: str, used: wire.Hyperparameters) -> None:
         """Note what a worker that started (or resumed) trains with."""
-        with self._change() as db:
+        with self._db.change() as db:
             db.execute("UPDATE jobs SET used = ? WHERE id = ?", (_json(used), job_id))
 
     def add_step(
@@ -252,7 +206,7 @@ class Store:
             finish: when training is now expected to end, in Unix seconds.
         """
         values = {"step": step, **metrics}
-        with self._change() as db:
+        with self._db.change() as db:
             added = db.execute("INSERT OR IGNORE INTO metrics VALUES (?, ?, ?)", (job_id, step, _json(values))).rowcount
             db.execute("UPDATE jobs SET estimated_finish = ? WHERE id = ? AND status = 'running'", (finish, job_id))
             if added:
@@ -260,21 +214,21 @@ class Store:
 
     def steps(self, job_id: str) -> list[wire.Metrics]:
         """The metrics of every step so far, in order, named as in OpenAI's events."""
-        rows = self._rows("SELECT values_json FROM metrics WHERE job_id = ? ORDER BY step", (job_id,))
+        rows = self._db.rows("SELECT values_json FROM metrics WHERE job_id = ? ORDER BY step", (job_id,))
         return [msgspec.json.decode(row[0], type=wire.Metrics) for row in rows]
 
-    def add_crash(self, job_id: str, how: str, message: str) -> list[str]:
-        """Note that a job's worker died; returns how each one died so far."""
-        with self._change() as db:
+    def add_crash(self, job_id: str, how: str) -> list[str]:
+        """Note that a job's worker died, such as ``was killed by SIGKILL``; returns how each one died so far."""
+        with self._db.change() as db:
             (text,) = db.execute("SELECT crashes FROM jobs WHERE id = ?", (job_id,)).fetchone()
             crashes = [*msgspec.json.decode(text, type=list[str]), how]
             db.execute("UPDATE jobs SET crashes = ? WHERE id = ?", (_json(crashes), job_id))
-            self._event(db, job_id, message, level="warn")
+            self._event(db, job_id, f"The training process {how}", level="warn")
             return crashes
 
     def add_event(self, job_id: str, message: str, *, level: wire.Level = "info") -> None:
         """Say something about a job."""
-        with self._change() as db:
+        with self._db.change() as db:
             self._event(db, job_id, message, level=level)
 
     def succeed(self, job_id: str, *, folder: str, results: Path, trained_tokens: int) -> bool:
@@ -290,7 +244,7 @@ class Store:
         file_id = wire.new_id("file-")
         size = results.stat().st_size
         durable.publish(results, self.blob(file_id))
-        with self._change() as db:
+        with self._db.change() as db:
             if not _move(db, job_id, ["running"], "succeeded", self.now(), None):
                 self.blob(file_id).unlink()
                 return False
@@ -332,7 +286,7 @@ class Store:
 
     def events(self, job_id: str, *, after: str | None, limit: int) -> Page[wire.Event]:
         """A page of a job's events, newest first."""
-        return self._page("events", read_event, [("job_id = ?", (job_id,))], after=after, limit=limit)
+        return self._db.page("events", read_event, [("job_id = ?", (job_id,))], after=after, limit=limit)
 
     # checkpoints and models
 
@@ -342,7 +296,7 @@ class Store:
         Returns:
             Folders of older checkpoints that are now forgotten, for the caller to remove.
         """
-        with self._change() as db:
+        with self._db.change() as db:
             name = self._add_model(db, job_id, f":ckpt-step-{step}", folder)
             metrics = db.execute(
                 "SELECT values_json FROM metrics WHERE job_id = ? AND step = ?", (job_id, step)
@@ -371,11 +325,11 @@ class Store:
 
     def has_checkpoint(self, job_id: str, step: int) -> bool:
         """Whether that checkpoint is known."""
-        return bool(self._rows("SELECT 1 FROM checkpoints WHERE job_id = ? AND step = ?", (job_id, step)))
+        return bool(self._db.rows("SELECT 1 FROM checkpoints WHERE job_id = ? AND step = ?", (job_id, step)))
 
     def checkpoints(self, job_id: str, *, after: str | None, limit: int) -> Page[wire.Checkpoint]:
         """A page of a job's checkpoints, newest first."""
-        return self._page("checkpoints", read_checkpoint, [("job_id = ?", (job_id,))], after=after, limit=limit)
+        return self._db.page("checkpoints", read_checkpoint, [("job_id = ?", (job_id,))], after=after, limit=limit)
 
     def _add_model(self, db: sqlite3.Connection, job_id: str, ending: str, folder: str) -> str:
         (name,) = db.execute(
@@ -386,14 +340,14 @@ class Store:
 
     def model(self, name: str) -> ModelRecord | None:
         """One tuned model or checkpoint."""
-        rows = self._rows("SELECT * FROM models WHERE name = ?", (name,))
+        rows = self._db.rows("SELECT * FROM models WHERE name = ?", (name,))
         return self._model(rows[0]) if rows else None
 
     def models(self) -> list[ModelRecord]:
         """The tuned models, newest first; checkpoints are not among them."""
         return [
             self._model(row)
-            for row in self._rows("SELECT * FROM models WHERE is_checkpoint = 0 ORDER BY created_at DESC, name")
+            for row in self._db.rows("SELECT * FROM models WHERE is_checkpoint = 0 ORDER BY created_at DESC, name")
         ]
 
     def _model(self, row: sqlite3.Row) -> ModelRecord:
@@ -401,7 +355,7 @@ class Store:
 
     def delete_model(self, name: str) -> bool:
         """Forget a tuned model with its checkpoints, or one checkpoint, adapters included; False when there is none."""
-        with self._change() as db:
+        with self._db.change() as db:
             found = db.execute("SELECT job_id, is_checkpoint FROM models WHERE name = ?", (name,)).fetchone()
             if found is None:
                 return False

@@ -17,7 +17,7 @@ from pipeline.server.recorder import Recorder
 from pipeline.server.records import JobRecord
 from pipeline.server.settings import ServerSettings
 from pipeline.server.store import FINISHED, Store
-from pipeline.server.validation import MIN_EXAMPLES, check_training_file
+from pipeline.server.validation import MIN_EXAMPLES, check_training_file, was_deleted
 from pipeline.server.worker import FolderBusy, Worker
 from pipeline.training.protocol import Checkpoint, Failed, JobSpec, Started, Step, Stopped, Succeeded
 
@@ -202,8 +202,7 @@ class Supervisor:
             if death is None:
                 return
             if not run.stopped.is_set():
-                message = f"The training process {death}; it is started again from its last checkpoint"
-                crashes = self._store.add_crash(run.job_id, death, message)
+                crashes = self._store.add_crash(run.job_id, death)
         if len(crashes) >= MAX_CRASHES:
             self._fail(run.job_id, "training_crashed", _explain(crashes))
         elif self._closing:
@@ -213,6 +212,10 @@ class Supervisor:
     def _attempt(self, run: Run) -> str | None:
         """Run one worker to its end; None when the job needs no other, else how the worker died."""
         job = self._job(run)
+        for file_id, param in ((job.training_file, "training_file"), (job.validation_file, "validation_file")):
+            if file_id is not None and not self._store.blob(file_id).exists():
+                self._fail(job.id, f"invalid_{param}", was_deleted(param), param)
+                return None
         worker = self._spawn(run, job)
         if worker is None:
             return "was not started"

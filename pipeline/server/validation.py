@@ -33,11 +33,16 @@ def check_training_file(path: Path, param: str, min_examples: int, stopped: Call
                 message = f"The job failed due to an invalid {kind}. Invalid file format. {place}"
                 return JobError(f"invalid_{param}", message, param)
     except FileNotFoundError:
-        return JobError(f"invalid_{param}", f"The job failed because its {kind} was deleted.", param)
+        return JobError(f"invalid_{param}", was_deleted(param), param)
     if count < min_examples:
         message = f"{kind.capitalize()} has {count} example(s), but must have at least {min_examples} examples"
         return JobError("invalid_n_examples", message, param)
     return None
+
+
+def was_deleted(param: str) -> str:
+    """Say that a job's file is gone."""
+    return f"The job failed because its {param.replace('_', ' ')} was deleted."
 
 
 def _lines(path: Path) -> Iterator[bytes]:

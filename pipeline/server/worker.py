@@ -81,9 +81,10 @@ class Worker:
         self._timer.start()
 
     def kill(self) -> None:
-        """End the process at once."""
+        """End the process at once, and any that it started."""
         with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def wait(self) -> str:
         """Wait for the process to be gone; returns how it ended, such as ``was killed by SIGKILL``."""
