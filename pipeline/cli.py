@@ -223,7 +223,7 @@ def _at_work(config_path: Path, overrides: list[str] | None, as_json: bool) -> "
     command = f"finetune run {config_path}"
     clock, signals = SystemClock(), Signals()
     with _locked_state(config_path, overrides) as (config, state), _open_log(state.run_dir) as log:
-        connection = Connection(config.backend, state.run_dir)
+        connection = Connection(config.backend, state.run_dir, clock)
         display = (JsonDisplay if as_json else TextDisplay)(log, clock)
         ledger = Ledger(state, connection, clock, signals)
         work = Work(state.run_dir, display, clock, connection, ledger, go_on=f"Go on with: {command}")
@@ -245,13 +245,14 @@ def _at_work(config_path: Path, overrides: list[str] | None, as_json: bool) -> "
 
 def _read_only(config_path: Path, overrides: list[str] | None) -> "tuple[Config, State, Progress]":
     from pipeline.backends.client import Connection
+    from pipeline.clock import SystemClock
     from pipeline.config_file import load_config
     from pipeline.runner import Progress, run_directory
     from pipeline.state import State
 
     config = load_config(config_path, overrides or ())
     state = State.load(run_directory(config.name))
-    identity = Connection(config.backend, state.run_dir).identity
+    identity = Connection(config.backend, state.run_dir, SystemClock()).identity
     return config, state, Progress(state, config, identity)
 
 

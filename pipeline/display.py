@@ -49,7 +49,7 @@ class Display(Protocol):
         """A piece of what is being said, as it comes."""
 
     def end(self, text: str) -> None:
-        """The run is over."""
+        """The run is over; `text` may be empty."""
 
 
 class TextDisplay:
@@ -93,7 +93,8 @@ class TextDisplay:
             self._bar.update(self._task, completed=done, total=total, description=text)
         elif total:
             tenth = int(10 * done / total)
-            if tenth > self._tenth:
+            at_once = self._tenth < 0 and done >= total
+            if tenth > self._tenth and not at_once:
                 self._tenth = tenth
                 self._line(Text(f"{INDENT}{text}"))
 
@@ -108,7 +109,9 @@ class TextDisplay:
 
     def end(self, text: str) -> None:  # noqa: D102
         self._clear()
-        self._line(Text(text))
+        self._end_speech()
+        if text:
+            self._line(Text(text))
 
     def _clear(self) -> None:
         if self._bar is not None:
@@ -165,9 +168,10 @@ class JsonDisplay:
         self._emit("speech", {"text": text})
 
     def end(self, text: str) -> None:  # noqa: D102
-        self._emit("end", {"text": text})
+        if text:
+            self._emit("end", {"text": text})
 
-    def _emit(self, event: str, fields: Mapping[str, str | float | None]) -> None:
+    def _emit(self, event: str, fields: Mapping[str, object]) -> None:
         line = msgspec.json.encode({"event": event, "at": stamp(self._clock), **fields}).decode()
         with _reader_may_leave():
             sys.stdout.write(line + "\n")

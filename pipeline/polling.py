@@ -23,11 +23,13 @@ class Transient(Exception):
 
     Args:
         reason: what to tell the user.
+        cause: the SDK's error.
         retry_after_s: what the server asked for, if it did.
     """
 
-    def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
+    def __init__(self, reason: str, cause: Exception | None = None, retry_after_s: float | None = None) -> None:
         super().__init__(reason)
+        self.cause = cause
         self.retry_after_s = retry_after_s
 
 

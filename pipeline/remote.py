@@ -35,13 +35,13 @@ class Effect:
     Attributes:
         op: its identity, the same whenever it is computed from the same data, config and backend.
         look: the ids of what the server has that matches, oldest first.
-        post: do it; returns the new id.
+        post: do it; returns what the server says it made.
     """
 
     where: str
     op: str
     look: "Callable[[openai.OpenAI], list[str]]"
-    post: "Callable[[openai.OpenAI], str]"
+    post: "Callable[[openai.OpenAI], FileObject | FineTuningJob]"
 
 
 class Ledger:
@@ -62,9 +62,9 @@ class Ledger:
             files = client.files.list(purpose="fine-tune", order="asc")
             return [file.id for file in files if _is_file(file, name, size)]
 
-        def post(client: "openai.OpenAI") -> str:
+        def post(client: "openai.OpenAI") -> "FileObject":
             with path.open("rb") as file:
-                return client.with_options(timeout=timeout_s).files.create(file=(name, file), purpose="fine-tune").id
+                return client.with_options(timeout=timeout_s).files.create(file=(name, file), purpose="fine-tune")
 
         return self._once(Effect("upload", self._op("file", sha256), look, post))
 
@@ -89,7 +89,7 @@ class Ledger:
             jobs = [job for job in client.fine_tuning.jobs.list(limit=100, metadata=metadata) if matches(job)]
             return [job.id for job in sorted(jobs, key=lambda job: (job.created_at, job.id))]
 
-        def post(client: "openai.OpenAI") -> str:
+        def post(client: "openai.OpenAI") -> "FineTuningJob":
             return client.fine_tuning.jobs.create(
                 model=config.model,
                 training_file=train_file,
@@ -107,7 +107,7 @@ class Ledger:
                 suffix=suffix,
                 seed=config.seed,
                 metadata={**config.metadata, OP_KEY: op, LINEAGE_KEY: self._state.body.lineage},
-            ).id
+            )
 
         return self._once(Effect("create_job", op, look, post))
 
@@ -136,23 +136,27 @@ class Ledger:
         """
         import openai
 
-        try:
-            return effect.look(self._connection.client)
-        except openai.APIStatusError as error:
-            if error.status_code not in _NO_LIST:
-                raise self._connection.explain(effect.where, error) from None
-            attempt = self._state.body.remote[effect.op]
-            if attempt.tries == 0 or attempt.remote_id is not None:
-                return [attempt.remote_id] if attempt.remote_id else []
+        def listed(client: "openai.OpenAI") -> list[str] | None:
+            try:
+                return effect.look(client)
+            except openai.APIStatusError as error:
+                if error.status_code in _NO_LIST:
+                    return None
+                raise
+
+        found = self._connection.ask(effect.where, listed)
+        if found is not None:
+            return found
+        attempt = self._state.body.remote[effect.op]
+        if attempt.tries and attempt.remote_id is None:
             raise DecisionNeeded(
                 effect.where,
                 f"a request sent at {attempt.first_at} was never answered, and "
                 f"{self._connection.profile.title} keeps no list to look it up in",
                 fix=f"Look in its dashboard, then run `finetune resolve CONFIG {effect.where} --adopt ID`, "
                 f"or `--none` if nothing is there.",
-            ) from None
-        except openai.APIError as error:
-            raise self._connection.explain(effect.where, error) from None
+            )
+        return [attempt.remote_id] if attempt.remote_id else []
 
     def _settled(self, effect: Effect) -> list[str]:
         """Look until something is found or the server has had time to show what it committed."""
@@ -175,7 +179,7 @@ class Ledger:
         with self._signals.uninterrupted():
             self._state.save()
             try:
-                remote_id = effect.post(self._connection.once)
+                made = effect.post(self._connection.client)
             except openai.APIError as error:
                 if not definitely_refused(error):
                     self._connection.check()
@@ -183,6 +187,8 @@ class Ledger:
                 attempt.tries -= 1
                 self._state.save()
                 raise self._connection.explain(effect.where, error) from None
+            # An answer that is no object with an id (the SDK hands it over as it came) leaves the outcome unknown.
+            remote_id = getattr(made, "id", None)
             if not isinstance(remote_id, str) or not remote_id:
                 return None
             self._record(attempt, remote_id, "created")

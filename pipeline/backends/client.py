@@ -9,24 +9,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
+import tenacity
+
 from pipeline.backends.embedded import EmbeddedServer, embedded_identity
 from pipeline.backends.profiles import Profile, profile_of
+from pipeline.clock import Clock
 from pipeline.config import Backend
 from pipeline.errors import InputError
+from pipeline.polling import Transient
 
 if TYPE_CHECKING:
+    import httpx2
     import openai
 
 T = TypeVar("T")
-_READ_RETRIES = 4
+_ATTEMPTS = 5
+_WAIT = tenacity.wait_exponential_jitter(multiplier=0.5, max=8)
 SERVER_DIR = "server"
 
 
 class Connection:
     """A backend that has been reached, or is about to be. The embedded server starts at first use."""
 
-    def __init__(self, backend: Backend, run_dir: Path) -> None:
+    def __init__(self, backend: Backend, run_dir: Path, clock: Clock) -> None:
         self._backend = backend
+        self._clock = clock
         self._data_dir = run_dir / SERVER_DIR
         self._server: EmbeddedServer | None = None
         self._client: openai.OpenAI | None = None
@@ -67,7 +74,7 @@ class Connection:
 
     @property
     def client(self) -> "openai.OpenAI":
-        """For what may be asked twice: retries by itself. Remote effects use `once`."""
+        """The plain SDK without its retries: it would repeat a POST whose answer it lost, and pay again."""
         import openai
 
         if self._client is None:
@@ -75,23 +82,25 @@ class Connection:
                 base_url=self.base_url,
                 api_key=self.key,
                 timeout=self._backend.timeout_s,
-                max_retries=_READ_RETRIES,
+                max_retries=0,
+                http_client=openai.DefaultHttpxClient(event_hooks={"response": [_require_json]}),
             )
         return self._client
 
-    @property
-    def once(self) -> "openai.OpenAI":
-        """For what must not be asked twice: the SDK would repeat a POST whose answer it lost, and pay again."""
-        return self.client.with_options(max_retries=0)
-
     def ask(self, where: str, request: Callable[["openai.OpenAI"], T]) -> T:
-        """Make a request that changes nothing; its failure becomes a message for the user."""
-        import openai
-
+        """Make a request that changes nothing, a few times if need be; its failure becomes a message for the user."""
+        retrying = tenacity.Retrying(
+            sleep=self._clock.sleep,
+            wait=_wait,
+            stop=tenacity.stop_after_attempt(_ATTEMPTS),
+            retry=tenacity.retry_if_exception_type(Transient),
+            reraise=True,
+        )
         try:
-            return request(self.client)
-        except openai.APIError as error:
-            raise self.explain(where, error) from None
+            answer: T = retrying(self.look, where, request)
+            return answer
+        except Transient as trouble:
+            raise self.explain(where, trouble.cause) from None
 
     def look(self, where: str, request: Callable[["openai.OpenAI"], T]) -> T:
         """Make a request that polling repeats.
@@ -105,7 +114,7 @@ class Connection:
         from pipeline.backends.refusals import transient
 
         try:
-            return request(self.once)
+            return request(self.client)
         except openai.APIError as error:
             passing = transient(error)
             if passing is None:
@@ -113,7 +122,7 @@ class Connection:
             self.check()
             raise passing from None
 
-    def explain(self, where: str, error: "openai.APIError") -> Exception:
+    def explain(self, where: str, error: Exception | None) -> Exception:
         """The user's message for `error`; a server of ours that has died comes first."""
         from pipeline.backends.refusals import explain
 
@@ -142,3 +151,19 @@ class Connection:
         if self._server is None:
             self._server = EmbeddedServer(self._data_dir, self._backend)
         return self._server
+
+
+def _require_json(response: "httpx2.Response") -> None:
+    """Refuse a proxy's page in the API's place: the SDK would hand its text over as if it were the answer."""
+    import httpx2
+
+    kind = response.headers.get("content-type", "")
+    is_content = response.request.url.path.endswith("/content")
+    if response.is_success and not is_content and not kind.startswith(("application/json", "text/event-stream")):
+        raise httpx2.RemoteProtocolError(f"expected JSON, got {kind or 'no content type'}", request=response.request)
+
+
+def _wait(retry: tenacity.RetryCallState) -> float:
+    trouble = retry.outcome.exception() if retry.outcome else None
+    asked = trouble.retry_after_s if isinstance(trouble, Transient) else None
+    return _WAIT(retry) if asked is None else min(asked, 60.0)

@@ -17,6 +17,7 @@ class Profile:
         settle_s: after a lost answer, how long the server may take to show what it did. No provider documents it.
         keeps_metadata: jobs echo `metadata`, so that a job can be recognised by it.
         note: what to know before using it.
+        closing: it refuses more and more organisations; the note says since when.
     """
 
     title: str
@@ -28,6 +29,7 @@ class Profile:
     settle_s: float = 120.0
     keeps_metadata: bool = True
     note: str = ""
+    closing: bool = False
 
 
 PROFILES: dict[str, Profile] = {
@@ -39,6 +41,7 @@ PROFILES: dict[str, Profile] = {
         "https://api.openai.com/v1",
         "OPENAI_API_KEY",
         note="Closed since 2026-05-07 to organisations that never fine-tuned; no new jobs after 2027-01-06.",
+        closing=True,
     ),
     "azure": Profile(
         "Azure OpenAI",

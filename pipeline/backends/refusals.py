@@ -31,16 +31,16 @@ def transient(error: openai.APIError) -> Transient | None:
     if isinstance(error, openai.APIStatusError):
         if error.status_code >= 500 or error.status_code in _MAY_PASS:
             wait = retry_after(error.response.headers, time.time())
-            return Transient(f"the server answered {error.status_code}", wait)
+            return Transient(f"the server answered {error.status_code}", error, wait)
         return None
     if isinstance(error, openai.APITimeoutError):
-        return Transient("the server did not answer in time")
+        return Transient("the server did not answer in time", error)
     if isinstance(error, openai.APIConnectionError):
-        return Transient("the server cannot be reached")
-    return Transient("the server's answer makes no sense")
+        return Transient("the server cannot be reached", error)
+    return Transient("the server's answer makes no sense", error)
 
 
-def explain(where: str, error: openai.APIError, profile: Profile, base_url: str) -> FinetuneError:
+def explain(where: str, error: Exception | None, profile: Profile, base_url: str) -> FinetuneError:
     """The message for a user. The server's own words are quoted, shortened; they never hold our key."""
     if not isinstance(error, openai.APIStatusError):
         return TryLater(
@@ -57,9 +57,9 @@ def explain(where: str, error: openai.APIError, profile: Profile, base_url: str)
             fix=f"Set {profile.key_env or 'FINETUNE_SERVER_KEY'} to a valid key.",
         )
     if status == 403 or (status == 400 and any(words in said.lower() for words in _NOT_ALLOWED)):
-        closed = f" {profile.note}" if profile.note and profile.base_url and "openai.com" in profile.base_url else ""
+        closed = f". {profile.note.rstrip('.')}" if profile.closing else ""
         return InputError(
-            where, f"{profile.title} does not let this organisation fine-tune ({said}).{closed}", fix=SWITCH
+            where, f"{profile.title} does not let this organisation fine-tune ({said}){closed}", fix=SWITCH
         )
     if error.code == "model_not_found" or (status in (400, 404) and error.param == "model"):
         return InputError(where, f"{profile.title} has no such model ({said})", fix="Change create_job.model.")
@@ -81,6 +81,6 @@ def _said(error: openai.APIStatusError) -> str:
     return " ".join(text.split())[:300].rstrip(".")
 
 
-def _reason(error: openai.APIError) -> str:
-    cause = error.__cause__
-    return " ".join(str(cause or error.message).split())[:200] or type(cause).__name__
+def _reason(error: Exception | None) -> str:
+    cause = error.__cause__ if error else None
+    return " ".join(str(cause or error).split())[:200] or type(cause).__name__

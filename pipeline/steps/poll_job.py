@@ -54,12 +54,12 @@ class _Watch:
     def look(self) -> "FineTuningJob":
         job = self._work.connection.look("poll_job", lambda client: client.fine_tuning.jobs.retrieve(self._job_id))
         events = self._work.connection.look("poll_job", self._new_events)
+        for event in events:
+            self._show(event)
         if job.status != self._status:
             self._status = job.status
             if job.status not in ENDED:
                 self._work.display.note(f"{self._job_id} is {job.status}")
-        for event in events:
-            self._show(event)
         return job
 
     def _new_events(self, client: "openai.OpenAI") -> "list[FineTuningJobEvent]":
