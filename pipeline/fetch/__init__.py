@@ -1,0 +1,161 @@
+"""Gets an archive onto this disk: from a sample, a path, a URL or a Google Drive share link.
+
+What arrives lies beside its destination under a hidden name until it has been checked; only then does it take its
+place, in one rename. So a good archive is never replaced by half of one, or by a web page.
+"""
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+import httpx
+
+from pipeline.durable import publish
+from pipeline.errors import InputError
+from pipeline.fetch.check import check_any, check_sqlite
+from pipeline.fetch.drive import GOOGLE, DriveHosts
+from pipeline.fetch.http import download
+from pipeline.fetch.local import copy_local, leave_wal_mode
+from pipeline.samples import sample_path
+
+__all__ = ["GOOGLE", "DriveHosts", "archive_suffix", "check_any", "check_sqlite", "fetch_archive"]
+
+_SAMPLE = "sample:"
+
+
+def fetch_archive(
+    source: str,
+    target: Path,
+    *,
+    check: Callable[[Path], None],
+    sha256: str | None,
+    timeout_s: float,
+    attempts: int,
+    progress: Callable[[int, int | None], None],
+    sleep: Callable[[float], None] = time.sleep,
+    drive: DriveHosts = GOOGLE,
+) -> Path:
+    """Bring what `source` names to `target`, whole and checked, or leave `target` as it was.
+
+    A download that is cut off, or whose process is killed, goes on where it stopped: what has come so far waits as
+    `.NAME.part`. A SQLite database is copied by SQLite itself, with the rows of its -wal, even while it is written to.
+
+    Args:
+        source: `sample:NAME`, an http(s) URL, a Google Drive share link, or the path of a file or folder.
+        target: where it shall lie; its folder exists.
+        check: is given what arrived, under a hidden name with the suffix of `target`; raises if that is no good.
+        sha256: of the bytes at the source, in hex; None to accept any.
+        timeout_s: of each connection, each read, and of waiting for a locked database.
+        attempts: how often a download is tried before giving up.
+        progress: called with the bytes that are here and the bytes in all, where that is known.
+        drive: where Google Drive is.
+
+    Returns:
+        `target`.
+
+    Raises:
+        InputError: there is no such source, it may not be read, or it is not what `check` and `sha256` expect.
+        TryLater: the host does not answer, or the database stays locked.
+    """
+    arrived = target.with_name(f".new-{target.name}")
+    aside = target.with_name(f".old-{target.name}")
+    if aside.exists() and not target.exists():  # killed between the two renames of a folder
+        aside.replace(target)
+    _remove(arrived)
+    try:
+        if _is_url(source):
+            download(
+                source, arrived, part=_part(target), drive=drive, timeout_s=timeout_s, attempts=attempts,
+                progress=progress, sleep=sleep,
+            )  # fmt: skip
+            original = arrived
+        else:
+            original = sample_path(source.removeprefix(_SAMPLE)) if source.startswith(_SAMPLE) else _path(source)
+            copy_local(original, arrived, timeout_s=timeout_s, progress=progress)
+        digest = None if sha256 is None else _hash(original)
+        leave_wal_mode(arrived)
+        check(arrived)
+        if sha256 is not None and digest != sha256.lower():
+            raise InputError(
+                "download.sha256",
+                "the archive is another than expected",
+                got=digest,
+                fix="If it is the one you want, set `download.sha256` to this; else get the right one.",
+            )
+        _take_place(arrived, target, aside)
+    finally:
+        _remove(arrived)
+    _remove(_part(target))
+    return target
+
+
+def archive_suffix(source: str) -> str:
+    """The suffix that tells a file's kind, such as ".zip"; "" for a folder and where `source` does not say."""
+    if source.startswith(_SAMPLE):
+        return sample_path(source.removeprefix(_SAMPLE)).suffix
+    if _is_url(source):
+        return PurePosixPath(httpx.URL(source).path).suffix
+    path = _path(source)
+    return "" if path.is_dir() else path.suffix
+
+
+def _is_url(source: str) -> bool:
+    """Whether `source` is a URL; refuses those that cannot be fetched."""
+    scheme, separator, _ = source.partition("://")
+    if not separator:
+        return False
+    try:
+        usable = scheme.lower() in ("http", "https") and httpx.URL(source).host
+    except httpx.InvalidURL:
+        usable = False
+    if not usable:
+        raise InputError(
+            "download.source",
+            "expected an http or https URL, a path or `sample:NAME`",
+            got=f"{scheme}://…",
+            fix="If this is the right address, download the archive by other means and give its path.",
+        )
+    return True
+
+
+def _path(source: str) -> Path:
+    return Path(source).expanduser()
+
+
+def _part(target: Path) -> Path:
+    return target.with_name(f".{target.name}.part")
+
+
+def _hash(path: Path) -> str:
+    if path.is_dir():
+        raise InputError(
+            "download.sha256", "goes with a file, but `download.source` is a folder", fix="Take `download.sha256` out."
+        )
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _take_place(arrived: Path, target: Path, aside: Path) -> None:
+    """Publish `arrived`. A folder cannot be replaced in one rename: the old one steps aside first."""
+    if not target.is_dir():
+        publish(arrived, target)
+        return
+    _remove(aside)
+    target.replace(aside)
+    try:
+        publish(arrived, target)
+    except BaseException:
+        aside.replace(target)
+        raise
+    _remove(aside)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or folder, if it is there, and what SQLite or a download keeps beside it."""
+    for each in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal", ".copy", ".json"))):
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each)
+        else:
+            each.unlink(missing_ok=True)

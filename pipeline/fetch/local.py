@@ -1,0 +1,147 @@
+"""Copies of archives that lie on this machine, a live chat.db among them."""
+
+import os
+import shutil
+import sqlite3
+import stat
+import sys
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+
+from pipeline.errors import FinetuneError, InputError, TryLater
+from pipeline.fetch.check import SQLITE_HEADER
+
+_PAGES_AT_A_TIME = 4096
+_WAL_MODE = 2  # the byte at offset 18 (SQLite, database file format)
+_TERMINALS = {"Apple_Terminal": "Terminal", "iTerm.app": "iTerm", "vscode": "Visual Studio Code"}
+
+
+def copy_local(source: Path, target: Path, *, timeout_s: float, progress: Callable[[int, int | None], None]) -> None:
+    """Copy a file or a folder to `target`, which is not there yet.
+
+    A SQLite database is copied by SQLite's backup API out of one read transaction: whole and consistent, rows that are
+    still in its -wal included, whoever writes to it meanwhile.
+
+    Raises:
+        InputError: nothing is there, or it may not be read.
+        TryLater: the database stays locked for `timeout_s` seconds.
+    """
+    try:
+        mode = source.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(str(source), "no such file or folder", fix="Check `download.source`.") from None
+    except OSError as error:
+        raise explain(source, error) from None
+    try:
+        if stat.S_ISDIR(mode):
+            _copy_folder(source, target)
+        elif not stat.S_ISREG(mode):
+            raise InputError(str(source), "neither a file nor a folder", fix="Check `download.source`.")
+        elif _head(source, len(SQLITE_HEADER)) == SQLITE_HEADER:
+            _copy_database(source, target, timeout_s, progress)
+        else:
+            target.touch(mode=0o600)
+            shutil.copyfile(source, target)
+            progress(target.stat().st_size, target.stat().st_size)
+    except (PermissionError, shutil.Error, sqlite3.Error) as error:
+        raise explain(source, error) from None
+
+
+def leave_wal_mode(path: Path) -> None:
+    """Make a database that is ours alone one file in every respect; anything else is left as it is."""
+    if path.is_file() and _is_in_wal_mode(path):
+        with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as db:
+            db.execute("PRAGMA journal_mode = DELETE")
+
+
+def explain(source: Path, error: Exception) -> FinetuneError:
+    """The error to show when `source` cannot be read because of `error`."""
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    if isinstance(error, shutil.Error):
+        reason = "some of its files cannot be read"
+    if isinstance(error, sqlite3.OperationalError) and "locked" in reason:
+        return TryLater(
+            str(source), "another program keeps it locked", fix="Quit that program, or try again in a moment."
+        )
+    if "authorization denied" in reason or (_is_of_messages(source) and "not a database" not in reason):
+        program = os.environ.get("TERM_PROGRAM", "")
+        terminal = _TERMINALS.get(program, program) or "your terminal"
+        return InputError(
+            str(source),
+            f"macOS does not let this program read it ({reason})",
+            fix="Open System Settings > Privacy & Security > Full Disk Access and switch on both "
+            f"{terminal} and {sys.executable} (off and on again after an update), then start {terminal} anew.",
+        )
+    return InputError(
+        str(source), f"cannot be read ({reason})", fix="Check that it is yours to read and that it is whole."
+    )
+
+
+def _is_of_messages(path: Path) -> bool:
+    """Whether macOS guards `path` as Messages' own."""
+    return path.absolute().is_relative_to(Path.home() / "Library" / "Messages")
+
+
+def _head(path: Path, size: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(size)
+
+
+def _is_in_wal_mode(path: Path) -> bool:
+    head = _head(path, 20)
+    return head.startswith(SQLITE_HEADER) and head[18:19] == bytes([_WAL_MODE])
+
+
+def _copy_folder(source: Path, target: Path) -> None:
+    if target.resolve().is_relative_to(source.resolve()):
+        raise InputError(
+            str(source), "holds the run directory itself", fix="Point `download.source` at the archive's own folder."
+        )
+    shutil.copytree(source, target)
+
+
+def _copy_database(source: Path, target: Path, timeout_s: float, progress: Callable[[int, int | None], None]) -> None:
+    """Back up where the database lies, or out of a copy if that is refused or would leave files beside it.
+
+    A read-only connection to a database in WAL mode that nobody has open would create its -shm and not remove it;
+    then the files are at rest and may as well be copied. Messages' own database is never taken for one at rest.
+    """
+    real = source.resolve()
+    at_rest = _is_in_wal_mode(real) and not _beside(real, "-shm").exists() and not _is_of_messages(source)
+    if not at_rest:
+        try:
+            _back_up(f"{source.absolute().as_uri()}?mode=ro", target, timeout_s, progress)
+            return
+        except sqlite3.OperationalError as error:
+            if not any(text in str(error) for text in ("authorization denied", "unable to open", "readonly")):
+                raise
+    folder = _beside(target, ".copy")
+    folder.mkdir(mode=0o700)
+    copy = folder / "copy.db"
+    for end in ("", "-wal", "-journal"):
+        if end == "" or _beside(real, end).exists():
+            shutil.copyfile(_beside(real, end), _beside(copy, end))
+    _back_up(copy.absolute().as_uri(), target, timeout_s, progress)
+    shutil.rmtree(folder)
+
+
+def _back_up(uri: str, target: Path, timeout_s: float, progress: Callable[[int, int | None], None]) -> None:
+    target.touch(mode=0o600)
+    with (
+        closing(sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None)) as source,
+        closing(sqlite3.connect(target)) as copy,
+    ):
+        source.execute("BEGIN")  # one snapshot: without it, each commit of a writer would begin the backup anew
+        source.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        (page_size,) = source.execute("PRAGMA page_size").fetchone()
+
+        def report(_: int, remaining: int, total: int) -> None:
+            progress((total - remaining) * page_size, total * page_size)
+
+        source.backup(copy, pages=_PAGES_AT_A_TIME, progress=report)
+        copy.execute("PRAGMA journal_mode = DELETE")
+
+
+def _beside(path: Path, end: str) -> Path:
+    return path.with_name(path.name + end)
