@@ -108,15 +108,22 @@ def _is_loopback(host: str) -> bool:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    # asyncio turns Nagle's algorithm off only where the protocol is named (base_events._set_nodelay); left on, it holds
+    # every answer back for the 40 ms of the client's delayed acknowledgement.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=1024)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
     except OSError as error:
+        listener.close()
         raise InputError(
             f"{host}:{port}",
             f"the server cannot listen there ({error.strerror or error})",
             fix="Choose a free port; 0 takes any.",
         ) from None
+    return listener
 
 
 class Server(uvicorn.Server):
