@@ -3,10 +3,9 @@
 Every line also goes to run.log. A reader that goes away (a closed pipe) never stops a run.
 """
 
-import contextlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -56,7 +55,7 @@ class TextDisplay:
     """For a person."""
 
     def __init__(self, log: IO[str] | None, clock: Clock, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._console = console or _Console(highlight=False, soft_wrap=True)
         self._log = log
         self._clock = clock
         self._bar: Progress | None = None
@@ -131,8 +130,7 @@ class TextDisplay:
             self._log.flush()
 
     def _write(self, text: Text, end: str) -> None:
-        with _reader_may_leave():
-            self._console.print(text, end=end, soft_wrap=True)
+        self._console.print(text, end=end, soft_wrap=True)
 
 
 class JsonDisplay:
@@ -173,21 +171,26 @@ class JsonDisplay:
 
     def _emit(self, event: str, fields: Mapping[str, object]) -> None:
         line = msgspec.json.encode({"event": event, "at": stamp(self._clock), **fields}).decode()
-        with _reader_may_leave():
+        try:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
+        except BrokenPipeError:
+            _speak_to_nobody()
         if self._log is not None and event not in ("progress", "speech"):
             self._log.write(line + "\n")
             self._log.flush()
 
 
-@contextlib.contextmanager
-def _reader_may_leave() -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        # Nobody reads any more; what is left to say goes to run.log, and the interpreter's last flush to nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+class _Console(Console):
+    """rich would exit with 1 when nobody reads any more."""
+
+    def on_broken_pipe(self) -> None:
+        _speak_to_nobody()
+
+
+def _speak_to_nobody() -> None:
+    """What is left to say goes to run.log alone; the interpreter's last flush must not fail either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _head(number: int, total: int, step: str) -> str:
