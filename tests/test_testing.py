@@ -13,7 +13,7 @@ def _client(server: MockServer) -> openai.OpenAI:
     return openai.OpenAI(base_url=server.base_url, api_key=server.api_key, max_retries=0)
 
 
-def test_the_fixture_is_a_whole_api(mocked_openai: MockServer) -> None:  # noqa: F811  that is how a fixture is used
+def test_the_fixture_is_a_whole_api(mocked_openai: MockServer) -> None:
     with _client(mocked_openai) as client:
         assert [model.id for model in client.models.list()] == ["smollm2-135m-instruct"]
         assert mocked_openai.data_dir.is_dir()

@@ -36,9 +36,10 @@ def retrieve_model(model: str, context: ContextDep) -> Response:
 @router.delete("/{model:path}")
 def delete_model(model: str, context: ContextDep) -> Response:
     """Forget a tuned model and free its adapter."""
-    tuned = context.store.model(model)
-    if tuned is not None and context.store.delete_model(model):
-        context.chats.engine.unload(tuned.adapter)
+    adapters = context.store.delete_model(model)
+    if adapters:
+        for adapter in adapters:
+            context.chats.engine.unload(adapter)
         return json_response(wire.Deleted(model, "model"))
     if is_known(model):
         raise ApiError(403, f"The model `{model}` is a base model: it cannot be deleted.", param="model")

@@ -353,17 +353,18 @@ class Store:
     def _model(self, row: sqlite3.Row) -> ModelRecord:
         return ModelRecord(row["name"], row["base_model"], self.models_dir / row["folder"], row["created_at"])
 
-    def delete_model(self, name: str) -> bool:
-        """Forget a tuned model with its checkpoints, or one checkpoint, adapters included; False when there is none."""
+    def delete_model(self, name: str) -> list[Path]:
+        """Forget a tuned model with its checkpoints, or one checkpoint; returns the adapters that are gone."""
         with self._db.change() as db:
             found = db.execute("SELECT job_id, is_checkpoint FROM models WHERE name = ?", (name,)).fetchone()
             if found is None:
-                return False
+                return []
             column, value = ("name", name) if found[1] else ("job_id", found[0])
             folders = db.execute(f"DELETE FROM models WHERE {column} = ? RETURNING folder", (value,)).fetchall()
-        for (folder,) in folders:
-            shutil.rmtree(self.models_dir / folder, ignore_errors=True)
-        return True
+        adapters = [self.models_dir / folder for (folder,) in folders]
+        for adapter in adapters:
+            shutil.rmtree(adapter, ignore_errors=True)
+        return adapters
 
 
 def _json(value: object) -> str:

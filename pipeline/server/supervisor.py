@@ -290,7 +290,7 @@ class Supervisor:
         if job is None or job.status != "failed":
             shutil.rmtree(folder, ignore_errors=True)
             return
-        for path in folder.iterdir() if folder.exists() else ():
+        for path in folder.iterdir() if folder.is_dir() else ():
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             elif path.name != "worker.log":

@@ -34,11 +34,11 @@ class Worker:
         Raises:
             FolderBusy: an earlier worker is still alive in that folder and holds its lock.
         """
-        spec_file = spec.work_dir / "spec.json"
-        durable.write_atomically(spec_file, encode_spec(spec))
         lock = _lock_folder(spec.work_dir)
         log = os.open(spec.work_dir / "worker.log", os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
+            spec_file = spec.work_dir / "spec.json"
+            durable.write_atomically(spec_file, encode_spec(spec))
             self._process = subprocess.Popen(
                 [*command, str(spec_file)],
                 stdin=subprocess.PIPE,

@@ -1,0 +1,185 @@
+"""The frame of every answer: OpenAI's error envelope, the request id, the key."""
+
+import json
+import re
+
+import httpx
+import openai
+import pytest
+
+from pipeline.testing import MockServer
+from tests.server.harness import BASE
+
+JSON = {"Content-Type": "application/json"}
+REQUEST_ID = re.compile(r"req_[0-9a-f]{32}")
+
+
+def _send(
+    server: MockServer, method: str, path: str, content: bytes | None = None, headers: dict[str, str] | None = None
+) -> httpx.Response:
+    url = server.base_url.removesuffix("/v1") + path
+    authorized = {"Authorization": f"Bearer {server.api_key}", **(headers or {})}
+    return httpx.request(method, url, headers=authorized, content=content)
+
+
+def _error(answer: httpx.Response) -> object:
+    assert answer.headers["content-type"] == "application/json"
+    assert REQUEST_ID.fullmatch(answer.headers["x-request-id"])
+    body = answer.json()
+    assert list(body) == ["error"]
+    return body["error"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/v1", "/v1/nothing", "/v1/files/", "/v1/files/a/b/c", "/v1/files/../../etc/passwd"]
+)
+def test_an_unknown_route_answers_the_envelope(shared: MockServer, path: str) -> None:
+    answer = _send(shared, "GET", path)
+
+    assert answer.status_code == 404
+    assert _error(answer) == {
+        "message": f"Invalid URL (GET {answer.request.url.path})",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": "unknown_url",
+    }
+
+
+def test_a_wrong_method_answers_the_envelope(shared: MockServer) -> None:
+    answer = _send(shared, "PUT", "/v1/files")
+
+    assert answer.status_code == 405
+    assert _error(answer) == {
+        "message": "Not allowed to PUT on /v1/files.",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": "method_not_allowed",
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "message", "param"),
+    [
+        ("/v1/fine_tuning/jobs", b"{", "We could not parse the JSON body of your request.", None),
+        ("/v1/fine_tuning/jobs", b"\xff\xfe", "We could not parse the JSON body of your request.", None),
+        ("/v1/fine_tuning/jobs", b"", "body: Field required.", None),
+        (
+            "/v1/fine_tuning/jobs",
+            b"[]",
+            "body: Input should be a valid dictionary or object to extract fields from.",
+            None,
+        ),
+        ("/v1/fine_tuning/jobs", b'{"model": "m"}', "training_file: Field required.", "training_file"),
+        (
+            "/v1/chat/completions",
+            b'{"model": "m", "messages": 1}',
+            "messages: Input should be a valid list.",
+            "messages",
+        ),
+        (
+            "/v1/chat/completions",
+            b'{"model": "m", "messages": [{"role": "user", "content": "x", "\\ud800": 1}]}',
+            "messages[0]: Input should be a valid string, unable to parse raw data as a unicode string.",
+            "messages[0]",
+        ),
+        ("/v1/files", b"{}", "The request must be multipart/form-data with a boundary.", None),
+    ],
+)
+def test_a_bad_body_answers_400_with_the_field(
+    shared: MockServer, path: str, body: bytes, message: str, param: str | None
+) -> None:
+    answer = _send(shared, "POST", path, body, JSON)
+
+    assert answer.status_code == 400
+    assert _error(answer) == {
+        "message": message,
+        "type": "invalid_request_error",
+        "param": param,
+        "code": None,
+    }
+
+
+def test_a_bad_query_answers_400_with_its_name(shared: MockServer) -> None:
+    answer = _send(shared, "GET", "/v1/fine_tuning/jobs?limit=-1")
+
+    assert answer.status_code == 400
+    assert _error(answer) == {
+        "message": "limit: Input should be greater than or equal to 0.",
+        "type": "invalid_request_error",
+        "param": "limit",
+        "code": None,
+    }
+
+
+def test_an_error_repeats_nothing_of_a_chat(shared: MockServer) -> None:
+    body = {"model": BASE, "messages": [{"role": "user", "content": {"secret": "secret chat text"}}]}
+
+    answer = _send(shared, "POST", "/v1/chat/completions", json.dumps(body).encode(), JSON)
+
+    assert answer.status_code == 400
+    assert "secret chat text" not in answer.text
+
+
+def test_a_body_that_is_too_large_is_refused(shared: MockServer) -> None:
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x" * (17 * 1024 * 1024)}]})
+
+    answer = _send(shared, "POST", "/v1/chat/completions", body.encode(), JSON)
+
+    assert answer.status_code == 413
+    assert _error(answer) == {
+        "message": "The request is too large: at most 16777216 bytes are read.",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": "request_too_large",
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/v1/models"), ("GET", "/v1/nothing"), ("POST", "/v1/files"), ("GET", "/openapi.json"), ("GET", "/")],
+)
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        ({"Authorization": "Bearer sk-wrong"}, "invalid_api_key"),
+        ({"Authorization": "Bearer"}, None),
+        ({"Authorization": "Basic c2s6"}, None),
+        ({"Authorization": ""}, None),
+    ],
+)
+def test_nothing_is_shown_without_the_key(
+    shared: MockServer, method: str, path: str, header: dict[str, str], code: str | None
+) -> None:
+    answer = _send(shared, method, path, headers=header)
+
+    assert answer.status_code == 401
+    error = _error(answer)
+    assert isinstance(error, dict)
+    assert (error["type"], error["param"], error["code"]) == ("invalid_request_error", None, code)
+    assert "sk-wrong" not in answer.text
+
+
+def test_the_refusal_of_a_key_reads_as_openais_does(shared: MockServer) -> None:
+    stranger = openai.OpenAI(base_url=shared.base_url, api_key="sk-wrong", max_retries=0)
+
+    with stranger, pytest.raises(openai.AuthenticationError) as refused:
+        stranger.files.create(file=("a.jsonl", b"x" * 3_000_000), purpose="fine-tune")
+
+    assert refused.value.code == "invalid_api_key"
+    assert refused.value.message.endswith("Incorrect API key provided. Use the key that this server was started with.")
+    assert refused.value.request_id is not None
+    assert REQUEST_ID.fullmatch(refused.value.request_id)
+
+
+def test_health_wants_no_key(shared: MockServer) -> None:
+    answer = httpx.get(shared.base_url.removesuffix("/v1") + "/healthz")
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    assert REQUEST_ID.fullmatch(answer.headers["x-request-id"])
+
+
+def test_every_answer_has_its_own_request_id(client: openai.OpenAI) -> None:
+    first, second = client.models.retrieve(BASE)._request_id, client.models.retrieve(BASE)._request_id
+
+    assert first is not None
+    assert first != second

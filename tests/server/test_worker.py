@@ -1,0 +1,101 @@
+"""One worker process, without a server around it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.server.worker import FolderBusy, Worker
+from pipeline.training.protocol import Checkpoint, JobSpec, Started, Step, Stopped
+from tests.server.harness import examples
+
+StartWorker = Callable[..., Worker]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[StartWorker]:
+    """Start workers in one folder; `script` is JSON, `command` what runs instead of the trainer."""
+    workers: list[Worker] = []
+
+    def start_one(script: str = "{}", command: tuple[str, ...] | None = None) -> Worker:
+        (tmp_path / "work").mkdir(exist_ok=True)
+        (tmp_path / "train.jsonl").write_bytes(examples())
+        (tmp_path / "script.json").write_text(script)
+        spec = JobSpec(
+            job_id="ftjob-1",
+            trainer="scripted",
+            base_model="smollm2-135m-instruct",
+            training_file=tmp_path / "train.jsonl",
+            validation_file=None,
+            n_epochs=1,
+            batch_size=5,
+            learning_rate_multiplier="auto",
+            seed=1,
+            work_dir=tmp_path / "work",
+            script=tmp_path / "script.json",
+        )
+        workers.append(Worker(spec) if command is None else Worker(spec, command=command))
+        return workers[-1]
+
+    yield start_one
+    for worker in workers:
+        worker.kill()
+        worker.wait()
+
+
+def test_a_folder_has_one_worker_at_a_time(start: StartWorker) -> None:
+    first = start('{"hang_at_step": 1}')
+    with pytest.raises(FolderBusy):
+        start()
+
+    first.kill()
+    assert first.wait() == "was killed by SIGKILL"
+
+    assert [type(report).__name__ for report in start().reports()][-1] == "Succeeded"
+
+
+def test_a_worker_told_to_stop_says_where_it_stopped(start: StartWorker) -> None:
+    worker = start('{"steps": 3, "hang_at_step": 2}')
+    reports = worker.reports()
+    assert isinstance(next(reports), Started)
+    assert isinstance(next(reports), Step)
+
+    worker.stop(grace_s=30)
+
+    assert list(reports) == [Stopped(1)]
+    assert worker.wait() == "exited with status 0"
+
+
+def test_a_worker_that_does_not_listen_is_killed_after_its_grace(start: StartWorker) -> None:
+    worker = start(command=("/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"))
+
+    worker.stop(grace_s=0.05)
+
+    assert list(worker.reports()) == []
+    assert worker.wait() == "was killed by SIGKILL"
+
+
+def test_a_word_cut_off_by_death_is_no_report(start: StartWorker) -> None:
+    said = r"""echo '{"type":"checkpoint","step":1,"adapter":"a"}'; printf '{"type":"st'"""
+    worker = start(command=("/bin/sh", "-c", said))
+
+    assert list(worker.reports()) == [Checkpoint(1, "a")]
+    assert worker.wait() == "exited with status 0"
+
+
+def test_a_worker_is_told_no_keys(start: StartWorker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.setenv("FINETUNE_SERVER_KEY", "sk-secret")
+
+    worker = start(command=("/bin/sh", "-c", f"env > '{tmp_path}/environment'"))
+    worker.wait()
+
+    assert "sk-secret" not in (tmp_path / "environment").read_text()
+
+
+def test_a_ctrl_c_in_the_terminal_does_not_reach_the_worker(start: StartWorker, tmp_path: Path) -> None:
+    """It goes to the foreground process group; a worker leads one of its own."""
+    start(command=("/bin/sh", "-c", "ps -o pgid= -p $$ >&2; echo $$ >&2")).wait()
+
+    group, pid = (tmp_path / "work/worker.log").read_text().split()
+    assert group == pid
