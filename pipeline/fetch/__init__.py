@@ -67,9 +67,15 @@ def fetch_archive(
     try:
         if _is_url(source):
             download(
-                source, arrived, part=_part(target), drive=drive, timeout_s=timeout_s, attempts=attempts,
-                progress=progress, sleep=sleep,
-            )  # fmt: skip
+                source,
+                arrived,
+                part=_part(target),
+                drive=drive,
+                timeout_s=timeout_s,
+                attempts=attempts,
+                progress=progress,
+                sleep=sleep,
+            )
             original = arrived
         else:
             original = sample_path(source.removeprefix(_SAMPLE)) if source.startswith(_SAMPLE) else _path(source)
@@ -138,8 +144,8 @@ def _hash(path: Path) -> str:
 
 
 def _take_place(arrived: Path, target: Path, aside: Path) -> None:
-    """Publish `arrived`. A folder cannot be replaced in one rename: the old one steps aside first."""
-    if not target.is_dir():
+    """Publish `arrived`. Where a folder is involved, what is there cannot be replaced in one rename: it steps aside."""
+    if not target.exists() or (target.is_file() and arrived.is_file()):
         publish(arrived, target)
         return
     _remove(aside)

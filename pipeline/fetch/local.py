@@ -64,7 +64,8 @@ def explain(source: Path, error: Exception) -> FinetuneError:
         return TryLater(
             str(source), "another program keeps it locked", fix="Quit that program, or try again in a moment."
         )
-    if "authorization denied" in reason or (_is_of_messages(source) and "not a database" not in reason):
+    refused = isinstance(error, PermissionError) or "unable to open" in reason
+    if "authorization denied" in reason or (refused and _is_of_messages(source)):
         program = os.environ.get("TERM_PROGRAM", "")
         terminal = _TERMINALS.get(program, program) or "your terminal"
         return InputError(
@@ -105,7 +106,8 @@ def _copy_database(source: Path, target: Path, timeout_s: float, progress: Calla
     """Back up where the database lies, or out of a copy if that is refused or would leave files beside it.
 
     A read-only connection to a database in WAL mode that nobody has open would create its -shm and not remove it;
-    then the files are at rest and may as well be copied. Messages' own database is never taken for one at rest.
+    then the files are at rest and may as well be copied. Messages' own database is never taken for one at rest; but
+    some macOS releases deny SQLite what they allow plain reads (openclaw/imsg, issue 83), and the check comes after.
     """
     real = source.resolve()
     at_rest = _is_in_wal_mode(real) and not _beside(real, "-shm").exists() and not _is_of_messages(source)
@@ -113,7 +115,7 @@ def _copy_database(source: Path, target: Path, timeout_s: float, progress: Calla
         try:
             _back_up(f"{source.absolute().as_uri()}?mode=ro", target, timeout_s, progress)
             return
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             if not any(text in str(error) for text in ("authorization denied", "unable to open", "readonly")):
                 raise
     folder = _beside(target, ".copy")

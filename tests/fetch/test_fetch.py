@@ -79,6 +79,18 @@ def test_a_folder_is_copied_and_replaced_as_a_whole(run_dir: Path, tmp_path: Pat
     assert names(run_dir) == {"01_archive"}
 
 
+def test_a_file_gives_way_to_a_folder_and_a_folder_to_a_file(run_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "chat.json").write_text("{}")
+    target = run_dir / "01_archive"
+    fetch(tmp_path / "export" / "chat.json", target)
+    fetch(tmp_path / "export", target)
+    assert names(target) == {"chat.json"}
+    fetch(tmp_path / "export" / "chat.json", target)
+    assert target.read_text() == "{}"
+    assert names(run_dir) == {"01_archive"}
+
+
 def test_a_folder_whose_replacement_was_killed_half_way_is_put_back(run_dir: Path, tmp_path: Path) -> None:
     (run_dir / ".old-01_archive").mkdir()
     (run_dir / ".old-01_archive" / "chat.json").write_text("good")

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.errors import FinetuneError, InputError, TryLater
-from pipeline.fetch import check_sqlite, fetch_archive
+from pipeline.fetch import check_sqlite, fetch_archive, local
 from pipeline.fetch.local import copy_local, explain
 from pipeline.samples.chatdb import create_chat_db, insert
 
@@ -173,6 +174,24 @@ def test_messages_own_database_is_copied_where_it_lies(
     assert texts(fetch("~/Library/Messages/chat.db", folder)) == ["in the database", "in the log"]
 
 
+def test_a_database_that_macos_denies_to_sqlite_but_not_to_us_is_copied_first(
+    live: sqlite3.Connection, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = local._back_up
+    denied: list[str] = []
+
+    def deny_once(uri: str, *rest: Any) -> None:
+        if not denied:
+            denied.append(uri)
+            raise sqlite3.DatabaseError("authorization denied")  # only macOS has a real one to offer
+        really(uri, *rest)
+
+    monkeypatch.setattr(local, "_back_up", deny_once)
+    assert texts(fetch(path_of(live), folder)) == ["in the database", "in the log"]
+    assert denied == [f"{path_of(live).as_uri()}?mode=ro"]
+    assert names(folder) == {"01_archive.db"}
+
+
 FULL_DISK_ACCESS = (
     "Open System Settings > Privacy & Security > Full Disk Access and switch on both {terminal} and "
     f"{sys.executable} (off and on again after an update), then start {{terminal}} anew."
@@ -201,6 +220,17 @@ def test_a_refusal_under_messages_explains_full_disk_access(
     assert isinstance(explained, InputError)
     assert str(explained) == (
         f"{path}: macOS does not let this program read it ({reason}). {FULL_DISK_ACCESS.format(terminal=terminal)}"
+    )
+
+
+def test_a_damaged_database_under_messages_is_not_blamed_on_macos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / "Library" / "Messages" / "chat.db"
+    assert str(explain(path, sqlite3.DatabaseError("database disk image is malformed"))) == (
+        f"{path}: cannot be read (database disk image is malformed). Check that it is yours to read and that it is "
+        "whole."
     )
 
 
