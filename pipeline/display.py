@@ -70,6 +70,8 @@ class TextDisplay:
         self._tenth = -1
         if why is not None:
             self._line(Text(f"{INDENT}{step} runs again: {why}", style="yellow"))
+        if self._console.is_terminal:
+            self.progress(0, None, step)
 
     def skipped(self, number: int, total: int, step: str, summary: str) -> None:  # noqa: D102
         self._clear()

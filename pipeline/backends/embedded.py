@@ -12,11 +12,12 @@ from typing import IO
 
 from pipeline.config import Backend
 from pipeline.durable import make_private_dir
-from pipeline.errors import FinetuneError, Locked, TryLater
+from pipeline.errors import FinetuneError, InputError, Locked, StateDamaged, TryLater
 from pipeline.server.store import read_store_id
 
 LOG = "server.log"
 STOP_GRACE_S = 60.0
+_FORESEEN = (InputError.exit_code, Locked.exit_code, StateDamaged.exit_code)
 
 
 class EmbeddedServer:
@@ -58,6 +59,15 @@ class EmbeddedServer:
             raise self._did_not_start()
         self.base_url: str = json.loads(announced)["base_url"]
 
+    @property
+    def pid(self) -> int:
+        """Of the server process."""
+        return self._process.pid
+
+    def wait(self) -> None:
+        """Until the process has ended by itself."""
+        self._process.wait()
+
     def check(self) -> None:
         """Notice a server that has died.
 
@@ -89,12 +99,12 @@ class EmbeddedServer:
     def _did_not_start(self) -> FinetuneError:
         code = self._process.wait()
         self.stop()
-        last = _last_line(self.log)
-        if code == Locked.exit_code:
-            return Locked("embedded server", "its store is in use", got=last, fix="Stop the other one, then run again.")
-        return FinetuneError(
-            "embedded server", f"did not start (exit code {code})", got=last, fix=f"Its log is {self.log}."
-        )
+        last = _last_line(self.log).removeprefix("error: ")
+        if code not in _FORESEEN:
+            return FinetuneError("embedded server", f"did not start ({last})", fix=f"Its log is {self.log}.")
+        error = FinetuneError("embedded server", "did not start", fix=last)
+        error.exit_code = code  # type: ignore[misc]  # the server's own words and its own code
+        return error
 
 
 def embedded_identity(data_dir: Path) -> str:

@@ -1,0 +1,84 @@
+"""The embedded server: up for one run, gone with it, its store the same next time."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.backends.embedded import EmbeddedServer, embedded_identity
+from pipeline.config import Backend
+from pipeline.errors import FinetuneError, TryLater
+
+SCRIPTED = Backend(trainer="scripted")
+START = """
+import os, sys
+from pathlib import Path
+from pipeline.backends.embedded import EmbeddedServer
+from pipeline.config import Backend
+server = EmbeddedServer(Path(sys.argv[1]), Backend(trainer="scripted"))
+print(server.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_store_keeps_its_identity_and_every_run_has_another_key(tmp_path: Path) -> None:
+    data_dir = tmp_path / "server"
+    assert embedded_identity(data_dir) == "embedded:none"
+    first = EmbeddedServer(data_dir, SCRIPTED)
+    first.stop()
+    identity = embedded_identity(data_dir)
+    second = EmbeddedServer(data_dir, SCRIPTED)
+    second.stop()
+    assert embedded_identity(data_dir) == identity != "embedded:none"
+    assert first.key != second.key
+    for path in data_dir.rglob("*"):
+        if path.is_file():
+            assert first.key.encode() not in path.read_bytes()
+
+
+def test_a_server_that_dies_is_noticed(tmp_path: Path) -> None:
+    server = EmbeddedServer(tmp_path / "server", SCRIPTED)
+    server.check()
+    os.kill(server.pid, signal.SIGKILL)
+    server.wait()
+    with pytest.raises(TryLater) as caught:
+        server.check()
+    assert str(caught.value) == (
+        f"embedded server: stopped unexpectedly (SIGKILL); its log is {tmp_path}/server/server.log. "
+        "Run the same command again: nothing accepted is lost, and training goes on from its checkpoint."
+    )
+    server.stop()
+
+
+def test_a_script_that_makes_no_sense_is_told_as_the_server_tells_it(tmp_path: Path) -> None:
+    script = tmp_path / "script.json"
+    script.write_text('{"stesp": 3}')
+    with pytest.raises(FinetuneError) as caught:
+        EmbeddedServer(tmp_path / "server", Backend(trainer="scripted", script=str(script)))
+    assert caught.value.exit_code == 2
+    assert str(script) in str(caught.value)
+    assert "stesp" in str(caught.value)
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="reads /proc to see that a process is gone")
+def test_the_server_dies_with_its_parent_however_that_dies(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", START, str(tmp_path / "server")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert is_alive(pid)
+        parent.kill()
+    # The store's lock is free once the server is gone; a successor waits for that, so it starts.
+    EmbeddedServer(tmp_path / "server", SCRIPTED).stop()
+    assert not is_alive(pid)

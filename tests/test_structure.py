@@ -1,0 +1,112 @@
+"""The shape of the code, held by reading its imports and names."""
+
+import ast
+import inspect
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import Config
+from pipeline.steps import STEPS
+from pipeline.steps.step import Step, Work
+
+PACKAGE = Path(__file__).parent.parent / "pipeline"
+MODULES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+HEAVY = {"torch", "transformers", "peft", "trl", "datasets", "gguf", "safetensors"}
+LONGEST = 400
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(PACKAGE.parent).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
+
+
+def imports(tree: ast.AST) -> set[str]:
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def at_top(tree: ast.Module) -> set[str]:
+    """What importing the module imports at once."""
+    return {name for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom) for name in imports(node)}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: name_of(path))
+def test_a_module_imports_only_what_its_place_allows(path: Path) -> None:
+    name, found = name_of(path), imports(MODULES[path])
+    roots = {each.split(".")[0] for each in found}
+    if not name.startswith("pipeline.training"):
+        assert not roots & HEAVY, "torch and its kin are imported under training/ only"
+    assert "langchain_community" not in {each.split(".")[0] for each in at_top(MODULES[path])}
+    if name.startswith("pipeline.server"):
+        above = ("pipeline.steps", "pipeline.runner", "pipeline.state", "pipeline.cli", "pipeline.remote")
+        assert not {each for each in found if each.startswith(above)}, "the server knows nothing of the pipeline"
+    if name.startswith("pipeline.steps.") and name.count(".") == 2 and path.stem not in ("step", "outputs"):
+        shared = {"pipeline.steps.step", "pipeline.steps.outputs"}
+        steps = {each for each in found if each.startswith("pipeline.steps.")}
+        assert {each for each in steps if not each.startswith(tuple(shared))} == set(), "steps do not know each other"
+        assert not {each for each in found if each.startswith("pipeline.server")}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: name_of(path))
+def test_a_module_can_be_read_at_one_sitting(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
+
+
+def test_only_the_durable_module_renames_files_of_a_run() -> None:
+    owners = set()
+    for path, tree in MODULES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                called = node.func.attr
+                is_path_replace = called == "replace" and len(node.args) == 1 and not node.keywords
+                if called in ("rename", "renames") or is_path_replace:
+                    owners.add(name_of(path))
+    assert owners == {"pipeline.durable", "pipeline.fetch"}
+
+
+def test_there_are_ten_steps_in_order() -> None:
+    assert [step.name for step in STEPS] == [
+        "download", "load", "merge", "map", "convert", "upload", "poll_file", "create_job", "poll_job", "smoke_test",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
+def test_a_steps_function_takes_the_config_what_it_needs_and_its_work(step: Step) -> None:
+    outputs = {each.name: each.output for each in STEPS}
+    expected = [Config, *(outputs[name] for name in step.needs), Work, step.output]
+    assert list(inspect.get_annotations(step.run).values()) == expected
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
+def test_a_step_reads_no_config_that_it_does_not_declare(step: Step) -> None:
+    tree = ast.parse(inspect.getsource(inspect.getmodule(step.run) or inspect))
+    allowed = {*step.declares, *step.also_reads}
+    sections = {key.split(".")[0] for key in allowed}
+    whole = {key for key in allowed if "." not in key}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "config":
+            assert node.attr in sections, f"{step.name} reads config.{node.attr}"
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Attribute)
+            and isinstance(node.value.value, ast.Name)
+            and node.value.value.id == "config"
+        ):
+            key = f"{node.value.attr}.{node.attr}"
+            assert node.value.attr in whole or key in allowed, f"{step.name} reads {key}"
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
+def test_every_declared_key_exists(step: Step) -> None:
+    values = Config(name="x").model_dump()
+    for key in (*step.declares, *step.also_reads):
+        found: object = values
+        for part in key.split("."):
+            assert isinstance(found, dict)
+            assert part in found, key
+            found = found[part]
