@@ -1,5 +1,4 @@
 import hashlib
-import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -11,6 +10,7 @@ from pipeline.errors import InputError
 from pipeline.fetch import archive_suffix, check_any, check_sqlite, fetch_archive
 from pipeline.samples import sample_path
 from pipeline.samples.chatdb import create_chat_db
+from tests.fetch.site import says
 
 GET_AGAIN = "Get the file again from where it comes from, and check `download.source`."
 
@@ -31,10 +31,6 @@ def fetch(
 
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
-
-
-def says(message: str) -> "pytest.RaisesExc[InputError]":
-    return pytest.raises(InputError, match=f"^{re.escape(message)}$")
 
 
 @pytest.fixture
@@ -73,7 +69,7 @@ def test_a_folder_is_copied_and_replaced_as_a_whole(run_dir: Path, tmp_path: Pat
     assert names(target / "inbox") == {"new.json"}
     assert names(run_dir) == {"01_archive"}
     (inbox / "new.json").unlink()
-    with says("download.source: an empty folder. Point it at the folder of an exported archive."):
+    with says(InputError, "download.source: an empty folder. Point it at the folder of an exported archive."):
         fetch(tmp_path / "export", target)
     assert names(target / "inbox") == {"new.json"}
     assert names(run_dir) == {"01_archive"}
@@ -94,7 +90,7 @@ def test_a_file_gives_way_to_a_folder_and_a_folder_to_a_file(run_dir: Path, tmp_
 def test_a_folder_whose_replacement_was_killed_half_way_is_put_back(run_dir: Path, tmp_path: Path) -> None:
     (run_dir / ".old-01_archive").mkdir()
     (run_dir / ".old-01_archive" / "chat.json").write_text("good")
-    with says(f"{tmp_path / 'gone'}: no such file or folder. Check `download.source`."):
+    with says(InputError, f"{tmp_path / 'gone'}: no such file or folder. Check `download.source`."):
         fetch(tmp_path / "gone", run_dir / "01_archive")
     assert (run_dir / "01_archive" / "chat.json").read_text() == "good"
 
@@ -102,7 +98,7 @@ def test_a_folder_whose_replacement_was_killed_half_way_is_put_back(run_dir: Pat
 def test_a_folder_that_holds_the_run_directory_is_refused(run_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "chat.json").write_text("{}")
     message = f"{tmp_path}: holds the run directory itself. Point `download.source` at the archive's own folder."
-    with says(message):
+    with says(InputError, message):
         fetch(tmp_path, run_dir / "01_archive")
 
 
@@ -123,7 +119,7 @@ def test_the_sha256_of_a_local_database_is_that_of_its_file(run_dir: Path) -> No
         f"download.sha256: the archive is another than expected, got {sha256}. If it is the one you want, set "
         "`download.sha256` to this; else get the right one."
     )
-    with says(message):
+    with says(InputError, message):
         fetch("sample:tortoise-hare", run_dir / "01_archive.db", check_sqlite, "0" * 64)
 
 
@@ -131,7 +127,7 @@ def test_a_folder_has_no_sha256(run_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "export").mkdir()
     (tmp_path / "export" / "chat.json").write_text("{}")
     message = "download.sha256: goes with a file, but `download.source` is a folder. Take `download.sha256` out."
-    with says(message):
+    with says(InputError, message):
         fetch(tmp_path / "export", run_dir / "01_archive", sha256="0" * 64)
 
 
@@ -141,7 +137,7 @@ def test_an_unusable_url_is_refused(run_dir: Path, source: str) -> None:
         f"download.source: expected an http or https URL, a path or `sample:NAME`, got {source.partition(':')[0]}://…. "
         "If this is the right address, download the archive by other means and give its path."
     )
-    with says(message):
+    with says(InputError, message):
         fetch(source, run_dir / "01_archive.db")
 
 
@@ -220,7 +216,7 @@ def silent(path: Path) -> None:
 )
 def test_what_is_no_good_database_is_told_apart(tmp_path: Path, make: Callable[[Path], None], message: str) -> None:
     make(tmp_path / "chat.db")
-    with says(message):
+    with says(InputError, message):
         check_sqlite(tmp_path / "chat.db")
 
 
@@ -244,7 +240,7 @@ def test_a_web_page_is_no_archive_unless_it_is_named_as_one(tmp_path: Path, page
         f"download.source: what arrived is a web page{titled}, not a chat archive. Open the link in a browser, "
         "download the file there and give its path."
     )
-    with says(message):
+    with says(InputError, message):
         check_any(tmp_path / "chat.zip")
     (tmp_path / "chat.zip").rename(tmp_path / "messages.html")
     check_any(tmp_path / "messages.html")
@@ -252,5 +248,5 @@ def test_a_web_page_is_no_archive_unless_it_is_named_as_one(tmp_path: Path, page
 
 def test_an_empty_file_is_no_archive(tmp_path: Path) -> None:
     empty(tmp_path / "chat.txt")
-    with says(f"download.source: an empty file, not a chat archive. {GET_AGAIN}"):
+    with says(InputError, f"download.source: an empty file, not a chat archive. {GET_AGAIN}"):
         check_any(tmp_path / "chat.txt")

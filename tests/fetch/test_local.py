@@ -1,6 +1,5 @@
 import errno
 import os
-import re
 import shutil
 import sqlite3
 import sys
@@ -11,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import FinetuneError, InputError, TryLater
+from pipeline.errors import InputError, TryLater
 from pipeline.fetch import check_sqlite, fetch_archive, local
 from pipeline.fetch.local import copy_local, explain
 from pipeline.samples.chatdb import create_chat_db, insert
+from tests.fetch.site import says
 
 
 def fetch(source: Path | str, folder: Path, timeout_s: float = 5) -> Path:
@@ -41,10 +41,6 @@ def texts(path: Path) -> list[str]:
 
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
-
-
-def says(error: type[FinetuneError], message: str) -> "pytest.RaisesExc[FinetuneError]":
-    return pytest.raises(error, match=f"^{re.escape(message)}$")
 
 
 @pytest.fixture
