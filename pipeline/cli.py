@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline import failpoints
 from pipeline.errors import FinetuneError, InputError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, fo
 def main() -> None:
     """Run the command; every foreseeable failure becomes one message and its exit code."""
     os.umask(0o077)
+    failpoints.arm_from_environment()
     try:
         app()
     except FinetuneError as error:

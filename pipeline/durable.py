@@ -16,6 +16,9 @@ from typing import BinaryIO
 
 import msgspec
 
+from pipeline import failpoints
+
+TEMPORARY = ".tmp"
 _FULLFSYNC_UNSUPPORTED = {errno.ENOTSUP, errno.EINVAL, errno.ENOTTY}
 
 
@@ -69,18 +72,24 @@ def atomic_writer(target: Path) -> Iterator[HashingWriter]:
     On leaving the block the bytes are durable under their final name; on an exception nothing is left behind and an
     earlier `target` stays untouched.
     """
-    fd, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    failpoints.hit("write.begin")
+    fd, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=TEMPORARY, dir=target.parent)
     temporary = Path(name)
     try:
         with os.fdopen(fd, "wb") as file:
+            failpoints.hit("write.created")
             yield HashingWriter(file)
             file.flush()
+            failpoints.hit("write.written")
             sync_fd(file.fileno())
+            failpoints.hit("write.synced")
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    failpoints.hit("write.renamed")
     sync_directory(target.parent)
+    failpoints.hit("write.done")
 
 
 def write_atomically(target: Path, data: bytes) -> None:
@@ -101,8 +110,16 @@ def publish(temporary: Path, target: Path) -> None:
         path.chmod(0o600)
         with path.open("rb") as file:
             sync_fd(file.fileno())
+    failpoints.hit("publish.synced")
     temporary.replace(target)
+    failpoints.hit("publish.renamed")
     sync_directory(target.parent)
+
+
+def sweep_temporaries(directory: Path) -> None:
+    """Remove what a killed `atomic_writer` left in `directory`; nobody else may be writing there."""
+    for left in directory.glob(f".*{TEMPORARY}"):
+        left.unlink(missing_ok=True)
 
 
 def sync_fd(fd: int) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pipeline import failpoints
 from pipeline.backends.client import Connection
 from pipeline.clock import Clock, stamp
 from pipeline.config import CreateJob
@@ -178,6 +179,7 @@ class Ledger:
         attempt.remote_id = attempt.how = None
         with self._signals.uninterrupted():
             self._state.save()
+            failpoints.hit("post.intended")
             try:
                 made = effect.post(self._connection.client)
             except openai.APIError as error:
@@ -187,11 +189,13 @@ class Ledger:
                 attempt.tries -= 1
                 self._state.save()
                 raise self._connection.explain(effect.where, error) from None
+            failpoints.hit("post.answered")
             # An answer that is no object with an id (the SDK hands it over as it came) leaves the outcome unknown.
             remote_id = getattr(made, "id", None)
             if not isinstance(remote_id, str) or not remote_id:
                 return None
             self._record(attempt, remote_id, "created")
+            failpoints.hit("post.recorded")
             return remote_id
 
     def _record(self, attempt: Attempt, remote_id: str, how: Literal["created", "adopted"]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from pipeline import failpoints
 from pipeline.clock import stamp
 from pipeline.config import Config
 from pipeline.errors import BackendFailed, DecisionNeeded, FinetuneError, InputError
@@ -180,6 +181,7 @@ def _run_step(number: int, step: Step, why: str, config: Config, state: State, w
     )
     state.body.steps[step.name] = record
     state.save()
+    failpoints.hit("step.begin")
     start = work.clock.monotonic()
     work = dataclasses.replace(work, fingerprint=record.fingerprint, generation=state.body.generation)
     try:
@@ -188,7 +190,9 @@ def _run_step(number: int, step: Step, why: str, config: Config, state: State, w
         _failed(step, record, error, state, work)
         raise
     record.seconds = round(work.clock.monotonic() - start, 3)
+    failpoints.hit("step.made")
     _done(record, output, state, work)
+    failpoints.hit("step.done")
     work.display.finished(number, len(STEPS), step.name, output.summary(), record.seconds)
 
 

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import msgspec
 
 from pipeline import __version__
-from pipeline.durable import Artifact, describe_artifact, write_atomically
+from pipeline.durable import Artifact, describe_artifact, sweep_temporaries, write_atomically
 from pipeline.errors import InputError, Locked, StateDamaged
 
 FORMAT = "finetune-state"
@@ -249,6 +249,7 @@ def locked(run_dir: Path) -> Iterator[None]:
                 got=holder,
                 fix="Wait for it or stop it, then run again.",
             ) from None
+        sweep_temporaries(run_dir)
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
         yield

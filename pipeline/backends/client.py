@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import tenacity
 
+from pipeline import failpoints
 from pipeline.backends.embedded import EmbeddedServer, embedded_identity
 from pipeline.backends.profiles import Profile, profile_of
 from pipeline.clock import Clock
@@ -113,14 +114,18 @@ class Connection:
 
         from pipeline.backends.refusals import transient
 
+        failpoints.hit("request.before")
         try:
-            return request(self.client)
+            answer = request(self.client)
         except openai.APIError as error:
+            failpoints.hit("request.failed")
             passing = transient(error)
             if passing is None:
                 raise self.explain(where, error) from None
             self.check()
             raise passing from None
+        failpoints.hit("request.answered")
+        return answer
 
     def explain(self, where: str, error: Exception | None) -> Exception:
         """The user's message for `error`; a server of ours that has died comes first."""
