@@ -141,11 +141,11 @@ def resume_job(job_id: str, context: ContextDep) -> Response:
     return _control(job_id, context, "resume", context.supervisor.resume(job_id))
 
 
-def _control(job_id: str, context: Context, verb: str, was_done: bool) -> Response:
-    job = _job(job_id, context)
-    if not was_done:  # never 409, which the SDK retries
-        raise ApiError(400, f"Cannot {verb} a job whose status is `{job.status}`.", code="invalid_job_status")
-    return _answer(job, context)
+def _control(job_id: str, context: Context, verb: str, moved: JobRecord | None) -> Response:
+    if moved is None:
+        status = _job(job_id, context).status  # 400 and never 409, which the SDK sends again
+        raise ApiError(400, f"Cannot {verb} a job whose status is `{status}`.", code="invalid_job_status")
+    return _answer(moved, context)
 
 
 @router.get("/{job_id}/events")

@@ -107,5 +107,8 @@ def result_csv(steps: Iterable[wire.Metrics]) -> bytes:
 
 
 def _link(source: str, target: str) -> None:
-    """A second name instead of a second copy; adapters are never changed in place."""
-    os.link(source, target)
+    """A second name instead of a second copy where the file system has such; adapters are never changed in place."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

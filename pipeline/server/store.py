@@ -184,13 +184,17 @@ class Store:
         *,
         level: wire.Level = "info",
         error: wire.JobError | None = None,
-    ) -> bool:
-        """Give a job that is in one of `sources` the status `target`; False, and no change, when it is in none."""
+    ) -> JobRecord | None:
+        """Give a job that is in one of `sources` the status `target`; None, and no change, when it is in none.
+
+        Returns:
+            The job as it was at that moment: a thread may have moved it on by the time this returns.
+        """
         with self._db.change() as db:
-            moved = _move(db, job_id, sources, target, self.now(), None if error is None else _json(error))
-            if moved:
-                self._event(db, job_id, message, level=level)
-            return moved
+            if not _move(db, job_id, sources, target, self.now(), None if error is None else _json(error)):
+                return None
+            self._event(db, job_id, message, level=level)
+            return self._job_row(job_id)
 
     def begin(self, job_id: str, used: wire.Hyperparameters) -> None:
         """Note what a worker that started (or resumed) trains with."""

@@ -22,7 +22,7 @@ from pipeline.server.worker import FolderBusy, Worker
 from pipeline.training.protocol import Checkpoint, Failed, JobSpec, Started, Step, Stopped, Succeeded
 
 MAX_CRASHES = 3
-PAUSE_GRACE_S = 60.0  # a step of a large model on a slow machine, and its checkpoint
+PAUSE_GRACE_S = 40.0  # a step of a large model on a slow machine, and its checkpoint
 CANCEL_GRACE_S = 10.0
 RECOVERY_S = 1.0  # before the next job, when the machine itself failed
 FOLDER_WAIT_S = 60.0  # how long a worker orphaned by a killed server may take to notice and leave
@@ -108,23 +108,23 @@ class Supervisor:
         with self._changed:
             self._changed.notify_all()
 
-    def cancel(self, job_id: str) -> bool:
-        """Cancel a job and remove what it made so far; False if it is finished."""
+    def cancel(self, job_id: str) -> JobRecord | None:
+        """Cancel a job and remove what it made so far; None if it is finished."""
         alive: list[wire.Status] = ["validating_files", "queued", "running", "paused"]
         moved = self._store.move(job_id, alive, "cancelled", "The job has been cancelled")
         if moved and not self._let_go(job_id, CANCEL_GRACE_S):
             self._clear(job_id)
         return moved
 
-    def pause(self, job_id: str) -> bool:
-        """Checkpoint a job and hold it until it is resumed; False if it is finished or paused already."""
+    def pause(self, job_id: str) -> JobRecord | None:
+        """Checkpoint a job and hold it until it is resumed; None if it is finished or paused already."""
         moved = self._store.move(job_id, ["validating_files", "queued", "running"], "paused", "The job has been paused")
         if moved:
             self._let_go(job_id, PAUSE_GRACE_S)
         return moved
 
-    def resume(self, job_id: str) -> bool:
-        """Put a paused job back where it was paused; False if it is not paused."""
+    def resume(self, job_id: str) -> JobRecord | None:
+        """Put a paused job back where it was paused; None if it is not paused."""
         job = self._store.job(job_id)
         target: wire.Status = "queued" if job is not None and job.validated else "validating_files"
         moved = self._store.move(job_id, ["paused"], target, "The job has been resumed")

@@ -72,7 +72,7 @@ class Worker:
         """Ask the worker to checkpoint and leave; kill it if it has not after `grace_s` seconds."""
         if self._timer is not None:
             return
-        with contextlib.suppress(OSError):  # gone already
+        with contextlib.suppress(OSError, ValueError):  # gone already, or waited for
             if self._process.stdin is not None:
                 self._process.stdin.write(b"stop\n")
                 self._process.stdin.flush()

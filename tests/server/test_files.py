@@ -15,7 +15,7 @@ from pipeline.server.main import serving
 from pipeline.server.settings import ServerSettings
 from pipeline.server.store import Store
 from pipeline.testing import MockServer, serve_in_thread
-from tests.server.harness import connect, examples, until, upload
+from tests.server.harness import ServerProcess, connect, examples, until, upload
 
 
 def test_a_file_comes_back_as_it_went_in(client: openai.OpenAI) -> None:
@@ -137,16 +137,24 @@ def test_the_refusal_of_a_much_too_large_file_reaches_the_client(small: MockServ
     assert refused.value.status_code == 413
 
 
+def _connection(server: MockServer) -> socket.socket:
+    host, port = server.base_url.removeprefix("http://").removesuffix("/v1").split(":")
+    return socket.create_connection((host, int(port)), timeout=30)
+
+
+def _head(server: MockServer, length: int) -> bytes:
+    """The head of an upload that promises `length` bytes of body."""
+    return (
+        f"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {server.api_key}\r\n"
+        "Content-Type: multipart/form-data; boundary=B\r\n"
+        f"Content-Length: {length}\r\nConnection: close\r\n\r\n"
+    ).encode()
+
+
 def _raw_upload(server: MockServer, body: bytes, length: int) -> bytes:
     """Send an upload that promises `length` bytes of body; returns what the server answers."""
-    host, port = server.base_url.removeprefix("http://").removesuffix("/v1").split(":")
-    with socket.create_connection((host, int(port)), timeout=30) as connection:
-        connection.sendall(
-            f"POST /v1/files HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {server.api_key}\r\n".encode()
-            + b"Content-Type: multipart/form-data; boundary=B\r\n"
-            + f"Content-Length: {length}\r\nConnection: close\r\n\r\n".encode()
-            + body
-        )
+    with _connection(server) as connection:
+        connection.sendall(_head(server, length) + body)
         connection.shutdown(socket.SHUT_WR)
         answer = b""
         while part := connection.recv(65536):
@@ -196,6 +204,45 @@ def test_what_a_killed_server_left_half_written_is_swept_away(tmp_path: Path) ->
 
     left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.parent != tmp_path)
     assert left == [f"files/{file.id}"]
+
+
+def test_a_server_killed_in_an_upload_keeps_what_it_accepted_and_nothing_else(
+    start_server: Callable[..., ServerProcess],
+) -> None:
+    server = start_server()
+    accepted = upload(server.client)
+    with _connection(server.server) as connection:
+        connection.sendall(_head(server.server, len(_PART) + 1000) + _PART)
+        until(lambda: list((server.data_dir / "incoming").iterdir()), "the upload to begin")
+        server.kill()
+
+    again = start_server()
+
+    assert [file.id for file in again.client.files.list()] == [accepted.id]
+    assert again.client.files.content(accepted.id).read() == examples()
+    assert list((server.data_dir / "incoming").iterdir()) == []
+    assert [path.name for path in (server.data_dir / "files").iterdir()] == [accepted.id]
+
+
+def test_an_upload_takes_no_memory(start_server: Callable[..., ServerProcess], tmp_path: Path) -> None:
+    server = start_server()
+    upload(server.client)
+    large = tmp_path / "large.bin"
+    with large.open("wb") as file:
+        file.truncate(64 * 2**20)
+    before = _peak_memory(server.process.pid)
+
+    with large.open("rb") as file:
+        made = server.client.files.create(file=file, purpose="user_data")
+
+    assert made.bytes == 64 * 2**20
+    assert _peak_memory(server.process.pid) - before < 8 * 2**20
+
+
+def _peak_memory(pid: int) -> int:
+    """The most memory a process ever held, in bytes."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def test_a_script_can_put_every_file_in_error(serve: Callable[..., openai.OpenAI]) -> None:

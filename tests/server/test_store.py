@@ -107,7 +107,7 @@ def _race(store: Store, job: JobRecord) -> list[bool]:
 
     def cancel() -> None:
         start.wait()
-        outcomes.append(store.move(job.id, ["running"], "cancelled", "stop"))
+        outcomes.append(store.move(job.id, ["running"], "cancelled", "stop") is not None)
 
     threads = [threading.Thread(target=act) for act in (succeed, cancel)]
     for thread in threads:
@@ -155,11 +155,9 @@ def test_a_failed_change_changes_nothing(store: Store) -> None:
 
 def test_a_job_paused_before_it_was_checked_is_checked_after_all(store: Store) -> None:
     job = _job(store)
-    store.move(job.id, ["validating_files"], "paused", "pause")
-    paused = store.job(job.id)
+    paused = store.move(job.id, ["validating_files"], "paused", "pause")
     store.move(job.id, ["paused"], "validating_files", "resume")
-    store.move(job.id, ["validating_files"], "queued", "checked")
-    checked = store.job(job.id)
+    checked = store.move(job.id, ["validating_files"], "queued", "checked")
 
     assert paused is not None
     assert checked is not None

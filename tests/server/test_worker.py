@@ -75,6 +75,14 @@ def test_a_worker_that_does_not_listen_is_killed_after_its_grace(start: StartWor
     assert worker.wait() == "was killed by SIGKILL"
 
 
+def test_stopping_a_worker_that_has_left_does_nothing(start: StartWorker) -> None:
+    worker = start(command=("/bin/true",))
+    assert worker.wait() == "exited with status 0"
+
+    worker.stop(grace_s=0)
+    worker.kill()
+
+
 def test_a_word_cut_off_by_death_is_no_report(start: StartWorker) -> None:
     said = r"""echo '{"type":"checkpoint","step":1,"adapter":"a"}'; printf '{"type":"st'"""
     worker = start(command=("/bin/sh", "-c", said))
