@@ -110,8 +110,13 @@ def publish(temporary: Path, target: Path) -> None:
         path.chmod(0o600)
         with path.open("rb") as file:
             sync_fd(file.fileno())
+    rename(temporary, target)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Give what is durable already another name in the same directory, durably; a file `target` is replaced."""
     failpoints.hit("publish.synced")
-    temporary.replace(target)
+    source.replace(target)
     failpoints.hit("publish.renamed")
     sync_directory(target.parent)
 

@@ -66,7 +66,7 @@ def test_only_the_durable_module_renames_files_of_a_run() -> None:
                 is_path_replace = called == "replace" and len(node.args) == 1 and not node.keywords
                 if called in ("rename", "renames") or is_path_replace:
                     owners.add(name_of(path))
-    assert owners == {"pipeline.durable", "pipeline.fetch"}
+    assert owners == {"pipeline.durable"}
 
 
 def test_there_are_ten_steps_in_order() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import httpx
 
-from pipeline.durable import publish
+from pipeline.durable import publish, rename
 from pipeline.errors import InputError
 from pipeline.fetch.check import check_any, check_sqlite
 from pipeline.fetch.drive import GOOGLE, DriveHosts
@@ -62,7 +62,7 @@ def fetch_archive(
     arrived = target.with_name(f".new-{target.name}")
     aside = target.with_name(f".old-{target.name}")
     if aside.exists() and not target.exists():  # killed between the two renames of a folder
-        aside.replace(target)
+        rename(aside, target)
     _remove(arrived)
     try:
         if _is_url(source):
@@ -149,11 +149,11 @@ def _take_place(arrived: Path, target: Path, aside: Path) -> None:
         publish(arrived, target)
         return
     _remove(aside)
-    target.replace(aside)
+    rename(target, aside)
     try:
         publish(arrived, target)
     except BaseException:
-        aside.replace(target)
+        rename(aside, target)
         raise
     _remove(aside)
 

@@ -12,7 +12,7 @@ import httpx
 import msgspec
 import tenacity
 
-from pipeline.durable import write_atomically
+from pipeline.durable import rename, write_atomically
 from pipeline.errors import InputError, TryLater
 from pipeline.fetch.drive import DriveHosts, answer_page, direct_url, is_drive_link
 from pipeline.polling import Transient, retry_after
@@ -67,7 +67,7 @@ def download(
     try:
         with httpx.Client(timeout=timeout_s, follow_redirects=True) as client:
             retrying(transfer.attempt, client)
-        part.replace(target)
+        rename(part, target)
     except Transient as trouble:
         raise TryLater(
             host,

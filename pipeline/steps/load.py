@@ -24,7 +24,7 @@ def run(config: Config, download: Download, work: Work) -> Load:
         if config.load.loader is not None:
             from pipeline.chats.langchain import read_langchain
 
-            found = read_langchain(config.load.loader, archive)
+            found = read_langchain(config.load.loader, archive, dropped)
         else:
             from pipeline.chats.imessage import read_imessage
 
