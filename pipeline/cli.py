@@ -196,7 +196,8 @@ def repair(config_path: ConfigPath, overrides: Overrides = None) -> None:
     if not run_dir.is_dir():
         raise InputError(str(run_dir), "no such run", fix=f"Begin it with: finetune run {config_path}")
     with state_module.locked(run_dir):
-        typer.echo(state_module.repair(run_dir))
+        for line in state_module.repair(run_dir):
+            typer.echo(line)
 
 
 @contextlib.contextmanager
@@ -227,7 +228,7 @@ def _at_work(config_path: Path, overrides: list[str] | None, as_json: bool) -> "
     with _locked_state(config_path, overrides) as (config, state), _open_log(state.run_dir) as log:
         connection = Connection(config.backend, state.run_dir, clock)
         display = (JsonDisplay if as_json else TextDisplay)(log, clock)
-        ledger = Ledger(state, connection, clock, signals)
+        ledger = Ledger(state, connection, clock, signals, display.note)
         work = Work(state.run_dir, display, clock, connection, ledger, go_on=f"Go on with: {command}")
         try:
             with signals.handled():

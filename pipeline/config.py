@@ -82,9 +82,10 @@ class Convert(Section):
 
 
 class Upload(Section):
-    """Send the training file."""
+    """Send the training file; `cleanup` deletes it from the backend once the job has succeeded."""
 
     timeout_s: float = Field(600.0, gt=0)
+    cleanup: bool = False
 
 
 class Poll(Section):
@@ -120,12 +121,16 @@ class CreateJob(Section):
     metadata: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] = Field(
         default_factory=dict, max_length=12
     )
+    max_cost_usd: float | None = Field(None, ge=0)
+    max_tokens: int | None = Field(None, ge=1)
+    twins: Literal["cancel", "report"] = "cancel"
 
 
 class PollJob(Poll):
     """Wait for the job; without `timeout_s`, for as long as it takes."""
 
     timeout_s: float | None = Field(None, gt=0)
+    stuck_after_s: float = Field(2 * 3600.0, gt=0)
 
 
 class Expectation(Section):

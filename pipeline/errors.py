@@ -46,9 +46,14 @@ class Locked(FinetuneError):
 
 
 class StateDamaged(FinetuneError):
-    """The state file or the disk cannot be trusted."""
+    """The state file or the disk cannot be trusted.
+
+    Attributes:
+        newer: the file is whole, but of a newer version; nothing to repair.
+    """
 
     exit_code = 5
+    newer = False
 
 
 class BackendFailed(FinetuneError):

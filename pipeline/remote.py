@@ -3,15 +3,19 @@
 Look for the effect, write down the intent durably, POST once, and take what came of it: yes, no, or unknown. After
 unknown (an answer lost, a process killed) look again for a while and adopt what is found; POST again only if nothing
 is. The identity of an effect is computed from what it is made of, so it survives the loss of the state file.
+
+What no client can promise: if a server shows a job later than `settle_s` after it took the request, a second one is
+made. `sweep` finds such twins at every poll and cancels those that have not started.
 """
 
 import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pipeline import failpoints
 from pipeline.backends.client import Connection
+from pipeline.backends.listing import LINEAGE_KEY, OP_KEY, JobMark, NoList, age, lineage_of, rows
 from pipeline.clock import Clock, stamp
 from pipeline.config import CreateJob
 from pipeline.errors import DecisionNeeded, InputError
@@ -23,10 +27,26 @@ if TYPE_CHECKING:
     from openai.types import FileObject
     from openai.types.fine_tuning import FineTuningJob
 
-OP_KEY = "finetune_op"
-LINEAGE_KEY = "finetune_run"
+T = TypeVar("T")
 SETTLE_LOOKS = 6
-_NO_LIST = (404, 405, 501)
+NOT_STARTED = ("validating_files", "queued")
+_CANARY_LOOKS = 3
+_CANARY_WAIT_S = 5.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What the server has.
+
+    Attributes:
+        ids: matches, oldest first.
+        doubtful: ids that may be ours, but carry nothing to tell by.
+        strangers: those of `ids` that another run directory made.
+    """
+
+    ids: list[str]
+    doubtful: frozenset[str] = frozenset()
+    strangers: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,60 +55,124 @@ class Effect:
 
     Attributes:
         op: its identity, the same whenever it is computed from the same data, config and backend.
-        look: the ids of what the server has that matches, oldest first.
+        look: what the server has that matches.
         post: do it; returns what the server says it made.
     """
 
     where: str
     op: str
-    look: "Callable[[openai.OpenAI], list[str]]"
+    look: "Callable[[openai.OpenAI], Found]"
     post: "Callable[[openai.OpenAI], FileObject | FineTuningJob]"
 
 
 class Ledger:
     """Makes remote effects and writes them down."""
 
-    def __init__(self, state: State, connection: Connection, clock: Clock, signals: Signals) -> None:
+    def __init__(
+        self, state: State, connection: Connection, clock: Clock, signals: Signals, say: Callable[[str], None]
+    ) -> None:
         self._state = state
         self._connection = connection
         self._clock = clock
         self._signals = signals
+        self._say = say
+        self._earlier = {attempt.remote_id for attempt in state.body.remote.values()}
+        self._reported: set[str] = set()
 
     def upload(self, path: Path, sha256: str, *, timeout_s: float) -> str:
         """The id of a training file with this content on the backend, sending it if it is not there."""
         # The name carries no local file name and no person: it is seen in the provider's dashboard.
         name, size = f"finetune-{sha256[:16]}.jsonl", path.stat().st_size
 
-        def look(client: "openai.OpenAI") -> list[str]:
-            files = client.files.list(purpose="fine-tune", order="asc")
-            return [file.id for file in files if _is_file(file, name, size)]
+        def look(client: "openai.OpenAI") -> Found:
+            files = rows(lambda: client.files.list(purpose="fine-tune"))
+            return Found([file.id for file in sorted(files, key=age) if _is_file(file, name, size)])
 
         def post(client: "openai.OpenAI") -> "FileObject":
             with path.open("rb") as file:
                 return client.with_options(timeout=timeout_s).files.create(file=(name, file), purpose="fine-tune")
 
-        return self._once(Effect("upload", self._op("file", sha256), look, post))
+        effect = Effect("upload", self._op("file", sha256), look, post)
+        file_id = self._once(effect)
+        self._sweep_files(effect, file_id)
+        return file_id
 
-    def create_job(self, config: CreateJob, train_file: str, valid_file: str | None, identity: str) -> str:
-        """The id of the job with this `identity` (of data, config and generation), creating it if it is not there."""
+    def create_job(
+        self, config: CreateJob, train_file: str, valid_file: str | None, fingerprint: str
+    ) -> tuple[str, int]:
+        """The job for this data and config and its generation, creating it if it is not there."""
+        body = self._state.body
+
+        def effect(generation: int) -> Effect:
+            return self._job_effect(config, train_file, valid_file, f"{fingerprint}:{generation}")
+
+        if body.rebuilt:
+            # The lost state may have known of jobs bought on purpose after the one it was rebuilt from.
+            while (later := effect(body.generation + 1)) and self._look(later).ids:
+                body.generation += 1
+        job_id = self._once(effect(body.generation))
+        body.rebuilt = False
+        return job_id, body.generation
+
+    def sweep_job(self, config: CreateJob, train_file: str, identity: str, job_id: str) -> None:
+        """Cancel twins of our job that have not started; say so of those that have. For every poll.
+
+        Raises:
+            Transient: the list cannot be had now.
+        """
+        for twin in self._others_like(config, train_file, identity, job_id):
+            if not self._is_ours(twin):
+                continue
+            if twin.status in NOT_STARTED and config.twins == "cancel":
+                self._cancel(twin.id)
+                self._say(f"{twin.id} is the same job made twice by a lost answer; cancelled before it started")
+            elif twin.id not in self._reported:
+                self._reported.add(twin.id)
+                self._say(f"WARNING: {twin.id} is the same job made twice by a lost answer, and it is {twin.status}")
+
+    def successor(self, config: CreateJob, train_file: str, identity: str, job_id: str) -> str | None:
+        """The job that took over from a failed one: some providers restart it under another id."""
+        return next((job.id for job in self._others_like(config, train_file, identity, job_id)), None)
+
+    def _others_like(self, config: CreateJob, train_file: str, identity: str, job_id: str) -> "list[FineTuningJob]":
+        """Other jobs of the same operation that have not come to nothing."""
+        mark = self._mark(config, train_file, self._op("job", identity))
+
+        def listed(client: "openai.OpenAI") -> "list[FineTuningJob]":
+            same = [job for job in self._jobs(client, mark) if mark.is_on(job) and job.id != job_id]
+            return [job for job in same if job.status not in ("failed", "cancelled")]
+
+        return self._list_or_none(lambda: self._connection.look("poll_job", listed)) or []
+
+    def delete_file(self, file_id: str) -> None:
+        """Remove an uploaded file from the backend; one that is gone already is fine."""
+        import openai
+
+        def delete(client: "openai.OpenAI") -> None:
+            try:
+                client.files.delete(file_id)
+            except openai.NotFoundError:
+                return
+
+        self._connection.ask("cleanup", delete)
+        for attempt in self._state.body.remote.values():
+            if attempt.remote_id == file_id:
+                attempt.deleted = True
+        self._state.save()
+
+    def _job_effect(self, config: CreateJob, train_file: str, valid_file: str | None, identity: str) -> Effect:
         op = self._op("job", identity)
-        suffix = config.suffix
-        if not self._connection.profile.keeps_metadata:
-            suffix = f"{suffix or 'run'}-{op[:8]}"
+        mark = self._mark(config, train_file, op)
 
-        def matches(job: "FineTuningJob") -> bool:
-            if self._connection.profile.keeps_metadata:
-                return (job.metadata or {}).get(OP_KEY) == op
-            told = job.to_dict()  # the suffix is in no documented field; servers differ
-            return job.training_file == train_file and suffix in (told.get("user_provided_suffix"), told.get("suffix"))
-
-        def look(client: "openai.OpenAI") -> list[str]:
-            from openai import omit
-
-            metadata = {OP_KEY: op} if self._connection.profile.keeps_metadata else omit
-            # The filter only saves pages; a server that ignores it sends every job, so each is checked here.
-            jobs = [job for job in client.fine_tuning.jobs.list(limit=100, metadata=metadata) if matches(job)]
-            return [job.id for job in sorted(jobs, key=lambda job: (job.created_at, job.id))]
+        def look(client: "openai.OpenAI") -> Found:
+            jobs = sorted(self._jobs(client, mark), key=age)
+            known = {attempt.remote_id for attempt in self._state.body.remote.values()}
+            matches = [job for job in jobs if mark.is_on(job)]
+            return Found(
+                [job.id for job in matches],
+                frozenset(job.id for job in jobs if job.id not in known and mark.may_be_on(job)),
+                frozenset(job.id for job in matches if not self._is_ours(job)),
+            )
 
         def post(client: "openai.OpenAI") -> "FineTuningJob":
             return client.fine_tuning.jobs.create(
@@ -105,68 +189,142 @@ class Ledger:
                         }
                     },
                 },
-                suffix=suffix,
+                suffix=mark.suffix,
                 seed=config.seed,
                 metadata={**config.metadata, OP_KEY: op, LINEAGE_KEY: self._state.body.lineage},
             )
 
-        return self._once(Effect("create_job", op, look, post))
+        return Effect("create_job", op, look, post)
 
-    def _op(self, kind: Literal["file", "job"], made_of: object) -> str:
+    def _mark(self, config: CreateJob, train_file: str, op: str) -> JobMark:
+        known_by = self._connection.profile.known_by
+        suffix = config.suffix if known_by == "metadata" else f"{config.suffix or 'run'}-{op[:8]}"
+        return JobMark(op, train_file, suffix, known_by)
+
+    def _jobs(self, client: "openai.OpenAI", mark: JobMark) -> "Iterator[FineTuningJob]":
+        from openai import omit
+
+        return rows(lambda: client.fine_tuning.jobs.list(limit=100, metadata=mark.metadata_filter or omit))
+
+    def _is_ours(self, job: "FineTuningJob") -> bool:
+        return lineage_of(job) in (None, self._state.body.lineage)
+
+    def _cancel(self, job_id: str) -> None:
+        self._connection.look("poll_job", lambda client: client.fine_tuning.jobs.cancel(job_id))
+
+    def _op(self, kind: Literal["file", "job"], made_of: str) -> str:
         return digest([kind, self._connection.identity, made_of])[:32]
 
     def _once(self, effect: Effect) -> str:
-        attempt = self._state.body.remote.setdefault(effect.op, Attempt(step=effect.where))
-        unknown = attempt.tries > 0 and attempt.remote_id is None
+        account = self._connection.identity
+        attempt = self._state.body.remote.setdefault(effect.op, Attempt(step=effect.where, account=account))
+        unknown = (attempt.tries > 0 and attempt.remote_id is None) or self._state.body.rebuilt
         while True:
             found = self._settled(effect) if unknown else self._look(effect)
-            if found:
-                if attempt.remote_id not in found:
-                    self._record(attempt, found[0], "adopted")
-                return attempt.remote_id or found[0]
+            if found.ids:
+                if attempt.remote_id not in found.ids:
+                    self._adopt(attempt, found)
+                return attempt.remote_id or found.ids[0]
+            self._check_account(effect)
             answered = self._post(effect, attempt)
             if answered is not None:
                 return answered
             unknown = True
 
-    def _look(self, effect: Effect) -> list[str]:
+    def _adopt(self, attempt: Attempt, found: Found) -> None:
+        (first, *_) = found.ids
+        whose = ", made by another run directory for the same data and config" if first in found.strangers else ""
+        self._say(f"{first} is there already{whose}; it is used instead of making another")
+        self._record(attempt, first, "adopted")
+
+    def _look(self, effect: Effect) -> Found:
         """What the server has that matches.
 
         Raises:
             DecisionNeeded: it keeps no list, and what came of an earlier POST is unknown.
         """
-        import openai
-
-        def listed(client: "openai.OpenAI") -> list[str] | None:
-            try:
-                return effect.look(client)
-            except openai.APIStatusError as error:
-                if error.status_code in _NO_LIST:
-                    return None
-                raise
-
-        found = self._connection.ask(effect.where, listed)
+        found = self._list_or_none(lambda: self._connection.ask(effect.where, effect.look))
         if found is not None:
             return found
-        attempt = self._state.body.remote[effect.op]
-        if attempt.tries and attempt.remote_id is None:
-            raise DecisionNeeded(
-                effect.where,
-                f"a request sent at {attempt.first_at} was never answered, and "
-                f"{self._connection.profile.title} keeps no list to look it up in",
-                fix=f"Look in its dashboard, then run `finetune resolve CONFIG {effect.where} --adopt ID`, "
-                f"or `--none` if nothing is there.",
-            )
-        return [attempt.remote_id] if attempt.remote_id else []
+        attempt = self._state.body.remote.get(effect.op)
+        if attempt is None or (attempt.remote_id is None and attempt.tries == 0):
+            return Found([])
+        if attempt.remote_id is None:
+            raise self._undecided(effect, "keeps no list to look it up in")
+        return Found([] if attempt.deleted else [attempt.remote_id])
 
-    def _settled(self, effect: Effect) -> list[str]:
-        """Look until something is found or the server has had time to show what it committed."""
+    def _list_or_none(self, ask: Callable[[], T]) -> T | None:
+        """The list, or None from a server that keeps none."""
+        try:
+            return ask()
+        except NoList:
+            return None
+
+    def _settled(self, effect: Effect) -> Found:
+        """Look until something is found or the server has had time to show what it committed.
+
+        Raises:
+            DecisionNeeded: the server shows jobs that may be ours, but does not keep what tells them apart.
+        """
         delays = _spread(self._connection.profile.settle_s, SETTLE_LOOKS)
         found = self._look(effect)
-        while not found and (delay := next(delays, None)) is not None:
+        while not found.ids and (delay := next(delays, None)) is not None:
             self._clock.sleep(delay)
             found = self._look(effect)
+        if not found.ids and found.doubtful:
+            raise self._undecided(effect, f"does not tell whether {', '.join(sorted(found.doubtful))} came of it")
         return found
+
+    def _undecided(self, effect: Effect, why: str) -> DecisionNeeded:
+        first_at = self._state.body.remote[effect.op].first_at or "an unknown time"
+        return DecisionNeeded(
+            effect.where,
+            f"a request sent at {first_at} was never answered, and {self._connection.profile.title} {why}",
+            fix=f"Look in its dashboard, then run `finetune resolve CONFIG {effect.where} --adopt ID`, "
+            f"or `--none` if nothing is there.",
+        )
+
+    def _check_account(self, effect: Effect) -> None:
+        """The canary: the key in hand must see what an earlier run recorded before anything new is sent.
+
+        Raises:
+            InputError: it does not; another account would be billed and would hold the chats.
+        """
+        account = self._connection.identity
+        recorded = [
+            attempt
+            for attempt in self._state.body.remote.values()
+            if attempt.account == account and attempt.remote_id in self._earlier and not attempt.deleted
+        ]
+        # A file may have been removed or have expired; a job stays, so it is the better witness.
+        witness = min(recorded, key=lambda attempt: attempt.step != "create_job", default=None)
+        if witness is None or witness.remote_id is None or self._connection.profile.free:
+            return
+        for look in range(_CANARY_LOOKS):
+            if self._sees(effect.where, witness.step, witness.remote_id):
+                return
+            if look < _CANARY_LOOKS - 1:
+                self._clock.sleep(_CANARY_WAIT_S)
+        raise InputError(
+            effect.where,
+            f"this key does not see {witness.remote_id}, which an earlier run made: another project or organisation?",
+            fix=f"Use the earlier key, or `finetune forget CONFIG {witness.step}` to begin anew with this one.",
+        )
+
+    def _sees(self, where: str, step: str, remote_id: str) -> bool:
+        import openai
+
+        def get(client: "openai.OpenAI") -> bool:
+            try:
+                if step == "create_job":
+                    client.fine_tuning.jobs.retrieve(remote_id)
+                else:
+                    client.files.retrieve(remote_id)
+            except (openai.NotFoundError, openai.PermissionDeniedError):
+                return False
+            return True
+
+        return self._connection.ask(where, get)
 
     def _post(self, effect: Effect, attempt: Attempt) -> str | None:
         """One POST; None if what came of it is unknown."""
@@ -177,6 +335,7 @@ class Ledger:
         attempt.tries += 1
         attempt.first_at = attempt.first_at or stamp(self._clock)
         attempt.remote_id = attempt.how = None
+        attempt.deleted = False
         with self._signals.uninterrupted():
             self._state.save()
             failpoints.hit("post.intended")
@@ -201,6 +360,14 @@ class Ledger:
     def _record(self, attempt: Attempt, remote_id: str, how: Literal["created", "adopted"]) -> None:
         attempt.remote_id, attempt.how = remote_id, how
         self._state.save()
+
+    def _sweep_files(self, effect: Effect, file_id: str) -> None:
+        """Remove copies that a repeated request of ours made: they are private chats."""
+        if self._state.body.remote[effect.op].tries > 1:
+            for surplus in self._look(effect).ids:
+                if surplus != file_id:
+                    self.delete_file(surplus)
+                    self._say(f"{surplus} is the same file sent twice; deleted")
 
 
 def _is_file(file: "FileObject", name: str, size: int) -> bool:

@@ -1,20 +1,23 @@
 """Walks the steps: skip what is done, run the rest, record it. The only place that decides."""
 
 import dataclasses
+import errno
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from pipeline import failpoints
+from pipeline.backends.cost import estimate
 from pipeline.clock import stamp
 from pipeline.config import Config
-from pipeline.errors import BackendFailed, DecisionNeeded, FinetuneError, InputError
+from pipeline.errors import BackendFailed, DecisionNeeded, FinetuneError, InputError, StateDamaged
 from pipeline.state import Json, State, StepRecord, digest, stat_of
 from pipeline.steps import STEPS
 from pipeline.steps.outputs import Output, artifacts_of
 from pipeline.steps.step import Step, Work
 
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 NEVER_RAN = "it has not run yet"
 
 
@@ -165,7 +168,7 @@ def _run_step(number: int, step: Step, why: str, config: Config, state: State, w
     # The embedded store has its identity from its first start on.
     progress = Progress(state, config, work.connection.identity)
     if step.name == "create_job":
-        state.body.generation += _new_generation(why, state, work, steps)
+        state.body.generation += _new_generation(why, config, state, work, steps)
     declared, needs = progress.declared(step), progress.needs(step)
     if needs is None:
         raise InputError(step.name, "a step before it is not done", fix="Run `finetune run CONFIG`.")
@@ -183,12 +186,22 @@ def _run_step(number: int, step: Step, why: str, config: Config, state: State, w
     state.save()
     failpoints.hit("step.begin")
     start = work.clock.monotonic()
-    work = dataclasses.replace(work, fingerprint=record.fingerprint, generation=state.body.generation)
+    work = dataclasses.replace(work, fingerprint=record.fingerprint)
     try:
         output = step.run(config, *(progress.output(name) for name in step.needs), work)
     except FinetuneError as error:
-        _failed(step, record, error, state, work)
+        _failed(step, record, error, state)
         raise
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        refused = StateDamaged(
+            step.name,
+            f"the disk refuses ({error.strerror})",
+            fix=f"Free some space or mend the disk. Nothing that was done is lost. {work.go_on}",
+        )
+        _failed(step, record, refused, state)
+        raise refused from None
     record.seconds = round(work.clock.monotonic() - start, 3)
     failpoints.hit("step.made")
     _done(record, output, state, work)
@@ -196,7 +209,7 @@ def _run_step(number: int, step: Step, why: str, config: Config, state: State, w
     work.display.finished(number, len(STEPS), step.name, output.summary(), record.seconds)
 
 
-def _new_generation(why: str, state: State, work: Work, steps: Range) -> int:
+def _new_generation(why: str, config: Config, state: State, work: Work, steps: Range) -> int:
     """1 if this run is to buy another job for the same or other data, 0 if the job is found or made under the old key.
 
     Raises:
@@ -211,19 +224,33 @@ def _new_generation(why: str, state: State, work: Work, steps: Range) -> int:
     if work.connection.profile.free:
         return 1 if why in ("asked for", record.stale) else 0
     job = (record.output or {}).get("job", "a job")
+    cost = estimate(config, _tokens(state))
     raise DecisionNeeded(
         "create_job",
-        f"{job} has been created already, and another one costs money again (it would run because {why})",
-        fix="Give --new-job to buy it, or undo the change to keep the model you have.",
+        f"{job} {_fate(state)} and has been paid for; another one would cost {cost}, because {why}",
+        fix="Give --new-job to buy it, or undo the change to keep what you have.",
     )
 
 
-def _failed(step: Step, record: StepRecord, error: FinetuneError, state: State, work: Work) -> None:
-    record.status, record.error, record.finished_at = "failed", str(error), stamp(work.clock)
+def _tokens(state: State) -> int:
+    convert = state.body.steps.get("convert")
+    return int((convert.output or {}).get("tokens", 0)) if convert else 0
+
+
+def _fate(state: State) -> str:
+    record = state.body.steps.get("poll_job")
+    status = record.status if record else "running"
+    return {"done": "succeeded", "failed": "failed"}.get(status, "was created")
+
+
+def _failed(step: Step, record: StepRecord, error: FinetuneError, state: State) -> None:
+    record.status, record.error = "failed", str(error)
     spoilt = state.body.steps.get(step.spoils or "")
     if isinstance(error, BackendFailed) and spoilt is not None:
         spoilt.stale = f"{step.name} failed"
-    state.save()
+    # On a disk that refuses, the state on it stays as it is: the step counts as interrupted.
+    if not isinstance(error, StateDamaged):
+        state.save()
 
 
 def _done(record: StepRecord, output: Output, state: State, work: Work) -> None:

@@ -25,6 +25,7 @@ FORMAT = "finetune-state"
 VERSION = 1
 NAME = "state.json"
 PREVIOUS = "state.json.prev"
+LOCK = "state.lock"
 
 Json = Any  # values of a config or an output as JSON has them
 
@@ -34,16 +35,20 @@ class Attempt(msgspec.Struct, kw_only=True):
 
     Attributes:
         step: whose effect it is.
+        account: the backend identity it was made on.
         tries: POSTs that left and were not definitely refused.
         remote_id: what the server called it; None while unknown.
         how: whether this run made it or found it made.
+        deleted: we have removed it from the backend on purpose.
     """
 
     step: str
+    account: str
     tries: int = 0
     first_at: str | None = None
     remote_id: str | None = None
     how: Literal["created", "adopted"] | None = None
+    deleted: bool = False
 
 
 class StepRecord(msgspec.Struct, kw_only=True):
@@ -76,12 +81,14 @@ class StepRecord(msgspec.Struct, kw_only=True):
 class Body(msgspec.Struct, kw_only=True):
     """Everything the checksum covers.
 
-    `generation` counts the trainings bought on purpose; `remote` is the ledger, keyed by the effect's op.
+    `generation` counts the trainings bought on purpose; `remote` is the ledger, keyed by the effect's op. `rebuilt`
+    says that an earlier state was lost: what it knew of the backend is looked for with patience.
     """
 
     lineage: str
     serial: int = 0
     generation: int = 0
+    rebuilt: bool = False
     steps: dict[str, StepRecord] = {}
     remote: dict[str, Attempt] = {}
 
@@ -102,9 +109,10 @@ def digest(value: Json) -> str:
 class State:
     """The state of one run directory, in memory; `save` makes it durable."""
 
-    def __init__(self, run_dir: Path, body: Body) -> None:
+    def __init__(self, run_dir: Path, body: Body, on_disk: tuple[str, int] | None = None) -> None:
         self.run_dir = run_dir
         self.body = body
+        self._on_disk = on_disk  # lineage and serial of the file that the next save replaces
         self.refreshed = False
         """Whether artifacts were verified by their content since the last save."""
 
@@ -120,16 +128,40 @@ class State:
             raw = path.read_bytes()
         except FileNotFoundError:
             _refuse_lost_state(run_dir)
-            return cls(run_dir, Body(lineage=str(uuid.uuid4())))
+            return cls(run_dir, Body(lineage=_lineage_of_lock(run_dir) or str(uuid.uuid4())))
         except OSError as error:
             raise StateDamaged(
                 str(path), f"cannot be read ({error.strerror})", fix="Mend that, then run again."
             ) from None
-        return cls(run_dir, _decode(raw, path))
+        body = _decode(raw, path)
+        if body.lineage != (_lineage_of_lock(run_dir) or body.lineage):
+            raise StateDamaged(
+                str(path),
+                "belongs to another run directory",
+                fix="Put the right one back, or run `finetune repair CONFIG`.",
+            )
+        return cls(run_dir, body, (body.lineage, body.serial))
 
     def save(self) -> None:
-        """Write the state durably, keeping the one before as state.json.prev."""
+        """Write the state durably, keeping the one before as state.json.prev.
+
+        Raises:
+            StateDamaged: the disk refuses, and the old state stays whole; or another process has written it meanwhile.
+        """
+        try:
+            self._write()
+        except OSError as error:
+            known = sorted(attempt.remote_id for attempt in self.body.remote.values() if attempt.remote_id)
+            ids = f"; on the backend there are {', '.join(known)}" if known else ""
+            raise StateDamaged(
+                str(self.run_dir / NAME),
+                f"cannot be written ({error.strerror}){ids}",
+                fix="Free some space or mend the disk, then run again: what is on the backend is found again.",
+            ) from None
+
+    def _write(self) -> None:
         path = self.run_dir / NAME
+        self._refuse_other_writers(path)
         self.body.serial += 1
         self.refreshed = False
         body = msgspec.json.encode(self.body, order="sorted")
@@ -143,6 +175,21 @@ class State:
         if path.exists():
             write_atomically(self.run_dir / PREVIOUS, path.read_bytes())
         write_atomically(path, msgspec.json.format(msgspec.json.encode(file), indent=1) + b"\n")
+        self._on_disk = (self.body.lineage, self.body.serial)
+
+    def _refuse_other_writers(self, path: Path) -> None:
+        """The second belt beside the lock: file systems that lock badly, two hosts, edits by hand while we run."""
+        try:
+            there = _decode(path.read_bytes(), path)
+            found = (there.lineage, there.serial)
+        except FileNotFoundError:
+            found = None
+        if found != self._on_disk:
+            raise StateDamaged(
+                str(path),
+                "was changed by another process while this one ran",
+                fix="See what else works in this directory, then run again.",
+            )
 
     def intact(self, record: StepRecord) -> str | None:
         """Why a recorded artifact cannot be trusted, or None. Hashes again only what was touched since."""
@@ -175,21 +222,25 @@ def _decode(raw: bytes, path: Path) -> Body:
     except (msgspec.DecodeError, UnicodeDecodeError):
         what = "is empty" if not raw.strip() else "is damaged"
         raise StateDamaged(str(path), f"{what}, so nothing is known of what was done", fix=fix) from None
+    if not raw.startswith(b"{"):
+        raise StateDamaged(str(path), "is damaged, so nothing is known of what was done", fix=fix)
     if file.format != FORMAT:
         raise StateDamaged(str(path), "not a finetune state", got=file.format, fix=fix)
     if file.version > VERSION:
-        raise StateDamaged(
+        newer = StateDamaged(
             str(path),
             f"written by finetune {file.written_by} in format {file.version}; this one reads up to {VERSION}",
             fix="Upgrade finetune.",
         )
+        newer.newer = True
+        raise newer
     try:
-        body = msgspec.json.decode(file.body, type=Body)
+        body = msgspec.json.decode(file.body)
+        if digest(body) != file.sha256:
+            raise StateDamaged(str(path), "was changed by something else than finetune (checksum)", fix=fix)
+        return msgspec.convert(body, Body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise StateDamaged(str(path), "is damaged", fix=fix) from None
-    if hashlib.sha256(msgspec.json.encode(body, order="sorted")).hexdigest() != file.sha256:
-        raise StateDamaged(str(path), "was changed by something else than finetune (checksum)", fix=fix)
-    return body
 
 
 def _refuse_lost_state(run_dir: Path) -> None:
@@ -202,27 +253,57 @@ def _refuse_lost_state(run_dir: Path) -> None:
         )
 
 
-def repair(run_dir: Path) -> str:
-    """Go back to state.json.prev, or to an empty state that adopts what the backend still has; says which.
+def repair(run_dir: Path) -> list[str]:
+    """Rebuild the state from the generation before and the artifacts; says line by line what it found and did.
 
-    The damaged file is kept as state.json.damaged. Nothing is bought twice: every remote effect is looked for by an
-    identity that is computed from the data and the config before it is made again.
+    A damaged file is kept as state.json.damaged. What only the backend knows is found by the next run: every remote
+    effect has an identity that is computed from data and config, and is looked for before it is made again.
+
+    Raises:
+        StateDamaged: the state was written by a newer version; that is no damage.
     """
     path, previous = run_dir / NAME, run_dir / PREVIOUS
-    if path.exists():
+    said = []
+    try:
+        raw: bytes | None = path.read_bytes()
+    except FileNotFoundError:
+        raw = None
+        said.append(f"{NAME} is missing.")
+    if raw is not None:
         try:
             State.load(run_dir)
-        except StateDamaged:
-            write_atomically(run_dir / "state.json.damaged", path.read_bytes())
-        else:
-            return "state.json is intact; nothing to repair."
-    if previous.exists():
-        with contextlib.suppress(StateDamaged):
-            state = State(run_dir, _decode(previous.read_bytes(), previous))
-            state.save()
-            return f"Went back to {PREVIOUS} ({len(state.body.steps)} steps recorded)."
-    State(run_dir, Body(lineage=str(uuid.uuid4()))).save()
-    return "No earlier state is readable. Began a new one; the next run finds files and jobs that exist already."
+            return [f"{NAME} is intact; nothing to repair."]
+        except StateDamaged as damage:
+            if damage.newer:
+                raise
+            said.append(f"{NAME} {damage.what}. It is kept as {NAME}.damaged.")
+        write_atomically(run_dir / f"{NAME}.damaged", raw)
+    body = Body(lineage=_lineage_of_lock(run_dir) or str(uuid.uuid4()))
+    try:
+        before = _decode(previous.read_bytes(), previous)
+        body = before if _lineage_of_lock(run_dir) in (None, before.lineage) else body
+        said.append(f"{PREVIOUS} is good: serial {body.serial}, {len(body.steps)} steps recorded.")
+    except FileNotFoundError:
+        said.append(f"There is no {PREVIOUS} either; every step is checked anew.")
+    except StateDamaged as damage:
+        said.append(f"{PREVIOUS} {damage.what}; every step is checked anew.")
+    body.rebuilt = True
+    state = State(run_dir, body)
+    for name, record in body.steps.items():
+        trouble = state.intact(record)
+        said.append(f"{name}: {record.status if trouble is None else trouble}")
+    path.unlink(missing_ok=True)
+    state.save()
+    said.append(f"{NAME} is written anew. Files and jobs on the backend are found by the next run.")
+    return said
+
+
+def _lineage_of_lock(run_dir: Path) -> str | None:
+    """The lock outlives the state file, so the directory's lineage is written there too."""
+    with contextlib.suppress(OSError, ValueError):
+        words = (run_dir / LOCK).read_text().split()
+        return str(uuid.UUID(words[words.index("lineage") + 1]))
+    return None
 
 
 @contextlib.contextmanager
@@ -237,21 +318,44 @@ def locked(run_dir: Path) -> Iterator[None]:
         raise InputError(str(run_dir), "not a directory of yours", fix="Choose another `name`, or remove it.")
     run_dir.chmod(0o700)
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    fd = os.open(run_dir / "state.lock", flags, 0o600)
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(fd, 200, 0).decode(errors="replace").strip() or "an unknown process"
-            raise Locked(
-                str(run_dir),
-                "another run is at work here",
-                got=holder,
-                fix="Wait for it or stop it, then run again.",
-            ) from None
+        fd = os.open(run_dir / LOCK, flags, 0o600)
+    except OSError as error:
+        raise InputError(
+            str(run_dir / LOCK), f"cannot be opened ({error.strerror})", fix="It must be a file of yours; remove it."
+        ) from None
+    try:
+        _take(fd, run_dir)
         sweep_temporaries(run_dir)
+        lineage = _lineage_of_lock(run_dir) or _lineage_of_state(run_dir) or str(uuid.uuid4())
         os.ftruncate(fd, 0)
-        os.pwrite(fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+        os.pwrite(fd, f"process {os.getpid()} on {socket.gethostname()} lineage {lineage}\n".encode(), 0)
         yield
     finally:
         os.close(fd)
+
+
+def _take(fd: int, run_dir: Path) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(fd, 200, 0).decode(errors="replace").partition(" lineage ")[0].strip()
+        raise Locked(
+            str(run_dir),
+            "another run is at work here",
+            got=holder or "an unknown process",
+            fix="Wait for it or stop it, then run again.",
+        ) from None
+    except OSError as error:
+        raise InputError(
+            str(run_dir),
+            f"this file system cannot lock ({error.strerror}), and two runs at once would pay twice",
+            fix="Work on a local disk.",
+        ) from None
+
+
+def _lineage_of_state(run_dir: Path) -> str | None:
+    for name in (NAME, PREVIOUS):
+        with contextlib.suppress(OSError, StateDamaged):
+            return _decode((run_dir / name).read_bytes(), run_dir / name).lineage
+    return None

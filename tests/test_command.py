@@ -266,7 +266,14 @@ def test_repair_brings_back_a_damaged_state(shop: Workshop) -> None:
         "runs/ci/state.json: is empty, so nothing is known of what was done. "
         "Run `finetune repair CONFIG` to go back to the last good state.",
     )
-    assert shop.finetune("repair", "run.yaml").out == "Went back to state.json.prev (3 steps recorded).\n"
+    assert shop.finetune("repair", "run.yaml").out.splitlines() == [
+        "state.json is empty, so nothing is known of what was done. It is kept as state.json.damaged.",
+        "state.json.prev is good: serial 5, 3 steps recorded.",
+        "download: done",
+        "load: done",
+        "merge: running",
+        "state.json is written anew. Files and jobs on the backend are found by the next run.",
+    ]
     assert shop.run("--until", "merge").ran == ["merge"]
 
 
@@ -358,9 +365,9 @@ def test_a_paid_job_is_never_bought_again_without_being_asked(shop: Workshop) ->
         assert (refused.code, len(server.jobs)) == (3, 1)
         message(
             refused.err,
-            "create_job: ftjob-1 has been created already, and another one costs money again (it would run because "
-            "create_job.seed changed from 7 to 8). Give --new-job to buy it, or undo the change to keep the model you "
-            "have.".replace("ftjob-1", "ftjob-ID"),
+            "create_job: ftjob-ID was created and has been paid for; another one would cost a price that is not known "
+            "here for about 9,672 tokens (4 epochs assumed), because create_job.seed changed from 7 to 8. "
+            "Give --new-job to buy it, or undo the change to keep what you have.",
         )
         assert shop.run(*hosted, "--until", "create_job").skipped == NAMES[:8], "undone, the job is still the one"
         assert shop.run(*changed, "--new-job").code == 0

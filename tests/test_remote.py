@@ -48,15 +48,16 @@ class Run:
     def __init__(self, run_dir: Path, server: FaultServer, clock: FakeClock, kind: str = "compatible") -> None:
         backend = Backend.model_validate({"kind": kind, "base_url": server.base_url})
         self.run_dir = run_dir
+        self.notes: list[str] = []
         self.connection = Connection(backend, run_dir, clock)
         self.state = State.load(run_dir)
-        self.ledger = Ledger(self.state, self.connection, clock, Signals())
+        self.ledger = Ledger(self.state, self.connection, clock, Signals(), self.notes.append)
 
     def upload(self) -> str:
         return self.ledger.upload(self.run_dir / "train.jsonl", SHA, timeout_s=5)
 
-    def create_job(self, identity: str = "fingerprint:0") -> str:
-        return self.ledger.create_job(JOB, "file-1", None, identity)
+    def create_job(self, fingerprint: str = "fingerprint") -> str:
+        return self.ledger.create_job(JOB, "file-1", None, fingerprint)[0]
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def record(run_dir: Path, *names: str) -> StepRecord:
 def saved(run_dir: Path) -> State:
     state = State.load(run_dir)
     state.body.steps["merge"] = record(run_dir)
-    state.body.remote["op"] = Attempt(step="upload", tries=1)
+    state.body.remote["op"] = Attempt(step="upload", account="host", tries=1)
     state.save()
     return state
 
@@ -119,7 +119,12 @@ def test_repair_goes_back_to_the_generation_before_and_keeps_the_damage(tmp_path
     state = saved(tmp_path)
     state.save()
     (tmp_path / "state.json").write_bytes(b"torn")
-    assert repair(tmp_path) == "Went back to state.json.prev (1 steps recorded)."
+    assert repair(tmp_path) == [
+        "state.json is damaged, so nothing is known of what was done. It is kept as state.json.damaged.",
+        "state.json.prev is good: serial 1, 1 steps recorded.",
+        "merge: done",
+        "state.json is written anew. Files and jobs on the backend are found by the next run.",
+    ]
     assert State.load(tmp_path).body.steps == state.body.steps
     assert (tmp_path / "state.json.damaged").read_bytes() == b"torn"
 
@@ -127,7 +132,7 @@ def test_repair_goes_back_to_the_generation_before_and_keeps_the_damage(tmp_path
 def test_repair_leaves_an_intact_state_alone(tmp_path: Path) -> None:
     saved(tmp_path)
     raw = (tmp_path / "state.json").read_bytes()
-    assert repair(tmp_path) == "state.json is intact; nothing to repair."
+    assert repair(tmp_path) == ["state.json is intact; nothing to repair."]
     assert (tmp_path / "state.json").read_bytes() == raw
 
 

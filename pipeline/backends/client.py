@@ -16,7 +16,7 @@ from pipeline.backends.embedded import EmbeddedServer, embedded_identity
 from pipeline.backends.profiles import Profile, profile_of
 from pipeline.clock import Clock
 from pipeline.config import Backend
-from pipeline.errors import InputError
+from pipeline.errors import InputError, TryLater
 from pipeline.polling import Transient
 
 if TYPE_CHECKING:
@@ -101,6 +101,8 @@ class Connection:
             answer: T = retrying(self.look, where, request)
             return answer
         except Transient as trouble:
+            if trouble.cause is None:
+                raise TryLater(where, f"{self.profile.title}: {trouble}", fix="Run again later.") from None
             raise self.explain(where, trouble.cause) from None
 
     def look(self, where: str, request: Callable[["openai.OpenAI"], T]) -> T:

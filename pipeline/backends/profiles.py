@@ -1,6 +1,7 @@
 """What differs between the servers that speak OpenAI's fine-tuning contract, as data."""
 
 import dataclasses
+from typing import Literal
 
 from pipeline.config import Backend
 
@@ -15,7 +16,7 @@ class Profile:
         free: training costs nothing, so it may be repeated without asking.
         interval_s, max_interval_s: how often to poll unless the config says.
         settle_s: after a lost answer, how long the server may take to show what it did. No provider documents it.
-        keeps_metadata: jobs echo `metadata`, so that a job can be recognised by it.
+        known_by: what jobs echo, so that ours can be recognised: metadata, the suffix, or nobody knows which.
         note: what to know before using it.
         closing: it refuses more and more organisations; the note says since when.
     """
@@ -27,7 +28,7 @@ class Profile:
     interval_s: float = 5.0
     max_interval_s: float = 60.0
     settle_s: float = 120.0
-    keeps_metadata: bool = True
+    known_by: Literal["metadata", "suffix", "either"] = "metadata"
     note: str = ""
     closing: bool = False
 
@@ -53,9 +54,9 @@ PROFILES: dict[str, Profile] = {
         "Nebius Token Factory",
         "https://api.tokenfactory.nebius.com/v1/",
         "NEBIUS_API_KEY",
-        keeps_metadata=False,
+        known_by="suffix",
     ),
-    "compatible": Profile("the server at base_url", None, "OPENAI_API_KEY"),
+    "compatible": Profile("the server at base_url", None, "OPENAI_API_KEY", known_by="either"),
 }
 
 

@@ -104,10 +104,12 @@ class PollFile(Output, frozen=True):
 
 
 class CreateJob(Output, frozen=True):
-    """The job; `generation` counts the jobs bought on purpose for the same data and config, from 0."""
+    """The job, and what it was made of: `identity` tells it from any other, on the backend too."""
 
     job: str
-    generation: int
+    identity: str
+    train_file: str
+    valid_file: str | None
 
     def summary(self) -> str:  # noqa: D102
         return self.job

@@ -1,11 +1,13 @@
 """Step 9: wait for the tuned model, and show how the training goes."""
 
+import contextlib
 from typing import TYPE_CHECKING
 
+from pipeline.backends.listing import NoList, rows
 from pipeline.config import Config
 from pipeline.durable import Artifact, atomic_writer
 from pipeline.errors import BackendFailed
-from pipeline.polling import pace_of, wait_until
+from pipeline.polling import Transient, pace_of, wait_until
 from pipeline.steps.outputs import CreateJob, PollJob
 from pipeline.steps.step import Step, Work
 
@@ -15,17 +17,18 @@ if TYPE_CHECKING:
 
 METRICS = "09_metrics.csv"
 ENDED = ("succeeded", "failed", "cancelled")
+KNOWN = ("validating_files", "queued", "running", "paused", "pending", *ENDED)
 _PAGE = 50
 
 
 def run(config: Config, created: CreateJob, work: Work) -> PollJob:
-    """Poll the job until it has ended; save its metrics.
+    """Poll the job until it has ended; save its metrics; remove the files from the backend if `upload.cleanup` says so.
 
     Raises:
         BackendFailed: it failed or was cancelled; carries the server's error.
     """
     profile = work.connection.profile
-    watch = _Watch(created.job, work)
+    watch = _Watch(config, created, work)
     job = wait_until(
         "poll_job",
         watch.look,
@@ -37,38 +40,91 @@ def run(config: Config, created: CreateJob, work: Work) -> PollJob:
     )
     if job.status != "succeeded" or job.fine_tuned_model is None:
         raise _ended_badly(job, work)
-    return PollJob(job.fine_tuned_model, job.trained_tokens, _save_metrics(job, work))
+    metrics = _save_metrics(job, work)
+    if config.upload.cleanup:
+        for file_id in (created.train_file, created.valid_file):
+            if file_id is not None:
+                work.ledger.delete_file(file_id)
+    return PollJob(job.fine_tuned_model, job.trained_tokens, metrics)
 
 
 class _Watch:
     """Looks at a job and shows what is new about it."""
 
-    def __init__(self, job_id: str, work: Work) -> None:
-        self._job_id = job_id
+    def __init__(self, config: Config, created: CreateJob, work: Work) -> None:
+        self._config = config
+        self._created = created
+        self._job_id = created.job
         self._work = work
         self._shown: set[str] = set()
         self._status: str | None = None
-        self._started = work.clock.monotonic()
-        self._step = self._steps = 0
+        self._started = self._moved = work.clock.monotonic()
+        self._told_stuck = False
 
     def look(self) -> "FineTuningJob":
-        job = self._work.connection.look("poll_job", lambda client: client.fine_tuning.jobs.retrieve(self._job_id))
+        job = self._retrieve()
         events = self._work.connection.look("poll_job", self._new_events)
+        job = self._mind_others(job)
         for event in events:
             self._show(event)
         if job.status != self._status:
             self._status = job.status
             if job.status not in ENDED:
-                self._work.display.note(f"{self._job_id} is {job.status}")
+                unheard = "" if job.status in KNOWN else ", a status that this version does not know; waiting on"
+                self._work.display.note(f"{self._job_id} is {job.status}{unheard}")
+        elif not events:
+            self._notice_if_stuck(job.status)
+            return job
+        self._moved, self._told_stuck = self._work.clock.monotonic(), False
         return job
+
+    def _mind_others(self, job: "FineTuningJob") -> "FineTuningJob":
+        """Sweep twins; follow the job that took over from a failed one."""
+        ledger, made = self._work.ledger, self._created
+        if job.status != "failed":
+            ledger.sweep_job(self._config.create_job, made.train_file, made.identity, self._job_id)
+            return job
+        successor = ledger.successor(self._config.create_job, made.train_file, made.identity, self._job_id)
+        if successor is None:
+            return job
+        self._work.display.note(f"{self._job_id} failed and the backend goes on as {successor}")
+        self._job_id, self._shown = successor, set()
+        return self._retrieve()
+
+    def _retrieve(self) -> "FineTuningJob":
+        import openai
+
+        def get(client: "openai.OpenAI") -> "FineTuningJob":
+            try:
+                job = client.fine_tuning.jobs.retrieve(self._job_id)
+            except openai.NotFoundError as error:
+                # Read after write: some servers do not show at once what they have just made.
+                if self._work.clock.monotonic() - self._started < self._work.connection.profile.settle_s:
+                    raise Transient(f"{self._job_id} is not to be seen yet", error) from None
+                raise
+            if job.id != self._job_id or not isinstance(job.status, str):
+                raise Transient("the server's answer makes no sense")
+            return job
+
+        return self._work.connection.look("poll_job", get)
+
+    def _notice_if_stuck(self, status: str) -> None:
+        still = self._work.clock.monotonic() - self._moved
+        if still >= self._config.poll_job.stuck_after_s and not self._told_stuck:
+            self._told_stuck = True
+            self._work.display.note(
+                f"{self._job_id} has been {status} for {still / 3600:.1f} h without a sign of life. It is waited for; "
+                "`finetune cancel CONFIG` in another terminal, after Ctrl-C here, gives it up"
+            )
 
     def _new_events(self, client: "openai.OpenAI") -> "list[FineTuningJobEvent]":
         """Events not shown yet, oldest first. The listing is newest first."""
-        fresh = []
-        for event in client.fine_tuning.jobs.list_events(self._job_id, limit=_PAGE):
-            if event.id in self._shown:
-                break
-            fresh.append(event)
+        fresh: list[FineTuningJobEvent] = []
+        with contextlib.suppress(NoList):
+            for event in rows(lambda: client.fine_tuning.jobs.list_events(self._job_id, limit=_PAGE)):
+                if event.id in self._shown:
+                    break
+                fresh.append(event)
         self._shown.update(event.id for event in fresh)
         return fresh[::-1]
 
@@ -76,11 +132,11 @@ class _Watch:
         data = event.data if isinstance(event.data, dict) else {}
         step, total, loss = data.get("step"), data.get("total_steps"), data.get("train_loss")
         if event.type == "metrics" and isinstance(step, int) and isinstance(loss, int | float):
-            self._step, self._steps = step, total if isinstance(total, int) else 0
-            of = f"/{self._steps}" if self._steps else ""
+            steps = total if isinstance(total, int) else 0
+            of = f"/{steps}" if steps else ""
             elapsed = self._work.clock.monotonic() - self._started
             text = f"step {step}{of}  loss {loss:.3f}{_valid(data.get('valid_loss'))}  {elapsed:.0f} s"
-            self._work.display.progress(step, self._steps or None, text)
+            self._work.display.progress(step, steps or None, text)
         else:
             self._work.display.note(event.message)
 
@@ -116,7 +172,7 @@ STEP = Step(
     version=1,
     needs=("create_job",),
     declares=(),
-    also_reads=("poll_job",),
+    also_reads=("poll_job", "create_job", "upload.cleanup"),
     output=PollJob,
     run=run,
     remote=True,

@@ -20,7 +20,6 @@ class Work:
     Attributes:
         go_on: a sentence with the command that resumes this run, for error messages.
         fingerprint: of the step at work.
-        generation: how many jobs have been bought on purpose for this run directory.
     """
 
     run_dir: Path
@@ -30,7 +29,6 @@ class Work:
     ledger: Ledger
     go_on: str
     fingerprint: str = ""
-    generation: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Step 6: send the training file, unless the backend has it already."""
 
+from pipeline.backends.cost import refuse_if_too_much
 from pipeline.config import Config
 from pipeline.durable import Artifact
 from pipeline.steps.outputs import Convert, Upload
@@ -7,7 +8,12 @@ from pipeline.steps.step import Step, Work
 
 
 def run(config: Config, convert: Convert, work: Work) -> Upload:
-    """Upload the training and the validation file, named by the hash of their content."""
+    """Upload the training and the validation file, named by the hash of their content.
+
+    Raises:
+        InputError: the training would cost more than `create_job` allows; nothing is sent.
+    """
+    refuse_if_too_much(config, convert.tokens)
 
     def send(file: Artifact) -> str:
         return work.ledger.upload(work.run_dir / file.path, file.sha256, timeout_s=config.upload.timeout_s)
@@ -20,7 +26,7 @@ STEP = Step(
     version=1,
     needs=("convert",),
     declares=(),
-    also_reads=("upload.timeout_s",),
+    also_reads=("upload.timeout_s", "create_job.max_cost_usd", "create_job.max_tokens"),
     output=Upload,
     run=run,
     remote=True,

@@ -1,0 +1,79 @@
+"""What a training would cost, and the limits that stop it before anything is sent."""
+
+import dataclasses
+import functools
+from importlib import resources
+
+import yaml
+
+from pipeline.backends.profiles import profile_of
+from pipeline.config import Config
+from pipeline.errors import InputError
+
+AUTO_EPOCHS = 4
+"""Epochs assumed for `auto`: the backend decides, and OpenAI takes three or four for small files."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """An estimate.
+
+    Attributes:
+        tokens: trained tokens, all epochs.
+        usd: US dollars; 0 where training is free, None where the price is not known.
+        assumed: what the estimate takes for granted, for a person.
+    """
+
+    tokens: int
+    usd: float | None
+    assumed: str
+
+    def __str__(self) -> str:
+        price = "a price that is not known here" if self.usd is None else f"about ${self.usd:,.2f}"
+        return f"{price} for about {self.tokens:,} tokens ({self.assumed})"
+
+
+def estimate(config: Config, tokens: int) -> Cost:
+    """What training on a file of `tokens` tokens costs, by the price list in prices.yaml."""
+    epochs = config.create_job.hyperparameters.n_epochs
+    trained = tokens * (AUTO_EPOCHS if epochs == "auto" else epochs)
+    assumed = f"{AUTO_EPOCHS} epochs assumed" if epochs == "auto" else f"{epochs} epochs"
+    if profile_of(config.backend).free:
+        return Cost(trained, 0.0, assumed)
+    prices = _prices()
+    price = prices.get(config.backend.kind, {}).get(config.create_job.model)
+    if price is None:
+        return Cost(trained, None, assumed)
+    return Cost(trained, trained * price / 1e6, f"{assumed}, prices of {prices['date']}")
+
+
+def refuse_if_too_much(config: Config, tokens: int) -> None:
+    """Hold `create_job.max_tokens` and `create_job.max_cost_usd`.
+
+    Raises:
+        InputError: the training would exceed one of them, or its price is not known and a limit is set.
+    """
+    cost, limits = estimate(config, tokens), config.create_job
+    if limits.max_tokens is not None and cost.tokens > limits.max_tokens:
+        raise InputError(
+            "create_job.max_tokens",
+            f"the training would take about {cost.tokens:,} tokens ({cost.assumed}), more than allowed",
+            got=f"{limits.max_tokens:,}",
+            fix="Raise it, or train on less. Nothing was sent.",
+        )
+    if limits.max_cost_usd is not None and (cost.usd is None or cost.usd > limits.max_cost_usd):
+        raise InputError(
+            "create_job.max_cost_usd",
+            f"the training would cost {cost}, more than allowed" if cost.usd else f"the training costs {cost}",
+            got=f"${limits.max_cost_usd:,.2f}",
+            fix="Raise it, or train on less. Nothing was sent."
+            if cost.usd
+            else "Set it to null to go on all the same.",
+        )
+
+
+@functools.cache
+def _prices() -> dict[str, dict[str, float]]:
+    text = resources.files("pipeline.backends").joinpath("prices.yaml").read_text(encoding="utf-8")
+    prices: dict[str, dict[str, float]] = yaml.safe_load(text)
+    return prices

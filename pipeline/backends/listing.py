@@ -1,0 +1,93 @@
+"""Lists as servers really send them, and how a job of ours is recognised in one."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from pipeline.polling import Transient
+
+if TYPE_CHECKING:
+    from openai.pagination import SyncCursorPage
+    from openai.types.fine_tuning import FineTuningJob
+
+T = TypeVar("T")
+OP_KEY = "finetune_op"
+LINEAGE_KEY = "finetune_run"
+_NO_LIST = (404, 405, 501)
+
+
+class NoList(Exception):
+    """The server keeps no such list."""
+
+
+def rows(first_page: "Callable[[], SyncCursorPage[T]]") -> Iterator[T]:
+    """Every row of every page.
+
+    Raises:
+        NoList: the server does not list these.
+        Transient: what came is no list; an empty one it is not.
+    """
+    import openai
+
+    try:
+        page = first_page()
+    except openai.APIStatusError as error:
+        if error.status_code in _NO_LIST:
+            raise NoList from None
+        raise
+    while True:
+        if not isinstance(page.data, list) or not all(isinstance(getattr(row, "id", None), str) for row in page.data):
+            raise Transient("the server's list makes no sense")
+        yield from page.data
+        if not page.has_next_page():
+            return
+        page = page.get_next_page()
+
+
+@dataclasses.dataclass(frozen=True)
+class JobMark:
+    """How the job of one operation is told from others.
+
+    Attributes:
+        op: the operation's identity, sent as metadata.
+        suffix: sent as the model's suffix; carries a part of `op` where metadata may be lost.
+        known_by: what the server is known to keep.
+    """
+
+    op: str
+    train_file: str
+    suffix: str | None
+    known_by: Literal["metadata", "suffix", "either"]
+
+    @property
+    def metadata_filter(self) -> dict[str, str] | None:
+        """For the list call; only saves pages, since each row is checked by `is_on`."""
+        return {OP_KEY: self.op} if self.known_by == "metadata" else None
+
+    def is_on(self, job: "FineTuningJob") -> bool:
+        """Whether this is the operation's job."""
+        if self.known_by != "suffix" and (job.metadata or {}).get(OP_KEY) == self.op:
+            return True
+        return self.known_by != "metadata" and job.training_file == self.train_file and self.suffix in _suffixes(job)
+
+    def may_be_on(self, job: "FineTuningJob") -> bool:
+        """Whether it trains on our file, which nobody else knows, and shows neither mark."""
+        unmarked = OP_KEY not in (job.metadata or {}) and not any(_suffixes(job))
+        return job.training_file == self.train_file and unmarked
+
+
+def lineage_of(job: "FineTuningJob") -> str | None:
+    """The run directory that made the job, where the server keeps that."""
+    return (job.metadata or {}).get(LINEAGE_KEY)
+
+
+def age(row: object) -> tuple[int, str]:
+    """For sorting, oldest first; the same order on every look."""
+    created_at = getattr(row, "created_at", None)
+    return (created_at if isinstance(created_at, int) else 0, str(getattr(row, "id", "")))
+
+
+def _suffixes(job: "FineTuningJob") -> tuple[object, ...]:
+    """The suffix is in no documented field of the answer; servers differ."""
+    told = job.to_dict()
+    return (told.get("user_provided_suffix"), told.get("suffix"))
