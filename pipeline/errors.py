@@ -24,7 +24,8 @@ class FinetuneError(Exception):
         self.what = what
         self.got = got
         self.fix = fix
-        super().__init__(f"{where}: {what}{'' if got is None else f', got {got}'}. {fix}")
+        said = f"{where}: {what}{'' if got is None else f', got {got}'}"
+        super().__init__(f"{said}{'' if said.endswith(('?', '!')) else '.'} {fix}")
 
 
 class InputError(FinetuneError):

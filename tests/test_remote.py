@@ -248,3 +248,118 @@ def test_an_unreachable_host_is_try_later(run_dir: Path, clock: FakeClock) -> No
         f"create_job: the server at base_url cannot be reached at {gone.base_url} ([Errno 111] Connection refused). "
         "Check backend.base_url and the network, then run again."
     )
+
+
+def twin(server: FaultServer, status: str = "queued", **changed: object) -> str:
+    """A second job of the same operation, as a late commit of a lost request makes it."""
+    job = dict(server.jobs[0], id=f"ftjob-twin{len(server.jobs)}", created_at=99, status=status, **changed)
+    server.jobs.append(job)
+    return str(job["id"])
+
+
+def sweep(run: Run, config: CreateJob = JOB) -> None:
+    run.ledger.sweep_job(config, "file-1", "fingerprint:0", "ftjob-1")
+
+
+def test_a_twin_that_has_not_started_is_cancelled_and_said(run: Run, server: FaultServer) -> None:
+    run.create_job()
+    late = twin(server)
+    sweep(run)
+    assert [job["status"] for job in server.jobs] == ["queued", "cancelled"]
+    assert run.notes == [f"{late} is the same job made twice by a lost answer; cancelled before it started"]
+
+
+def test_a_twin_that_runs_is_reported_once_and_left_alone(run: Run, server: FaultServer) -> None:
+    run.create_job()
+    late = twin(server, status="running")
+    sweep(run)
+    sweep(run)
+    assert server.jobs[1]["status"] == "running"
+    assert run.notes == [f"WARNING: {late} is the same job made twice by a lost answer, and it is running"]
+
+
+def test_twins_are_only_reported_if_the_config_says_so(run: Run, server: FaultServer) -> None:
+    run.create_job()
+    twin(server)
+    sweep(run, JOB.model_copy(update={"twins": "report"}))
+    assert server.jobs[1]["status"] == "queued"
+    assert len(run.notes) == 1
+
+
+def test_another_run_directorys_job_is_adopted_loudly_and_never_cancelled(
+    run: Run, server: FaultServer, tmp_path_factory: pytest.TempPathFactory, clock: FakeClock
+) -> None:
+    run.create_job()
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    other = Run(elsewhere, server, clock)
+    assert other.create_job() == "ftjob-1"
+    assert other.notes == [
+        "ftjob-1 is there already, made by another run directory for the same data and config; "
+        "it is used instead of making another"
+    ]
+    twin(server)
+    sweep(other)
+    assert server.jobs[1]["status"] == "queued"
+    other.connection.close()
+
+
+def test_surplus_copies_of_the_chats_are_deleted(run: Run, server: FaultServer) -> None:
+    server.faults += [Fault("file.create", "reset", commits=True), Fault("file.list", 500)]
+    server.faults.append(Fault("file.create", 500))
+    assert run.upload() == "file-1"
+    server.commit_file("finetune-abababababababab.jsonl", 17)
+    (attempt,) = run.state.body.remote.values()
+    attempt.tries = 2  # as after a second request
+    assert run.upload() == "file-1"
+    assert [file["id"] for file in server.files] == ["file-1"]
+
+
+def test_a_key_of_another_account_buys_nothing(run: Run, server: FaultServer, run_dir: Path, clock: FakeClock) -> None:
+    run.create_job()
+    server.jobs.clear()  # what another account sees
+    other = Run(run_dir, server, clock)
+    with pytest.raises(InputError) as caught:
+        other.create_job("another fingerprint")
+    assert str(caught.value) == (
+        "create_job: this key does not see ftjob-1, which an earlier run made: another project or organisation? "
+        "Use the earlier key, or `finetune forget CONFIG create_job` to begin anew with this one."
+    )
+    assert server.posts == ["job.create"]
+    other.connection.close()
+
+
+def test_after_a_lost_state_a_job_bought_later_on_purpose_is_found(
+    run: Run, server: FaultServer, run_dir: Path, clock: FakeClock
+) -> None:
+    run.create_job()
+    run.state.body.generation = 1
+    assert run.create_job() == "ftjob-2"
+    again = Run(run_dir, server, clock)
+    again.state.body.generation, again.state.body.rebuilt = 0, True
+    again.state.body.remote.clear()
+    assert again.create_job() == "ftjob-2"
+    assert again.state.body.generation == 1
+    again.connection.close()
+
+
+def test_jobs_that_may_be_ours_but_carry_no_mark_are_a_decision(run: Run, server: FaultServer) -> None:
+    server.keeps_metadata = False
+    server.faults.append(Fault("job.create", "reset", commits=True))
+    server.keeps_suffix = False
+    with pytest.raises(DecisionNeeded) as caught:
+        run.create_job()
+    assert str(caught.value) == (
+        "create_job: a request sent at 2026-11-22T00:00:00Z was never answered, and the server at base_url does not "
+        "tell whether ftjob-1 came of it. Look in its dashboard, then run `finetune resolve CONFIG create_job --adopt "
+        "ID`, or `--none` if nothing is there."
+    )
+    assert server.posts == ["job.create"]
+
+
+def test_a_deleted_file_is_sent_again_when_it_is_needed_again(run: Run, server: FaultServer) -> None:
+    assert run.upload() == "file-1"
+    run.ledger.delete_file("file-1")
+    assert server.files == []
+    run.ledger.delete_file("file-1")
+    assert run.upload() != ""
+    assert server.posts == ["file.create", "file.create"]
