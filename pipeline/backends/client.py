@@ -129,6 +129,32 @@ class Connection:
         failpoints.hit("request.answered")
         return answer
 
+    def look_at(self, where: str, remote_id: str, get: Callable[["openai.OpenAI"], T], since: float) -> T:
+        """Look at one file or job, as polling does.
+
+        Args:
+            since: monotonic time of the first look. Read after write: some servers do not show at once what they have
+                just made, so for `settle_s` a 404 is nothing to worry about.
+
+        Raises:
+            Transient: it failed in a way that may pass, or what came is not the thing asked for.
+            FinetuneError: it will not pass.
+        """
+        import openai
+
+        def checked(client: openai.OpenAI) -> T:
+            try:
+                thing = get(client)
+            except openai.NotFoundError as error:
+                if self._clock.monotonic() - since < self.profile.settle_s:
+                    raise Transient(f"{remote_id} is not to be seen yet", error) from None
+                raise
+            if getattr(thing, "id", None) != remote_id or not isinstance(getattr(thing, "status", None), str):
+                raise Transient("the server's answer makes no sense")
+            return thing
+
+        return self.look(where, checked)
+
     def explain(self, where: str, error: Exception | None) -> Exception:
         """The user's message for `error`; a server of ours that has died comes first."""
         from pipeline.backends.refusals import explain

@@ -25,10 +25,10 @@ def run(config: Config, upload: Upload, work: Work) -> PollFile:
 
 
 def _wait_for(file_id: str, config: Config, work: Work) -> None:
-    profile = work.connection.profile
+    profile, since = work.connection.profile, work.clock.monotonic()
 
     def look() -> "FileObject":
-        file = work.connection.look("poll_file", lambda client: client.files.retrieve(file_id))
+        file = work.connection.look_at("poll_file", file_id, lambda client: client.files.retrieve(file_id), since)
         work.display.progress(0, None, f"{file_id} is {file.status}")
         return file
 

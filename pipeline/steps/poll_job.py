@@ -7,7 +7,7 @@ from pipeline.backends.listing import NoList, rows
 from pipeline.config import Config
 from pipeline.durable import Artifact, atomic_writer
 from pipeline.errors import BackendFailed
-from pipeline.polling import Transient, pace_of, wait_until
+from pipeline.polling import pace_of, wait_until
 from pipeline.steps.outputs import CreateJob, PollJob
 from pipeline.steps.step import Step, Work
 
@@ -92,21 +92,9 @@ class _Watch:
         return self._retrieve()
 
     def _retrieve(self) -> "FineTuningJob":
-        import openai
-
-        def get(client: "openai.OpenAI") -> "FineTuningJob":
-            try:
-                job = client.fine_tuning.jobs.retrieve(self._job_id)
-            except openai.NotFoundError as error:
-                # Read after write: some servers do not show at once what they have just made.
-                if self._work.clock.monotonic() - self._started < self._work.connection.profile.settle_s:
-                    raise Transient(f"{self._job_id} is not to be seen yet", error) from None
-                raise
-            if job.id != self._job_id or not isinstance(job.status, str):
-                raise Transient("the server's answer makes no sense")
-            return job
-
-        return self._work.connection.look("poll_job", get)
+        return self._work.connection.look_at(
+            "poll_job", self._job_id, lambda client: client.fine_tuning.jobs.retrieve(self._job_id), self._started
+        )
 
     def _notice_if_stuck(self, status: str) -> None:
         still = self._work.clock.monotonic() - self._moved

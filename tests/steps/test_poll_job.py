@@ -1,0 +1,137 @@
+"""Waiting for the job: patient with servers, honest with the user, and never fooled by a strange answer."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.backends.client import Connection
+from pipeline.clock import SystemClock
+from pipeline.config import Config
+from pipeline.display import TextDisplay
+from pipeline.errors import BackendFailed, InputError
+from pipeline.remote import Ledger
+from pipeline.signals import Signals
+from pipeline.state import State
+from pipeline.steps import poll_file, poll_job
+from pipeline.steps.outputs import CreateJob, PollJob, Upload
+from pipeline.steps.step import Work
+from tests.conftest import FakeClock
+from tests.fault_server import Fault, FaultServer, fault_server
+
+
+class Notes(TextDisplay):
+    """Keeps what a person would read."""
+
+    def __init__(self) -> None:
+        super().__init__(None, SystemClock())
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def progress(self, done: float, total: float | None, text: str) -> None:
+        pass
+
+
+class Desk:
+    """A job on a server, and somebody who waits for it."""
+
+    def __init__(self, run_dir: Path, server: FaultServer, clock: FakeClock) -> None:
+        self.config = Config.model_validate(
+            {
+                "name": "x",
+                "backend": {"kind": "compatible", "base_url": server.base_url},
+                "create_job": {"model": "m"},
+            }
+        )
+        connection, state, self.display = Connection(self.config.backend, run_dir, clock), State.load(run_dir), Notes()
+        ledger = Ledger(state, connection, clock, Signals(), self.display.note)
+        self.work = Work(run_dir, self.display, clock, connection, ledger, go_on="Go on.")
+        self.job, _ = ledger.create_job(self.config.create_job, "file-1", None, "f")
+        self.connection = connection
+
+    def wait(self) -> PollJob:
+        return poll_job.run(self.config, CreateJob(self.job, "f:0", "file-1", None), self.work)
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    with fault_server() as running:
+        yield running
+
+
+@pytest.fixture
+def desk(tmp_path: Path, server: FaultServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
+    server.now = lambda: clock.elapsed
+    server.status_by_time = lambda _: "succeeded"
+    desk = Desk(tmp_path, server, clock)
+    yield desk
+    desk.connection.close()
+
+
+def test_a_job_that_is_not_shown_at_once_is_waited_for(desk: Desk, server: FaultServer) -> None:
+    server.faults += [Fault("job.get", 404)] * 3
+    assert desk.wait().model
+    assert desk.display.notes[0] == "ftjob-1 is not to be seen yet; trying again"
+
+
+def test_a_job_that_stays_unseen_is_an_error(desk: Desk, server: FaultServer) -> None:
+    server.jobs.clear()
+    with pytest.raises(BackendFailed) as caught:
+        desk.wait()
+    assert caught.value.exit_code == 6
+
+
+def test_an_unknown_status_is_said_once_and_waited_for(desk: Desk, server: FaultServer) -> None:
+    server.status_by_time = lambda age: "CONTEMPLATING" if age < 60 else "succeeded"
+    desk.wait()
+    said = [note for note in desk.display.notes if "CONTEMPLATING" in note]
+    assert said == ["ftjob-1 is CONTEMPLATING, a status that this version does not know; waiting on"]
+
+
+def test_two_hours_without_a_sign_of_life_are_said_once(desk: Desk, server: FaultServer) -> None:
+    server.status_by_time = lambda age: "running" if age < 5 * 3600 else "succeeded"
+    desk.wait()
+    said = [note for note in desk.display.notes if "sign of life" in note]
+    assert said == [
+        "ftjob-1 has been running for 2.0 h without a sign of life. It is waited for; "
+        "`finetune cancel CONFIG` in another terminal, after Ctrl-C here, gives it up"
+    ]
+
+
+@pytest.mark.parametrize("kind", ["garbage", "no_id", "cut", 500, 429, "reset"])
+def test_a_strange_answer_ends_nothing(desk: Desk, server: FaultServer, kind: str | int) -> None:
+    server.faults += [Fault("job.get", kind)] * 4
+    assert desk.wait().model
+
+
+def test_a_revoked_key_stops_the_waiting_at_once(desk: Desk, server: FaultServer, clock: FakeClock) -> None:
+    server.faults.append(Fault("job.get", 401, body={"message": "Incorrect API key provided."}))
+    with pytest.raises(InputError):
+        desk.wait()
+    assert clock.waits == []
+
+
+def test_a_job_that_the_backend_restarts_under_another_id_is_followed(desk: Desk, server: FaultServer) -> None:
+    server.status_by_time = None
+    server.course = ("failed",)
+    server.jobs[0]["status"] = "failed"
+    server.jobs.append(dict(server.jobs[0], id="ftjob-again", status="succeeded", fine_tuned_model="ft:m:again"))
+    assert desk.wait().model == "ft:m:again"
+    assert "ftjob-1 failed and the backend goes on as ftjob-again" in desk.display.notes
+
+
+def test_cleanup_deletes_the_file_once_the_job_has_succeeded(desk: Desk, server: FaultServer) -> None:
+    server.commit_file("finetune-x.jsonl", 1)
+    desk.config = desk.config.model_copy(update={"upload": desk.config.upload.model_copy(update={"cleanup": True})})
+    desk.wait()
+    assert server.files == []
+
+
+def test_a_file_without_a_status_is_looked_at_again(desk: Desk, server: FaultServer) -> None:
+    server.commit_file("finetune-x.jsonl", 1)
+    server.faults.append(Fault("file.get", "no_id"))
+    made = poll_file.run(desk.config, Upload("file-1", None), desk.work)
+    assert made.train_file == "file-1"
