@@ -107,7 +107,7 @@ class FaultServer(http.server.ThreadingHTTPServer):
         self._looks: Counter[str] = Counter()
         self._owner: dict[str, str] = {}
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - as socketserver calls it
         """A client that dies is what this server is for; anything else is a bug in it."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
@@ -129,7 +129,7 @@ class FaultServer(http.server.ThreadingHTTPServer):
 
     def commit_file(self, filename: str, size: int, account: str = "") -> Json:
         self._made["file"] += 1
-        file = {
+        file: Json = {
             "id": f"file-{self._made['file']}",
             "object": "file",
             "bytes": size,
@@ -145,7 +145,7 @@ class FaultServer(http.server.ThreadingHTTPServer):
 
     def commit_job(self, request: Json, account: str = "") -> Json:
         self._made["job"] += 1
-        job = {
+        job: Json = {
             "id": f"ftjob-{self._made['job']}",
             "object": "fine_tuning.job",
             "created_at": int(self.now()) + self._made["job"],

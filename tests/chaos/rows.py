@@ -1,0 +1,113 @@
+"""The rows of the crash matrix, each as the scenarios that it consists of.
+
+A scenario is a function that gets a fresh world and does something terrible to it; what is wrong afterwards is in
+`world.problems`. Every test takes some of them, `make chaos` takes all.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+
+from tests.chaos.harness import Lab, World
+from tests.fault_server import Fault
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One scenario; `overrides` are config keys."""
+
+    name: str
+    happens: Callable[[World], None]
+    overrides: tuple[str, ...] = ()
+
+
+def play(lab: Lab, cases: Iterable[Case]) -> list[str]:
+    """What is wrong after each case; empty is good."""
+    bad = []
+    for case in cases:
+        with lab.world(*case.overrides) as world:
+            case.happens(world)
+            bad += [f"{case.name}: {problem}" for problem in world.problems]
+    return bad
+
+
+def resume(world: World, *, exact: bool = True, job_posts: int | None = None, attempts: int = 3) -> None:
+    """Run again until it ends well, as a user would, and check everything."""
+    for _ in range(attempts):
+        before, done = world.state(), world.done()
+        ended = world.run()
+        world.check_progress(before)
+        redone = ended.trace.count("step.begin") - (10 - len(done))
+        if ended.code == 0 and redone > 0:
+            world.bad(f"P11: {redone} steps too many ran again")
+        if ended.code != 75:
+            break
+    world.check_end(exact=exact, job_posts=job_posts)
+
+
+def in_window(trace: list[str], point: int) -> bool:
+    """Whether a kill at this failpoint falls between the intent to create a job and its record."""
+    intents = [n for n, name in enumerate(trace, start=1) if name == "post.intended"]
+    records = [n for n, name in enumerate(trace, start=1) if name == "post.recorded"]
+    return any(intent <= point < record for intent, record in zip(intents, records, strict=True))
+
+
+def kills(lab: Lab) -> Iterator[Case]:
+    """T1: SIGKILL at every failpoint of a run, then the same command again."""
+    trace = lab.reference.trace
+    for point, name in enumerate(trace, start=1):
+
+        def happens(world: World, point: int = point) -> None:
+            ended = world.run(kill_at=point)
+            if not ended.killed:
+                world.bad(f"the kill at {point} did not happen")
+            resume(world, job_posts=None if in_window(trace, point) else 1)
+
+        yield Case(f"T1 kill at {point} ({name})", happens)
+
+
+def control(lab: Lab) -> Iterator[Case]:
+    """The script that everybody writes, killed at each of its failpoints and with each answer lost."""
+    with lab.world() as world:
+        points = len(world.run(program="usual").trace)
+
+    def again(world: World) -> None:
+        world.run(program="usual")
+        world.check_money()
+
+    for point in range(1, points + 1):
+
+        def killed(world: World, point: int = point) -> None:
+            world.run(program="usual", kill_at=point)
+            again(world)
+
+        yield Case(f"control: kill at {point}", killed)
+    for call in ("file.create", "job.create"):
+        for kind in ("reset", "timeout", 500):
+
+            def lost(world: World, call: str = call, kind: str | int = kind) -> None:
+                world.server.faults.append(Fault(call, kind, commits=True))
+                again(world)
+
+            yield Case(f"control: {kind} after {call}", lost)
+
+
+def forgotten(lab: Lab) -> Iterator[Case]:
+    """SIGKILL at every failpoint, then the state and the one before are deleted, `repair`, and the same command."""
+    for point, name in enumerate(lab.reference.trace, start=1):
+
+        def happens(world: World, point: int = point) -> None:
+            world.run(kill_at=point)
+            lose_state(world)
+            resume(world)
+
+        yield Case(f"T1 kill at {point} ({name}) and the state deleted", happens)
+
+
+def lose_state(world: World) -> None:
+    for name in ("state.json", "state.json.prev"):
+        (world.run_dir / name).unlink(missing_ok=True)
+    if not world.run_dir.is_dir():
+        return
+    repaired = world.run("repair", "run.yaml")
+    if repaired.code not in (0, 2):
+        world.bad(f"repair ends with {repaired.code}: {repaired.err}")
