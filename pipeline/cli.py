@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,15 @@ def main() -> None:
         _fail(str(error), error.exit_code)
 
 
+def _program() -> str:
+    """How the user can call us again: by name if that is on the PATH, else as it was called."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return "python -m pipeline"
+    found = shutil.which(called.name)
+    return called.name if found and Path(found).resolve() == called.resolve() else os.path.relpath(called)
+
+
 def _fail(message: str, code: int) -> None:
     for line in message.splitlines():
         sys.stderr.write(f"error: {line}\n")
@@ -65,7 +75,7 @@ def run(
     with _at_work(config_path, overrides, as_json) as (config, state, work):
         work.display.begin(config.name, work.connection.profile.title, work.run_dir)
         runner.run(config, state, work, steps)
-        work.display.end(f"Talk to it: finetune chat {config_path}" if last is None and only is None else "")
+        work.display.end(f"Talk to it: {_program()} chat {config_path}" if last is None and only is None else "")
 
 
 @app.command()
@@ -182,7 +192,7 @@ def resolve(
         raise InputError("resolve", "needs either --adopt ID or --none", fix="Look in the provider's dashboard first.")
     with _locked_state(config_path, overrides) as (_, state):
         remote.resolve(state, step, adopt)
-        typer.echo(f"{step} is settled. Go on with: finetune run {config_path}")
+        typer.echo(f"{step} is settled. Go on with: {_program()} run {config_path}")
 
 
 @app.command()
@@ -194,7 +204,7 @@ def repair(config_path: ConfigPath, overrides: Overrides = None) -> None:
 
     run_dir = run_directory(load_config(config_path, overrides or ()).name)
     if not run_dir.is_dir():
-        raise InputError(str(run_dir), "no such run", fix=f"Begin it with: finetune run {config_path}")
+        raise InputError(str(run_dir), "no such run", fix=f"Begin it with: {_program()} run {config_path}")
     with state_module.locked(run_dir):
         for line in state_module.repair(run_dir):
             typer.echo(line)
@@ -217,13 +227,13 @@ def _locked_state(config_path: Path, overrides: list[str] | None) -> "Iterator[t
 def _at_work(config_path: Path, overrides: list[str] | None, as_json: bool) -> "Iterator[tuple[Config, State, Work]]":
     """The run directory locked, signals handled, the log open; the backend is closed whatever happens."""
     from pipeline.backends.client import Connection
-    from pipeline.clock import SystemClock
+    from pipeline.clock import SystemClock, stamp
     from pipeline.display import JsonDisplay, TextDisplay
     from pipeline.remote import Ledger
     from pipeline.signals import Signals, SignalStop
     from pipeline.steps.step import Work
 
-    command = f"finetune run {config_path}"
+    command = f"{_program()} run {config_path}"
     clock, signals = SystemClock(), Signals()
     with _locked_state(config_path, overrides) as (config, state), _open_log(state.run_dir) as log:
         connection = Connection(config.backend, state.run_dir, clock)
@@ -239,10 +249,10 @@ def _at_work(config_path: Path, overrides: list[str] | None, as_json: bool) -> "
                     connection.close()
         except SignalStop as stop:
             pauses = "the job pauses at its checkpoint" if connection.profile.free else "the job keeps running"
-            log.write(f"stopped by {stop}\n")
+            log.write(f"{stamp(clock)} stopped by {stop}\n")
             _fail(f"stopped by {stop}; {pauses}. Go on with: {command}", 128 + stop.signum)
         except FinetuneError as error:
-            log.write(f"error: {error}\n")
+            log.write(f"{stamp(clock)} error: {error}\n")
             raise
 
 

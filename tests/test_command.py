@@ -15,7 +15,7 @@ from tests.command import Workshop, stop_when
 from tests.fault_server import Fault, fault_server
 
 NAMES = [step.name for step in STEPS]
-GO_ON = "Go on with: finetune run run.yaml"
+GO_ON = "Go on with: python -m pipeline run run.yaml"
 
 
 @pytest.fixture
