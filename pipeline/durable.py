@@ -19,6 +19,7 @@ import msgspec
 from pipeline import failpoints
 
 TEMPORARY = ".tmp"
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
 _FULLFSYNC_UNSUPPORTED = {errno.ENOTSUP, errno.EINVAL, errno.ENOTTY}
 
 
@@ -119,6 +120,24 @@ def rename(source: Path, target: Path) -> None:
     source.replace(target)
     failpoints.hit("publish.renamed")
     sync_directory(target.parent)
+
+
+def keep_as(source: Path, target: Path) -> None:
+    """Give a durable file a second name, which stays when `source` is replaced; an earlier `target` is given up.
+
+    Durable with the next write in that directory. A file system without hard links gets a copy.
+    """
+    temporary = target.with_name(f".{target.name}{TEMPORARY}")
+    temporary.unlink(missing_ok=True)
+    try:
+        temporary.hardlink_to(source)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        write_atomically(target, source.read_bytes())
+        return
+    temporary.replace(target)
+    failpoints.hit("kept")
 
 
 def sweep_temporaries(directory: Path) -> None:

@@ -19,6 +19,7 @@ Point = Literal[
     "write.done",
     "publish.synced",
     "publish.renamed",
+    "kept",
     "request.before",
     "request.answered",
     "request.failed",

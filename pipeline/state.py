@@ -18,7 +18,7 @@ from typing import Any, Literal
 import msgspec
 
 from pipeline import __version__
-from pipeline.durable import Artifact, describe_artifact, sweep_temporaries, write_atomically
+from pipeline.durable import Artifact, describe_artifact, keep_as, sweep_temporaries, write_atomically
 from pipeline.errors import InputError, Locked, StateDamaged
 
 FORMAT = "finetune-state"
@@ -173,7 +173,7 @@ class State:
             body=msgspec.Raw(body),
         )
         if path.exists():
-            write_atomically(self.run_dir / PREVIOUS, path.read_bytes())
+            keep_as(path, self.run_dir / PREVIOUS)
         write_atomically(path, msgspec.json.format(msgspec.json.encode(file), indent=1) + b"\n")
         self._on_disk = (self.body.lineage, self.body.serial)
 
