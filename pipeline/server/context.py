@@ -12,6 +12,7 @@ from pipeline.server.envelope import json_response
 from pipeline.server.settings import ServerSettings
 from pipeline.server.store import Store
 from pipeline.server.supervisor import Supervisor
+from pipeline.training.base_models import BASE_MODELS, is_known
 
 T = TypeVar("T", wire.File, wire.Job, wire.Event, wire.Checkpoint)
 
@@ -24,6 +25,10 @@ class Context(msgspec.Struct, frozen=True):
     supervisor: Supervisor
     chats: Chats
     file_fault: str | None  # scripted: every upload ends in `error`, with these status_details
+
+    def has_base_model(self, name: str) -> bool:
+        """Whether a request may name this base model; looks at the disk only for paths that the settings name."""
+        return name in BASE_MODELS or (name in self.settings.models and is_known(name))
 
 
 async def _context(request: Request) -> Context:

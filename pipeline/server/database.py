@@ -16,6 +16,7 @@ import msgspec
 
 from pipeline import durable
 from pipeline.errors import Locked, StateDamaged
+from pipeline.server import disk
 
 DATABASE = "store.db"
 LOCK = "server.lock"
@@ -194,7 +195,8 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
 @contextlib.contextmanager
 def _explained(path: Path) -> Iterator[None]:
     try:
-        yield
+        with disk.explained(path):
+            yield
     except sqlite3.DatabaseError as error:
         raise StateDamaged(
             str(path),

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipeline.server import disk
 from pipeline.server.logs import log_failure
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -131,11 +132,17 @@ class EnvelopeMiddleware:
             if _is_disconnect(error):
                 return
             log_failure(f"{exchange.request_id} {scope['method']} {scope['path']}", error)
-            response = _error_response(500, "The server had an error while processing your request.")
+            response = _on_failure(error)
         else:
             return
         if not exchange.started:
             await response(scope, exchange.receive, exchange.send)
+
+
+def _on_failure(error: Exception) -> Response:
+    if disk.is_full(error):
+        return _error_response(507, "The server's disk is full. Free some space there and send the request again.")
+    return _error_response(500, "The server had an error while processing your request.")
 
 
 def _is_disconnect(error: BaseException) -> bool:

@@ -13,7 +13,6 @@ from pipeline.server.context import After, Context, ContextDep, list_response
 from pipeline.server.database import Page
 from pipeline.server.envelope import ApiError, json_response
 from pipeline.server.records import JobRecord, NewJob
-from pipeline.training.base_models import is_known
 
 router = APIRouter(prefix="/v1/fine_tuning/jobs")
 
@@ -44,7 +43,7 @@ def create_job(body: bodies.JobCreate, context: ContextDep, idempotency_key: Ide
 
 
 def _new_job(body: bodies.JobCreate, context: Context) -> NewJob:
-    if not is_known(body.model):
+    if not context.has_base_model(body.model):
         raise ApiError(
             404,
             f"The model `{body.model}` does not exist or cannot be fine-tuned.",

@@ -14,6 +14,7 @@ import uvicorn
 
 from pipeline import durable
 from pipeline.errors import InputError
+from pipeline.server import disk
 from pipeline.server.app import create_app
 from pipeline.server.context import Context
 from pipeline.server.database import StoreLock
@@ -41,7 +42,7 @@ def run(
     Raises:
         InputError: the address cannot be bound, or is open to others and the key is short; or the script is wrong.
         Locked: another server serves this data directory and went on for ten seconds.
-        StateDamaged: the store cannot be read.
+        StateDamaged: the store cannot be read, or its disk is full.
     """
     os.umask(0o077)
     with serving(settings) as server:
@@ -58,15 +59,17 @@ def serving(settings: ServerSettings, *, engine: Engine | None = None) -> Iterat
         engine: answers chats; by default the one that goes with the trainer.
     """
     check_key(settings)
-    durable.make_private_dir(settings.data_dir)
     with contextlib.ExitStack() as stack:
-        stack.callback(StoreLock.acquire(settings.data_dir).release)
-        engine = engine or create_engine(settings.trainer, settings.script)
-        store = Store(settings.data_dir)
-        stack.callback(store.close)
-        store.sweep()
-        listener = stack.enter_context(_listen(settings.host, settings.port))
-        supervisor = Supervisor(settings, store)
+        with disk.explained(settings.data_dir):
+            durable.make_private_dir(settings.data_dir)
+            stack.callback(StoreLock.acquire(settings.data_dir).release)
+            engine = engine or create_engine(settings.trainer, settings.script)
+            store = Store(settings.data_dir)
+            stack.callback(store.close)
+            store.sweep()
+            listener = stack.enter_context(_listen(settings.host, settings.port))
+            supervisor = Supervisor(settings, store)
+            supervisor.recover()
         app = create_app(settings, store, engine, supervisor)
         config = uvicorn.Config(
             app,

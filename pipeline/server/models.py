@@ -5,7 +5,7 @@ from fastapi import APIRouter, Response
 from pipeline.server import wire
 from pipeline.server.context import Context, ContextDep
 from pipeline.server.envelope import ApiError, json_response
-from pipeline.training.base_models import BASE_MODELS, is_known
+from pipeline.training.base_models import BASE_MODELS
 from pipeline.training.protocol import ModelRef
 
 router = APIRouter(prefix="/v1/models")
@@ -18,7 +18,8 @@ BASE_OWNER = "system"
 def list_models(context: ContextDep) -> Response:
     """Every model there is to talk to, checkpoints aside."""
     tuned = [wire.Model(model.name, model.created_at, context.store.org_id) for model in context.store.models()]
-    return json_response({"object": "list", "data": [*tuned, *map(_base, BASE_MODELS)]})
+    base = [_base(name) for name in (*BASE_MODELS, *context.settings.models) if context.has_base_model(name)]
+    return json_response({"object": "list", "data": [*tuned, *base]})
 
 
 # `path`, because the name of a model may hold a slash, which the SDK sends percent-encoded and the server decodes.
@@ -28,7 +29,7 @@ def retrieve_model(model: str, context: ContextDep) -> Response:
     tuned = context.store.model(model)
     if tuned is not None:
         return json_response(wire.Model(tuned.name, tuned.created_at, context.store.org_id))
-    if is_known(model):
+    if context.has_base_model(model):
         return json_response(_base(model))
     raise unknown_model(model)
 
@@ -41,7 +42,7 @@ def delete_model(model: str, context: ContextDep) -> Response:
         for adapter in adapters:
             context.chats.engine.unload(adapter)
         return json_response(wire.Deleted(model, "model"))
-    if is_known(model):
+    if context.has_base_model(model):
         raise ApiError(403, f"The model `{model}` is a base model: it cannot be deleted.", param="model")
     raise unknown_model(model)
 
@@ -55,7 +56,7 @@ def find_model(name: str, context: Context) -> ModelRef:
     tuned = context.store.model(name)
     if tuned is not None:
         return ModelRef(tuned.base_model, tuned.adapter)
-    if is_known(name):
+    if context.has_base_model(name):
         return ModelRef(name)
     raise unknown_model(name)
 

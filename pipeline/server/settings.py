@@ -15,6 +15,8 @@ class ServerSettings:
         data_dir: the store's home; made with mode 0700 when missing.
         key: the bearer key every client must show.
         port: 0 takes a free one.
+        models: base models on disk that may be named besides the packaged ones, as clients will write them: paths
+            of Hugging Face directories. A request that names any other path touches no file.
         script: the scripted trainer's instructions, a JSON file.
         workers: how many jobs may train at once.
         max_file_bytes: the largest file that may be uploaded.
@@ -24,6 +26,7 @@ class ServerSettings:
     key: str
     host: str = "127.0.0.1"
     port: int = 0
+    models: tuple[str, ...] = ()
     trainer: Literal["lora", "scripted"] = "lora"
     script: Path | None = None
     workers: int = 1

@@ -4,6 +4,7 @@ Safe to call from any thread. What a method has returned is on disk. Every chang
 guarded UPDATE, so of a success and a cancellation that arrive together exactly one happens.
 """
 
+import contextlib
 import shutil
 import sqlite3
 import time
@@ -15,6 +16,7 @@ import msgspec
 from pipeline import durable
 from pipeline.server import wire
 from pipeline.server.database import Database, Page, read_store_id
+from pipeline.server.logs import logger
 from pipeline.server.records import (
     JobRecord,
     ModelRecord,
@@ -28,9 +30,8 @@ from pipeline.server.records import (
 __all__ = ["Store", "read_store_id"]
 
 FINISHED: frozenset[wire.Status] = frozenset({"succeeded", "failed", "cancelled"})
-KEPT_CHECKPOINTS = (
-    3  # OpenAI's fine-tuning guide: "only the checkpoints for the last three epochs of the job are saved"
-)
+# OpenAI's fine-tuning guide: "only the checkpoints for the last three epochs of the job are saved"
+KEPT_CHECKPOINTS = 3
 
 
 class Store:
@@ -57,13 +58,17 @@ class Store:
         return int(self._clock())
 
     def sweep(self) -> None:
-        """Remove what a killed server left: torn uploads, and blobs and adapters that no row names."""
+        """Remove what a killed server left: torn uploads, blobs and adapters that no row names, rows without a blob."""
         for path in self.incoming.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         files = {row[0] for row in self._db.rows("SELECT id FROM files WHERE deleted = 0")}
-        for path in self.blobs.iterdir():
-            if path.name not in files:
-                path.unlink()
+        blobs = {path.name for path in self.blobs.iterdir()}
+        for name in blobs - files:
+            self.blob(name).unlink()
+        for name in files - blobs:
+            logger.warning("%s has lost its bytes and is forgotten", name)
+            with self._db.change() as db:
+                db.execute("UPDATE files SET deleted = 1 WHERE id = ?", (name,))
         folders = {row[0] for row in self._db.rows("SELECT folder FROM models")}
         for path in self.models_dir.iterdir():
             if path.name not in folders:
@@ -78,17 +83,27 @@ class Store:
     def add_file(
         self, incoming: Path, *, filename: str, purpose: str, status_details: str | None = None, failed: bool = False
     ) -> wire.File:
-        """Take over a finished upload. The bytes are durable before the row is, and both before this returns."""
+        """Take over a finished upload. The bytes are durable before the row is, and both before this returns.
+
+        If it raises, the space is free again.
+        """
         file_id = wire.new_id("file-")
         size = incoming.stat().st_size
-        durable.publish(incoming, self.blob(file_id))
-        with self._db.change() as db:
-            db.execute(
-                "INSERT INTO files (id, created_at, filename, purpose, bytes, status, status_details)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (file_id, self.now(), filename, purpose, size, "error" if failed else "processed", status_details),
-            )
-        return self._file_row(file_id)
+        try:
+            durable.publish(incoming, self.blob(file_id))
+            with self._db.change() as db:
+                db.execute(
+                    "INSERT INTO files (id, created_at, filename, purpose, bytes, status, status_details)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (file_id, self.now(), filename, purpose, size, "error" if failed else "processed", status_details),
+                )
+                return self._file_row(file_id)
+        except BaseException:
+            # Should the row be there all the same after a crash, because only the last fsync of its commit had failed,
+            # then the next start finds that it has no bytes.
+            with contextlib.suppress(OSError):
+                self.blob(file_id).unlink(missing_ok=True)
+            raise
 
     def _file_row(self, file_id: str) -> wire.File:
         return read_file(self._db.rows("SELECT * FROM files WHERE id = ?", (file_id,))[0])
@@ -257,10 +272,8 @@ class Store:
                 " VALUES (?, ?, 'step_metrics.csv', 'fine-tune-results', ?, 'processed')",
                 (file_id, self.now(), size),
             )
-            db.execute(
-                "UPDATE jobs SET result_file = ?, trained_tokens = ? WHERE id = ?",
-                (file_id, trained_tokens, job_id),
-            )
+            done = (file_id, trained_tokens, job_id)
+            db.execute("UPDATE jobs SET result_file = ?, trained_tokens = ? WHERE id = ?", done)
             name = self._add_model(db, job_id, "", folder)
             self._event(db, job_id, f"New fine-tuned model created: {name}")
             self._event(db, job_id, "The job has successfully completed")
@@ -275,17 +288,10 @@ class Store:
         level: wire.Level = "info",
         data: wire.Metrics | None = None,
     ) -> None:
+        kind, text = ("message", None) if data is None else ("metrics", _json(data))
         db.execute(
             "INSERT INTO events (id, job_id, created_at, level, message, type, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                wire.new_id("ftevent-"),
-                job_id,
-                self.now(),
-                level,
-                message,
-                "message" if data is None else "metrics",
-                None if data is None else _json(data),
-            ),
+            (wire.new_id("ftevent-"), job_id, self.now(), level, message, kind, text),
         )
 
     def events(self, job_id: str, *, after: str | None, limit: int) -> Page[wire.Event]:
@@ -307,14 +313,7 @@ class Store:
             ).fetchone() or [_json({"step": step})]
             db.execute(
                 "INSERT INTO checkpoints (id, job_id, step, created_at, model_name, metrics) VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    wire.new_id("ftckpt_"),
-                    job_id,
-                    step,
-                    self.now(),
-                    name,
-                    metrics[0],
-                ),
+                (wire.new_id("ftckpt_"), job_id, step, self.now(), name, metrics[0]),
             )
             self._event(db, job_id, f"Checkpoint created at step {step} with Snapshot ID: {name}")
             old = db.execute(
@@ -328,8 +327,8 @@ class Store:
             return [folder for (folder,) in folders]
 
     def has_checkpoint(self, job_id: str, step: int) -> bool:
-        """Whether that checkpoint is known."""
-        return bool(self._db.rows("SELECT 1 FROM checkpoints WHERE job_id = ? AND step = ?", (job_id, step)))
+        """Whether that checkpoint is known, or was and is forgotten: they come in order."""
+        return bool(self._db.rows("SELECT 1 FROM checkpoints WHERE job_id = ? AND step >= ?", (job_id, step)))
 
     def checkpoints(self, job_id: str, *, after: str | None, limit: int) -> Page[wire.Checkpoint]:
         """A page of a job's checkpoints, newest first."""

@@ -9,9 +9,11 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 from pipeline import durable
-from pipeline.server import wire
+from pipeline.server import disk, wire
 from pipeline.server.logs import log_failure
 from pipeline.server.recorder import Recorder
 from pipeline.server.records import JobRecord
@@ -24,8 +26,10 @@ from pipeline.training.protocol import Checkpoint, Failed, JobSpec, Started, Ste
 MAX_CRASHES = 3
 PAUSE_GRACE_S = 40.0  # a step of a large model on a slow machine, and its checkpoint
 CANCEL_GRACE_S = 10.0
-RECOVERY_S = 1.0  # before the next job, when the machine itself failed
+RECOVERY_S = 1.0  # before the next try, when the machine itself failed
 FOLDER_WAIT_S = 60.0  # how long a worker orphaned by a killed server may take to notice and leave
+
+T = TypeVar("T")
 
 
 class Run:
@@ -69,12 +73,12 @@ class Supervisor:
         self._store = store
         self._changed = threading.Condition()
         self._runs: dict[str, Run] = {}
-        self._closing = False
+        self._closing = threading.Event()
         loops = [self._check_files, *([self._train_jobs] * settings.workers)]
         self._threads = [threading.Thread(target=loop, name=loop.__name__.strip("_"), daemon=True) for loop in loops]
 
-    def start(self) -> None:
-        """Take up what an earlier server left, and begin to serve the queue."""
+    def recover(self) -> None:
+        """Take up what an earlier server left."""
         for job in self._store.jobs_in("running"):
             message = "The server was stopped; training goes on from its last checkpoint"
             self._store.move(job.id, ["running"], "queued", message, level="warn")
@@ -82,13 +86,16 @@ class Supervisor:
             job_or_none = self._store.job(folder.name)
             if job_or_none is None or job_or_none.status in FINISHED:
                 self._clear(folder.name)
+
+    def start(self) -> None:
+        """Begin to serve the queue."""
         for thread in self._threads:
             thread.start()
 
     def close(self) -> None:
         """Have every worker checkpoint and leave; their jobs go back to the queue."""
         with self._changed:
-            self._closing = True
+            self._closing.set()
             for run in self._runs.values():
                 run.stop(PAUSE_GRACE_S)
             self._changed.notify_all()
@@ -142,17 +149,30 @@ class Supervisor:
     # the threads
 
     def _check_files(self) -> None:
-        while (run := self._take("validating_files")) is not None:
+        while (run := self._insist(lambda: self._take("validating_files"))) is not None:
             self._hold(run, self._check)
 
     def _train_jobs(self) -> None:
-        while (run := self._take("queued")) is not None:
+        while (run := self._insist(lambda: self._take("queued"))) is not None:
             self._hold(run, self._train)
+
+    def _insist(self, act: Callable[[], T]) -> T | None:
+        """Do what the store must take, however long its disk is full or broken; None once the server is closing."""
+        logged = False
+        while True:
+            try:
+                return act()
+            except sqlite3.OperationalError as error:
+                if not logged:
+                    log_failure("the store, from now on once a second", error)
+                logged = True
+            if self._closing.wait(RECOVERY_S):
+                return None
 
     def _take(self, status: wire.Status) -> Run | None:
         """Wait for a job in `status` that no thread holds, oldest first; None once the server is closing."""
         with self._changed:
-            while not self._closing:
+            while not self._closing.is_set():
                 for job in self._store.jobs_in(status):
                     if job.id not in self._runs:
                         run = self._runs[job.id] = Run(job.id)
@@ -164,20 +184,21 @@ class Supervisor:
         """Do `work`, whatever comes of it, and let go of the job."""
         try:
             work(run)
-        except Exception as error:  # noqa: BLE001  a full disk, say: the thread must live on for other jobs
+        except Exception as error:  # noqa: BLE001  a bug, say: the thread must live on for other jobs
             # and nobody may wait for this one for ever.
             log_failure(f"job {run.job_id}", error)
-            with contextlib.suppress(sqlite3.Error):
-                message = f"The server failed ({type(error).__name__}); its log says where."
-                self._fail(run.job_id, "server_error", message)
-            run.stopped.wait(RECOVERY_S)
-        finally:
-            with self._changed:
-                del self._runs[run.job_id]
-                self._changed.notify_all()
-            job = self._store.job(run.job_id)
-            if job is None or job.status in FINISHED:
-                self._clear(run.job_id)
+            what = disk.problem(error) or f"the server failed ({type(error).__name__})"
+            message = f"{what[0].upper()}{what[1:]}; its log says where."
+            self._insist(lambda: self._fail(run.job_id, "server_error", message))
+        with self._changed:
+            del self._runs[run.job_id]
+            self._changed.notify_all()
+        self._insist(lambda: self._clear_if_finished(run.job_id))
+
+    def _clear_if_finished(self, job_id: str) -> None:
+        job = self._store.job(job_id)
+        if job is None or job.status in FINISHED:
+            self._clear(job_id)
 
     def _check(self, run: Run) -> None:
         job = self._job(run)
@@ -191,23 +212,31 @@ class Supervisor:
         if wrong is not None:
             self._fail(run.job_id, wrong.code, wrong.message, wrong.param)
             return
-        self._store.move(run.job_id, ["validating_files"], "queued", "Files validated, moving job to queued state")
+        message = "Files validated, moving job to queued state"
+        self._insist(lambda: self._store.move(run.job_id, ["validating_files"], "queued", message))
 
     def _train(self, run: Run) -> None:
-        if not self._store.move(run.job_id, ["queued"], "running", "Fine-tuning job started"):
+        if not self._insist(lambda: self._store.move(run.job_id, ["queued"], "running", "Fine-tuning job started")):
             return
         crashes: list[str] = []
         while not run.stopped.is_set() and len(crashes) < MAX_CRASHES:
-            death = self._attempt(run)
+            try:
+                death = self._attempt(run)
+            except (OSError, sqlite3.Error) as error:
+                if (problem := disk.problem(error)) is None:
+                    raise
+                log_failure(f"job {run.job_id}", error)
+                death = f"was ended: {problem}"
+                run.stopped.wait(RECOVERY_S)
             if death is None:
                 return
             if not run.stopped.is_set():
-                crashes = self._store.add_crash(run.job_id, death)
+                crashes = self._insist(partial(self._store.add_crash, run.job_id, death)) or []
         if len(crashes) >= MAX_CRASHES:
-            self._fail(run.job_id, "training_crashed", _explain(crashes))
-        elif self._closing:
+            self._insist(lambda: self._fail(run.job_id, "training_crashed", _explain(crashes)))
+        elif self._closing.is_set():
             message = "The server is stopping; training goes on from its last checkpoint when it starts again"
-            self._store.move(run.job_id, ["running"], "queued", message)
+            self._insist(lambda: self._store.move(run.job_id, ["running"], "queued", message))
 
     def _attempt(self, run: Run) -> str | None:
         """Run one worker to its end; None when the job needs no other, else how the worker died."""
@@ -294,7 +323,8 @@ class Supervisor:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             elif path.name != "worker.log":
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # the next start tries again
+                    path.unlink()
 
 
 def _explain(deaths: list[str]) -> str:

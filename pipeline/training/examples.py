@@ -1,5 +1,6 @@
 """Training files: JSONL chat examples in OpenAI's format, read and checked. Torch-free."""
 
+import codecs
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -54,13 +55,17 @@ _decoder = msgspec.json.Decoder(_Line)
 
 
 def read_examples(path: Path, param: FileParam) -> Iterator[Example]:
-    """Read one example a line, blank lines left out. `developer` is another word for `system` (OpenAI API reference).
+    """Read one example a line; blank lines and a byte order mark are left out.
+
+    `developer` is another word for `system` (OpenAI API reference).
 
     Raises:
         ExamplesError: a line is not a chat example, or holds what cannot be trained here (tool calls, images). The
             message counts examples and messages from 1.
     """
     with path.open("rb") as file:
+        if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+            file.seek(0)
         for number, line in enumerate((line for line in file if line.strip()), start=1):
             yield _example(line, number, param)
 

@@ -28,6 +28,13 @@ def test_developer_is_system_and_text_parts_are_joined_and_weight_0_is_not_train
     ]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_example(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"messages": [{"role": "assistant", "content": "No."}]}\n')
+    examples = list(read_examples(path, "training_file"))
+    assert [example.messages for example in examples] == [(ChatMessage("assistant", "No."),)]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

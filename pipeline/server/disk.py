@@ -1,0 +1,56 @@
+"""What a full or broken disk does to the server, told apart from bugs and put into words."""
+
+import contextlib
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.errors import StateDamaged
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_BROKEN = frozenset({errno.EIO, errno.EROFS})
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether there was no space: on the disk, in a quota, or under a limit on the size of files.
+
+    SQLite says SQLITE_FULL for ENOSPC and SQLITE_IOERR for all else (os_unix.c, seekAndWrite).
+    """
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    return _code(error) == sqlite3.SQLITE_FULL
+
+
+def problem(error: BaseException) -> str | None:
+    """What the disk did, in words that quote no path and no content; None if it was not the disk."""
+    if is_full(error):
+        return "the server's disk is full"
+    if isinstance(error, OSError) and error.errno in _BROKEN:
+        return f"the server's disk failed ({os.strerror(error.errno or 0)})"
+    if _code(error) == sqlite3.SQLITE_IOERR:
+        return "the server's disk failed (Input/output error)"
+    return None
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what the disk does in the block into an error about `path`.
+
+    Raises:
+        StateDamaged: the disk is full or broken. Any other error passes.
+    """
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        if (what := problem(error)) is None:
+            raise
+        raise StateDamaged(
+            str(path), what, fix="Mend that and start again: nothing that was accepted is lost."
+        ) from error
+
+
+def _code(error: BaseException) -> int:
+    """SQLite's primary result code; 0 for other errors, and for Python's own about misuse."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF if isinstance(error, sqlite3.Error) else 0
