@@ -63,6 +63,10 @@ class BackendFailed(FinetuneError):
     exit_code = 6
 
 
+class RemoteEnded(BackendFailed):
+    """The file or job itself has come to an end that is no success; only another one can help."""
+
+
 class ExpectationNotMet(FinetuneError):
     """The tuned model answered, but not as smoke_test expects."""
 

@@ -363,7 +363,8 @@ class Ledger:
 
     def _sweep_files(self, effect: Effect, file_id: str) -> None:
         """Remove copies that a repeated request of ours made: they are private chats."""
-        if self._state.body.remote[effect.op].tries > 1:
+        # Even one request can arrive twice: proxies repeat them.
+        if self._state.body.remote[effect.op].tries > 0:
             for surplus in self._look(effect).ids:
                 if surplus != file_id:
                     self.delete_file(surplus)

@@ -11,7 +11,7 @@ from pipeline import failpoints
 from pipeline.backends.cost import estimate
 from pipeline.clock import stamp
 from pipeline.config import Config
-from pipeline.errors import BackendFailed, DecisionNeeded, FinetuneError, InputError, StateDamaged
+from pipeline.errors import DecisionNeeded, FinetuneError, InputError, RemoteEnded, StateDamaged
 from pipeline.state import Json, State, StepRecord, digest, stat_of
 from pipeline.steps import STEPS
 from pipeline.steps.outputs import Output, artifacts_of
@@ -246,7 +246,7 @@ def _fate(state: State) -> str:
 def _failed(step: Step, record: StepRecord, error: FinetuneError, state: State) -> None:
     record.status, record.error = "failed", str(error)
     spoilt = state.body.steps.get(step.spoils or "")
-    if isinstance(error, BackendFailed) and spoilt is not None:
+    if isinstance(error, RemoteEnded) and spoilt is not None:
         spoilt.stale = f"{step.name} failed"
     # On a disk that refuses, the state on it stays as it is: the step counts as interrupted.
     if not isinstance(error, StateDamaged):

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.backends.client import Connection
 from pipeline.config import Backend, CreateJob
-from pipeline.errors import DecisionNeeded, FinetuneError, InputError, TryLater
+from pipeline.errors import BackendFailed, DecisionNeeded, FinetuneError, InputError, TryLater
 from pipeline.remote import Ledger, resolve
 from pipeline.signals import Signals
 from pipeline.state import State
@@ -363,3 +363,19 @@ def test_a_deleted_file_is_sent_again_when_it_is_needed_again(run: Run, server: 
     run.ledger.delete_file("file-1")
     assert run.upload() != ""
     assert server.posts == ["file.create", "file.create"]
+
+
+def test_a_twin_that_could_not_be_cancelled_is_tried_again(run: Run, server: FaultServer) -> None:
+    run.create_job()
+    twin(server)
+    server.faults.append(Fault("job.cancel", 400, body={"message": "not now"}))
+    with pytest.raises(BackendFailed):
+        sweep(run)
+    sweep(run)
+    assert server.jobs[1]["status"] == "cancelled"
+
+
+def test_a_request_that_a_proxy_repeats_leaves_one_copy_of_the_chats(run: Run, server: FaultServer) -> None:
+    server.faults.append(Fault("file.create", "duplicate"))
+    file_id = run.upload()
+    assert [file["id"] for file in server.files] == [file_id]

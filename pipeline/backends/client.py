@@ -14,6 +14,7 @@ import tenacity
 from pipeline import failpoints
 from pipeline.backends.embedded import EmbeddedServer, embedded_identity
 from pipeline.backends.profiles import Profile, profile_of
+from pipeline.backends.quoting import quote
 from pipeline.clock import Clock
 from pipeline.config import Backend
 from pipeline.errors import InputError, TryLater
@@ -35,6 +36,7 @@ class Connection:
     def __init__(self, backend: Backend, run_dir: Path, clock: Clock) -> None:
         self._backend = backend
         self._clock = clock
+        self._run_dir = run_dir
         self._data_dir = run_dir / SERVER_DIR
         self._server: EmbeddedServer | None = None
         self._client: openai.OpenAI | None = None
@@ -160,7 +162,11 @@ class Connection:
         from pipeline.backends.refusals import explain
 
         self.check()
-        return explain(where, error, self.profile, self.base_url)
+        return explain(where, error, self.profile, self.base_url, self.quote)
+
+    def quote(self, said: str) -> str:
+        """The server's own words, without the chats that may be in them."""
+        return quote(said, self._run_dir / "05_train.jsonl")
 
     def open(self) -> None:
         """Make sure that there is a key and, if the server is ours, that it answers."""
@@ -191,8 +197,11 @@ def _require_json(response: "httpx2.Response") -> None:
     import httpx2
 
     kind = response.headers.get("content-type", "")
-    is_content = response.request.url.path.endswith("/content")
-    if response.is_success and not is_content and not kind.startswith(("application/json", "text/event-stream")):
+    if response.request.url.path.endswith("/content"):
+        fits = not kind.startswith("text/html")
+    else:
+        fits = kind.startswith(("application/json", "text/event-stream"))
+    if response.is_success and not fits:
         raise httpx2.RemoteProtocolError(f"expected JSON, got {kind or 'no content type'}", request=response.request)
 
 

@@ -1,6 +1,7 @@
 """What a backend's refusal means and what to do about it, in one message."""
 
 import time
+from collections.abc import Callable
 
 import openai
 
@@ -40,15 +41,17 @@ def transient(error: openai.APIError) -> Transient | None:
     return Transient("the server's answer makes no sense", error)
 
 
-def explain(where: str, error: Exception | None, profile: Profile, base_url: str) -> FinetuneError:
-    """The message for a user. The server's own words are quoted, shortened; they never hold our key."""
+def explain(
+    where: str, error: Exception | None, profile: Profile, base_url: str, quote: Callable[[str], str]
+) -> FinetuneError:
+    """The message for a user. The server's own words go through `quote`; they never hold our key."""
     if not isinstance(error, openai.APIStatusError):
         return TryLater(
             where,
             f"{profile.title} cannot be reached at {base_url} ({_reason(error)})",
             fix="Check backend.base_url and the network, then run again.",
         )
-    said = _said(error)
+    said = quote(_said(error)).rstrip(".")
     status = error.status_code
     if status == 401:
         return InputError(
@@ -77,8 +80,7 @@ def explain(where: str, error: Exception | None, profile: Profile, base_url: str
 def _said(error: openai.APIStatusError) -> str:
     body = error.body
     message = body.get("message") if isinstance(body, dict) else None
-    text = message if isinstance(message, str) and message else f"status {error.status_code}"
-    return " ".join(text.split())[:300].rstrip(".")
+    return message if isinstance(message, str) and message else f"status {error.status_code}"
 
 
 def _reason(error: Exception | None) -> str:

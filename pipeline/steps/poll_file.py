@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from pipeline.config import Config
-from pipeline.errors import BackendFailed
+from pipeline.errors import RemoteEnded
 from pipeline.polling import pace_of, wait_until
 from pipeline.steps.outputs import PollFile, Upload
 from pipeline.steps.step import Step, Work
@@ -16,7 +16,7 @@ def run(config: Config, upload: Upload, work: Work) -> PollFile:
     """Poll each file until it is processed.
 
     Raises:
-        BackendFailed: the backend could not use a file; carries its reason.
+        RemoteEnded: the backend could not use a file; carries its reason.
     """
     for file_id in (upload.train_file, upload.valid_file):
         if file_id is not None:
@@ -43,8 +43,8 @@ def _wait_for(file_id: str, config: Config, work: Work) -> None:
         complain=work.display.note,
     )
     if file.status != "processed":
-        reason = file.status_details or "no reason given"
-        raise BackendFailed(
+        reason = work.connection.quote(file.status_details or "no reason given")
+        raise RemoteEnded(
             "poll_file", f"{file_id} ended as {file.status} ({reason})", fix="Change the data, then run again."
         )
 

@@ -1,12 +1,13 @@
 """Step 9: wait for the tuned model, and show how the training goes."""
 
 import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipeline.backends.listing import NoList, rows
 from pipeline.config import Config
 from pipeline.durable import Artifact, atomic_writer
-from pipeline.errors import BackendFailed
+from pipeline.errors import BackendFailed, InputError, RemoteEnded
 from pipeline.polling import pace_of, wait_until
 from pipeline.steps.outputs import CreateJob, PollJob
 from pipeline.steps.step import Step, Work
@@ -25,7 +26,7 @@ def run(config: Config, created: CreateJob, work: Work) -> PollJob:
     """Poll the job until it has ended; save its metrics; remove the files from the backend if `upload.cleanup` says so.
 
     Raises:
-        BackendFailed: it failed or was cancelled; carries the server's error.
+        RemoteEnded: it failed or was cancelled; carries the server's error.
     """
     profile = work.connection.profile
     watch = _Watch(config, created, work)
@@ -42,9 +43,7 @@ def run(config: Config, created: CreateJob, work: Work) -> PollJob:
         raise _ended_badly(job, work)
     metrics = _save_metrics(job, work)
     if config.upload.cleanup:
-        for file_id in (created.train_file, created.valid_file):
-            if file_id is not None:
-                work.ledger.delete_file(file_id)
+        _clean_up(created, work)
     return PollJob(job.fine_tuned_model, job.trained_tokens, metrics)
 
 
@@ -60,11 +59,15 @@ class _Watch:
         self._status: str | None = None
         self._started = self._moved = work.clock.monotonic()
         self._told_stuck = False
+        self._told: set[str] = set()
 
     def look(self) -> "FineTuningJob":
         job = self._retrieve()
-        events = self._work.connection.look("poll_job", self._new_events)
-        job = self._mind_others(job)
+        events: list[FineTuningJobEvent] = []
+        with self._aside("events"):
+            events = self._work.connection.look("poll_job", self._new_events)
+        with self._aside("twins"):
+            job = self._mind_others(job)
         for event in events:
             self._show(event)
         if job.status != self._status:
@@ -77,6 +80,16 @@ class _Watch:
             return job
         self._moved, self._told_stuck = self._work.clock.monotonic(), False
         return job
+
+    @contextlib.contextmanager
+    def _aside(self, what: str) -> Iterator[None]:
+        """What goes wrong beside the job never ends the waiting for it; it is said once and tried again."""
+        try:
+            yield
+        except (BackendFailed, InputError) as error:
+            if what not in self._told:
+                self._told.add(what)
+                self._work.display.note(f"{what}: {error}")
 
     def _mind_others(self, job: "FineTuningJob") -> "FineTuningJob":
         """Sweep twins; follow the job that took over from a failed one."""
@@ -126,30 +139,44 @@ class _Watch:
             text = f"step {step}{of}  loss {loss:.3f}{_valid(data.get('valid_loss'))}  {elapsed:.0f} s"
             self._work.display.progress(step, steps or None, text)
         else:
-            self._work.display.note(event.message)
+            said = event.message if event.level == "info" else self._work.connection.quote(event.message)
+            self._work.display.note(said)
 
 
 def _valid(loss: object) -> str:
     return f"  valid loss {loss:.3f}" if isinstance(loss, int | float) else ""
 
 
-def _ended_badly(job: "FineTuningJob", work: Work) -> BackendFailed:
+def _ended_badly(job: "FineTuningJob", work: Work) -> RemoteEnded:
     code, message = (job.error.code, job.error.message) if job.error and job.error.code else (None, None)
-    reason = f"{code}: {message}" if code else "no reason given"
+    reason = work.connection.quote(f"{code}: {message}" if code else "no reason given")
     again = "A job costs nothing here: run again to start another."
     if not work.connection.profile.free:
         again = "Change what it names, then start another with --new-job (it is a new purchase)."
-    return BackendFailed("poll_job", f"{job.id} {_ENDED_AS.get(job.status, job.status)} ({reason})", fix=again)
+    return RemoteEnded("poll_job", f"{job.id} {_ENDED_AS.get(job.status, job.status)} ({reason})", fix=again)
 
 
 _ENDED_AS = {"failed": "failed", "cancelled": "was cancelled", "succeeded": "succeeded without a model"}
+
+
+def _clean_up(created: CreateJob, work: Work) -> None:
+    for file_id in (created.train_file, created.valid_file):
+        if file_id is not None:
+            try:
+                work.ledger.delete_file(file_id)
+            except (BackendFailed, InputError) as error:
+                work.display.note(f"WARNING: {file_id} could not be deleted; do it in the dashboard. {error}")
 
 
 def _save_metrics(job: "FineTuningJob", work: Work) -> Artifact | None:
     """The result file as 09_metrics.csv; None where the backend keeps none."""
     if not job.result_files:
         return None
-    content = work.connection.ask("poll_job", lambda client: client.files.content(job.result_files[0]).read())
+    try:
+        content = work.connection.ask("poll_job", lambda client: client.files.content(job.result_files[0]).read())
+    except (BackendFailed, InputError) as error:
+        work.display.note(f"no metrics: {error}")
+        return None
     with atomic_writer(work.run_dir / METRICS) as file:
         file.write(content)
     return Artifact(METRICS, file.sha256, file.size)

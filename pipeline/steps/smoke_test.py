@@ -8,7 +8,7 @@ import msgspec
 
 from pipeline.config import Config, Expectation, Prompt
 from pipeline.durable import Artifact, atomic_writer
-from pipeline.errors import ExpectationNotMet
+from pipeline.errors import ExpectationNotMet, TryLater
 from pipeline.steps.outputs import PollJob, SmokeTest
 from pipeline.steps.step import Step, Work
 
@@ -50,6 +50,8 @@ def run(config: Config, tuned: PollJob, work: Work) -> SmokeTest:
         exchanges = [_exchange(prompt, config, tuned.model, work) for prompt in config.smoke_test.prompts]
     except openai.APIError as error:
         raise work.connection.explain("smoke_test", error) from None
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError):  # what LangChain makes of a strange answer
+        raise TryLater("smoke_test", "the backend's answer makes no sense", fix="Run again later.") from None
     with atomic_writer(work.run_dir / TRANSCRIPT) as file:
         file.write(msgspec.json.format(msgspec.json.encode(exchanges), indent=2) + b"\n")
     unmet = [f"prompt {n}: {what}" for n, exchange in enumerate(exchanges, start=1) for what in exchange.unmet]

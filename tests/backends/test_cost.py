@@ -28,8 +28,8 @@ def test_training_here_is_free_and_elsewhere_by_the_list() -> None:
         (
             NANO,
             {"max_tokens": 100},
-            "create_job.max_tokens: the training would take about 4,000 tokens (4 epochs assumed, prices of 2025-07-01), "
-            "more than allowed, got 100. Raise it, or train on less. Nothing was sent.",
+            "create_job.max_tokens: the training would take about 4,000 tokens (4 epochs assumed, prices of "
+            "2025-07-01), more than allowed, got 100. Raise it, or train on less. Nothing was sent.",
         ),
         (
             NANO,
@@ -40,8 +40,8 @@ def test_training_here_is_free_and_elsewhere_by_the_list() -> None:
         (
             "gpt-9",
             {"max_cost_usd": 5},
-            "create_job.max_cost_usd: the training costs a price that is not known here for about 4,000 tokens (4 epochs "
-            "assumed), got $5.00. Set it to null to go on all the same.",
+            "create_job.max_cost_usd: the training costs a price that is not known here for about 4,000 tokens "
+            "(4 epochs assumed), got $5.00. Set it to null to go on all the same.",
         ),
     ],
 )

@@ -135,3 +135,19 @@ def test_a_file_without_a_status_is_looked_at_again(desk: Desk, server: FaultSer
     server.faults.append(Fault("file.get", "no_id"))
     made = poll_file.run(desk.config, Upload("file-1", None), desk.work)
     assert made.train_file == "file-1"
+
+
+def test_trouble_beside_the_job_is_said_and_never_taken_for_its_end(desk: Desk, server: FaultServer) -> None:
+    server.faults.append(Fault("job.events", 400, body={"message": "no events today"}, times=99))
+    server.faults.append(Fault("job.list", 400, body={"message": "no list today"}, times=99))
+    assert desk.wait().model
+    said = [note for note in desk.display.notes if note.startswith(("events", "twins"))]
+    assert said == [
+        f"{what}: poll_job: the server at base_url answered 400 (no {why} today). Change what it names, then run again."
+        for what, why in (("events", "events"), ("twins", "list"))
+    ]
+
+
+def test_a_succeeded_job_without_its_metrics_has_succeeded(desk: Desk, server: FaultServer) -> None:
+    server.faults.append(Fault("file.content", 404, body={"message": "gone"}, times=99))
+    assert desk.wait().metrics is None
