@@ -12,11 +12,9 @@ from pathlib import Path
 import msgspec
 
 from pipeline.errors import InputError
+from pipeline.training import environment
 from pipeline.training.examples import ExamplesError
 from pipeline.training.protocol import Failed, Report, decode_spec
-
-_QUIET = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-"""The Hugging Face libraries read these when they are imported: nothing is fetched or told to anybody."""
 
 
 def main(spec_file: Path) -> None:
@@ -40,8 +38,7 @@ def main(spec_file: Path) -> None:
 
             scripted.train(spec, report, stop)
         else:
-            os.environ.update(_QUIET)
-            os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # one job, one GPU: TRL refuses to split a batch
+            environment.settle_worker()
             from pipeline.training import lora
 
             lora.train(spec, report, stop)

@@ -193,8 +193,11 @@ def _convert(gguf: Path, directory: Path) -> None:
 def quiet_transformers() -> None:
     """Keep transformers' progress bars and advice off stderr for good: they would drown what a user has to read."""
     import logging as levels
+    import warnings
 
     from transformers.utils import logging
 
     logging.set_verbosity(levels.ERROR)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
+    # PEFT 0.21 asks transformers 5.23 by a name that it deprecates.
+    warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.training import base_models
+from pipeline.training import base_models, environment
 from pipeline.training.fair_lock import FairLock
 from pipeline.training.generation import ContextLengthError, StopFilter
 from pipeline.training.protocol import ChatMessage, Finish, ModelRef, Piece, Sampling
@@ -67,6 +67,7 @@ class LocalEngine:
         """The model in memory, with its adapter on it."""
         with self._loading:
             if model.base_model not in self._models:
+                environment.settle_engine()
                 from pipeline.training.resident_model import ResidentModel
 
                 self._models[model.base_model] = ResidentModel(base_models.prepare(model.base_model))

@@ -28,10 +28,11 @@ from pipeline.training.tensors import TrainingSet, load_examples
 MAX_LENGTH = 2048
 """Longest example in tokens; a longer one loses its end. A model's own context may be shorter."""
 
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 2e-3
 RANK = 16
 CHECKPOINT_EVERY_S = 15.0
 _MICRO_BATCH = 8
+_PLAIN_ATTENTION = 512**2
 
 
 class _Precision(msgspec.Struct, frozen=True):
@@ -71,6 +72,7 @@ def train(
         return report(Stopped(plan.first_step))
 
     set_seed(spec.seed)
+    _choose_attention(model, examples, _micro_batch(plan.batch_size))
     adapted = _with_adapter(model)
     trainer = AnswerTrainer(adapted, _arguments(spec, plan, store, device), examples, chat_format)
     trainer.remove_callback(PrinterCallback)
@@ -85,12 +87,12 @@ def train(
 def plan_training(spec: JobSpec, examples: TrainingSet, first_step: int) -> Started:
     """Settle what is `auto`.
 
-    Epochs: 30 / sqrt(examples), from 8 for a dozen examples over 3 for a hundred to 1 for a thousand. Batch size: one
-    for every fifty examples, from 1 to 8; on a CPU a step of one dialogue already keeps every core busy, and more steps
-    learn more.
+    Epochs: 13 divided by the cube root of the examples, 8 at most: 6 for ten, 3 for a hundred, 1 for a thousand. Batch
+    size: one for every fifty examples, from 1 to 8. On a CPU a step of one dialogue already keeps every core busy, and
+    more steps learn more.
     """
     count = len(examples.input_ids)
-    n_epochs = max(1, min(8, round(30 / math.sqrt(count)))) if spec.n_epochs == "auto" else spec.n_epochs
+    n_epochs = max(1, min(8, round(13 / math.cbrt(count)))) if spec.n_epochs == "auto" else spec.n_epochs
     batch_size = max(1, min(8, count // 50)) if spec.batch_size == "auto" else spec.batch_size
     multiplier = 1.0 if spec.learning_rate_multiplier == "auto" else spec.learning_rate_multiplier
     return Started(
@@ -115,6 +117,22 @@ def _dtype(store: Path, device: torch.device) -> Dtype:
     return dtype
 
 
+def _micro_batch(batch_size: int) -> int:
+    """How many examples go through the model at once: the most, up to _MICRO_BATCH, that divide the batch evenly."""
+    return max(size for size in range(1, _MICRO_BATCH + 1) if batch_size % size == 0)
+
+
+def _choose_attention(model: PreTrainedModel, examples: TrainingSet, micro_batch: int) -> None:
+    """Use plain attention for short examples on a CPU, where it makes a step 15 % faster.
+
+    PyTorch 2.13's fused kernel is slow backwards in bfloat16, but its memory does not grow with the square of the
+    length. Up to 512 squared positions that is about 10 MB a layer.
+    """
+    longest = max(len(ids) for ids in examples.input_ids)
+    if model.device.type == "cpu" and micro_batch * longest**2 <= _PLAIN_ATTENTION:
+        model.set_attn_implementation("eager")
+
+
 def _with_adapter(model: PreTrainedModel) -> PeftModel:
     """LoRA on every linear layer but the head, in float32 whatever the base model's precision is."""
     config = LoraConfig(task_type="CAUSAL_LM", r=RANK, lora_alpha=2 * RANK, target_modules="all-linear")
@@ -122,7 +140,7 @@ def _with_adapter(model: PreTrainedModel) -> PeftModel:
 
 
 def _arguments(spec: JobSpec, plan: Started, store: Path, device: torch.device) -> SFTConfig:
-    micro = max(size for size in range(1, _MICRO_BATCH + 1) if plan.batch_size % size == 0)
+    micro = _micro_batch(plan.batch_size)
     return SFTConfig(
         output_dir=str(store),
         num_train_epochs=plan.n_epochs,

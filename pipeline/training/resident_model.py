@@ -33,6 +33,8 @@ class ResidentModel:
         self._adapted: PeftModel | None = None
         self._names: dict[Path, str] = {}
         self._count = 0
+        self._selected: Path | None = None
+        self._unsure = False  # PEFT selects as it likes when adapters come and go
         self.context = context_length(self._base)
 
     def load(self, adapter: Path) -> None:
@@ -57,12 +59,19 @@ class ResidentModel:
                 fix="Train it again.",
             ) from error
         self._names[adapter] = name
+        self._unsure = True
 
     def unload(self, adapter: Path) -> None:
         """Take an adapter off the model, if it is there."""
         name = self._names.pop(adapter, None)
-        if name is not None and self._adapted is not None:
+        if name is None or self._adapted is None:
+            return
+        if self._names:
+            self._adapted.set_adapter(next(iter(self._names.values())))  # PEFT stumbles over a deleted active one
             self._adapted.delete_adapter(name)
+        else:
+            self._base, self._adapted = self._adapted.unload(), None
+        self._unsure = True
 
     def forward(self, adapter: Path | None, ids: Sequence[int], cache: DynamicCache) -> torch.Tensor:
         """Logits of the token after `ids`, which follow what is in `cache`: (vocabulary,), float32, on the CPU.
@@ -70,6 +79,8 @@ class ResidentModel:
         Raises:
             InputError: the adapter was unloaded meanwhile.
         """
+        if adapter is not None and adapter not in self._names:
+            raise InputError(str(adapter), "the adapter was deleted", fix="Ask another model.")
         if self._adapted is not None:
             self._select(self._adapted, adapter)
         tokens = torch.tensor([list(ids)], device=self._base.device)
@@ -81,10 +92,11 @@ class ResidentModel:
         return logits[0, -1].float().cpu().clone()
 
     def _select(self, adapted: PeftModel, adapter: Path | None) -> None:
+        if adapter == self._selected and not self._unsure:
+            return  # selecting walks all layers, which takes half as long as a token
+        self._selected, self._unsure = adapter, False
         if adapter is None:
             adapted.base_model.disable_adapter_layers()  # type: ignore[operator]  # nn.Module types it as a Tensor
             return
-        if adapter not in self._names:
-            raise InputError(str(adapter), "the adapter was deleted", fix="Ask another model.")
         adapted.base_model.enable_adapter_layers()  # type: ignore[operator]
         adapted.set_adapter(self._names[adapter])
