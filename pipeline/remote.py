@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pipeline import failpoints
+from pipeline.backends.account import check_account, is_usable
 from pipeline.backends.client import Connection
 from pipeline.backends.listing import LINEAGE_KEY, OP_KEY, JobMark, NoList, age, lineage_of, rows
 from pipeline.clock import Clock, stamp
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SETTLE_LOOKS = 6
 NOT_STARTED = ("validating_files", "queued")
-_CANARY_LOOKS = 3
-_CANARY_WAIT_S = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,14 +96,16 @@ class Ledger:
         self._sweep_files(effect, file_id)
         return file_id
 
-    def create_job(
-        self, config: CreateJob, train_file: str, valid_file: str | None, fingerprint: str
-    ) -> tuple[str, int]:
-        """The job for this data and config and its generation, creating it if it is not there."""
+    def create_job(self, config: CreateJob, train_file: str, valid_file: str | None, made_of: str) -> tuple[str, int]:
+        """The job for this data and config and its generation, creating it if it is not there.
+
+        Args:
+            made_of: equal for two jobs that would train the same.
+        """
         body = self._state.body
 
         def effect(generation: int) -> Effect:
-            return self._job_effect(config, train_file, valid_file, f"{fingerprint}:{generation}")
+            return self._job_effect(config, train_file, valid_file, f"{made_of}:{generation}")
 
         if body.rebuilt:
             # The lost state may have known of jobs bought on purpose after the one it was rebuilt from.
@@ -219,6 +220,10 @@ class Ledger:
         account = self._connection.identity
         attempt = self._state.body.remote.setdefault(effect.op, Attempt(step=effect.where, account=account))
         unknown = (attempt.tries > 0 and attempt.remote_id is None) or self._state.body.rebuilt
+        if attempt.remote_id is not None and not attempt.deleted:
+            if is_usable(self._connection, effect.where, attempt.remote_id):
+                return attempt.remote_id
+            unknown = True  # gone, or not shown yet: a list that lags would make us buy it again
         while True:
             found = self._settled(effect) if unknown else self._look(effect)
             if found.ids:
@@ -285,46 +290,13 @@ class Ledger:
         )
 
     def _check_account(self, effect: Effect) -> None:
-        """The canary: the key in hand must see what an earlier run recorded before anything new is sent.
-
-        Raises:
-            InputError: it does not; another account would be billed and would hold the chats.
-        """
         account = self._connection.identity
         recorded = [
             attempt
             for attempt in self._state.body.remote.values()
             if attempt.account == account and attempt.remote_id in self._earlier and not attempt.deleted
         ]
-        # A file may have been removed or have expired; a job stays, so it is the better witness.
-        witness = min(recorded, key=lambda attempt: attempt.step != "create_job", default=None)
-        if witness is None or witness.remote_id is None or self._connection.profile.free:
-            return
-        for look in range(_CANARY_LOOKS):
-            if self._sees(effect.where, witness.step, witness.remote_id):
-                return
-            if look < _CANARY_LOOKS - 1:
-                self._clock.sleep(_CANARY_WAIT_S)
-        raise InputError(
-            effect.where,
-            f"this key does not see {witness.remote_id}, which an earlier run made: another project or organisation?",
-            fix=f"Use the earlier key, or `finetune forget CONFIG {witness.step}` to begin anew with this one.",
-        )
-
-    def _sees(self, where: str, step: str, remote_id: str) -> bool:
-        import openai
-
-        def get(client: "openai.OpenAI") -> bool:
-            try:
-                if step == "create_job":
-                    client.fine_tuning.jobs.retrieve(remote_id)
-                else:
-                    client.files.retrieve(remote_id)
-            except (openai.NotFoundError, openai.PermissionDeniedError):
-                return False
-            return True
-
-        return self._connection.ask(where, get)
+        check_account(self._connection, self._clock, effect.where, recorded)
 
     def _post(self, effect: Effect, attempt: Attempt) -> str | None:
         """One POST; None if what came of it is unknown."""

@@ -14,7 +14,8 @@ from pipeline.config import Config
 from pipeline.errors import DecisionNeeded, FinetuneError, InputError, RemoteEnded, StateDamaged
 from pipeline.state import Json, State, StepRecord, digest, stat_of
 from pipeline.steps import STEPS
-from pipeline.steps.outputs import Output, artifacts_of
+from pipeline.steps.create_job import made_of
+from pipeline.steps.outputs import Convert, Output, artifacts_of
 from pipeline.steps.step import Step, Work
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
@@ -168,7 +169,7 @@ def _run_step(number: int, step: Step, why: str, config: Config, state: State, w
     # The embedded store has its identity from its first start on.
     progress = Progress(state, config, work.connection.identity)
     if step.name == "create_job":
-        state.body.generation += _new_generation(why, config, state, work, steps)
+        state.body.generation += _new_generation(why, config, state, progress, work, steps)
     declared, needs = progress.declared(step), progress.needs(step)
     if needs is None:
         raise InputError(step.name, "a step before it is not done", fix="Run `finetune run CONFIG`.")
@@ -186,7 +187,6 @@ def _run_step(number: int, step: Step, why: str, config: Config, state: State, w
     state.save()
     failpoints.hit("step.begin")
     start = work.clock.monotonic()
-    work = dataclasses.replace(work, fingerprint=record.fingerprint)
     try:
         output = step.run(config, *(progress.output(name) for name in step.needs), work)
     except FinetuneError as error:
@@ -209,7 +209,7 @@ def _run_step(number: int, step: Step, why: str, config: Config, state: State, w
     work.display.finished(number, len(STEPS), step.name, output.summary(), record.seconds)
 
 
-def _new_generation(why: str, config: Config, state: State, work: Work, steps: Range) -> int:
+def _new_generation(why: str, config: Config, state: State, progress: Progress, work: Work, steps: Range) -> int:
     """1 if this run is to buy another job for the same or other data, 0 if the job is found or made under the old key.
 
     Raises:
@@ -223,6 +223,8 @@ def _new_generation(why: str, config: Config, state: State, work: Work, steps: R
         return 0
     if work.connection.profile.free:
         return 1 if why in ("asked for", record.stale) else 0
+    if record.stale is None and why != "asked for" and _is_same_job(config, record, progress):
+        return 0
     job = (record.output or {}).get("job", "a job")
     cost = estimate(config, _tokens(state))
     raise DecisionNeeded(
@@ -230,6 +232,13 @@ def _new_generation(why: str, config: Config, state: State, work: Work, steps: R
         f"{job} {_fate(state)} and has been paid for; another one would cost {cost}, because {why}",
         fix="Give --new-job to buy it, or undo the change to keep what you have.",
     )
+
+
+def _is_same_job(config: Config, record: StepRecord, progress: Progress) -> bool:
+    """Whether only the ids of its files are new, or it was interrupted: then the job is found, not bought."""
+    convert = progress.output("convert")
+    made = str((record.output or {}).get("identity", ""))
+    return isinstance(convert, Convert) and made.partition(":")[0] == made_of(config, convert)
 
 
 def _tokens(state: State) -> int:
@@ -277,8 +286,10 @@ def forget(state: State, name: str, free: bool) -> Sequence[str]:
     if name not in names:
         raise InputError("forget", "no such step", got=name, fix=f"The steps are: {', '.join(names)}.")
     gone = [each for each in names[names.index(name) :] if state.body.steps.pop(each, None) is not None]
+    body = state.body
+    body.remote = {op: each for op, each in body.remote.items() if each.step not in gone or each.remote_id is None}
     if free and "create_job" in gone:
-        state.body.generation += 1
+        body.generation += 1
     state.save()
     return gone
 

@@ -68,7 +68,7 @@ class JobMark:
         """Whether this is the operation's job."""
         if self.known_by != "suffix" and (job.metadata or {}).get(OP_KEY) == self.op:
             return True
-        return self.known_by != "metadata" and job.training_file == self.train_file and self.suffix in _suffixes(job)
+        return self.known_by != "metadata" and self.suffix in _suffixes(job)
 
     def may_be_on(self, job: "FineTuningJob") -> bool:
         """Whether it trains on our file, which nobody else knows, and shows neither mark."""

@@ -1,20 +1,27 @@
 """Step 8: start the training. The one step that can cost real money."""
 
 from pipeline.config import Config
-from pipeline.steps.outputs import CreateJob, PollFile
+from pipeline.state import digest
+from pipeline.steps.outputs import Convert, CreateJob, PollFile
 from pipeline.steps.step import Step, Work
 
 
-def run(config: Config, files: PollFile, work: Work) -> CreateJob:
+def made_of(config: Config, convert: Convert) -> str:
+    """What makes this job the same job: the declared config and the content of its files, whatever their ids."""
+    return digest([STEP.declared(config), convert.train.sha256, convert.valid.sha256 if convert.valid else None])
+
+
+def run(config: Config, convert: Convert, files: PollFile, work: Work) -> CreateJob:
     """Create the fine-tuning job, or find the one that this data and config already have."""
-    job, generation = work.ledger.create_job(config.create_job, files.train_file, files.valid_file, work.fingerprint)
-    return CreateJob(job, f"{work.fingerprint}:{generation}", files.train_file, files.valid_file)
+    what = made_of(config, convert)
+    job, generation = work.ledger.create_job(config.create_job, files.train_file, files.valid_file, what)
+    return CreateJob(job, f"{what}:{generation}", files.train_file, files.valid_file)
 
 
 STEP = Step(
     name="create_job",
     version=1,
-    needs=("poll_file",),
+    needs=("convert", "poll_file"),
     declares=(
         "create_job.model",
         "create_job.method",

@@ -19,7 +19,6 @@ class Work:
 
     Attributes:
         go_on: a sentence with the command that resumes this run, for error messages.
-        fingerprint: of the step at work.
     """
 
     run_dir: Path
@@ -28,7 +27,6 @@ class Work:
     connection: Connection
     ledger: Ledger
     go_on: str
-    fingerprint: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

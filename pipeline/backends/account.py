@@ -1,0 +1,53 @@
+"""Whether the key in hand sees what we made: the right account, and the thing still there."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pipeline.backends.client import Connection
+from pipeline.clock import Clock
+from pipeline.errors import InputError
+from pipeline.state import Attempt
+
+if TYPE_CHECKING:
+    import openai
+
+_LOOKS = 3
+_WAIT_S = 5.0
+
+
+def is_usable(connection: Connection, step: str, remote_id: str) -> bool:
+    """Whether this key sees the file or job; a file that the server could not use counts as gone."""
+    import openai
+
+    def get(client: "openai.OpenAI") -> bool:
+        try:
+            if step == "create_job":
+                return client.fine_tuning.jobs.retrieve(remote_id).id == remote_id
+            file = client.files.retrieve(remote_id)
+            return file.id == remote_id and file.status != "error"
+        except (openai.NotFoundError, openai.PermissionDeniedError):
+            return False
+
+    return connection.ask(step, get)
+
+
+def check_account(connection: Connection, clock: Clock, where: str, recorded: Sequence[Attempt]) -> None:
+    """The canary: the key must see what an earlier run recorded before anything new is sent.
+
+    Raises:
+        InputError: it does not; another account would be billed and would hold the chats.
+    """
+    # A file may have been removed or have expired; a job stays, so it is the better witness.
+    witness = min(recorded, key=lambda attempt: attempt.step != "create_job", default=None)
+    if witness is None or witness.remote_id is None or connection.profile.free:
+        return
+    for look in range(_LOOKS):
+        if is_usable(connection, witness.step, witness.remote_id):
+            return
+        if look < _LOOKS - 1:
+            clock.sleep(_WAIT_S)
+    raise InputError(
+        where,
+        f"this key does not see {witness.remote_id}, which an earlier run made: another project or organisation?",
+        fix=f"Use the earlier key, or `finetune forget CONFIG {witness.step}` to begin anew with this one.",
+    )
