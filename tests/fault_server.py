@@ -87,6 +87,7 @@ class FaultServer(http.server.ThreadingHTTPServer):
         self.faults: list[Fault] = []
         self.keeps_metadata = True
         self.keeps_suffix = True
+        self.keeps_suffix = True
         self.filters = True
         self.lists = True
         self.page = FOREVER

@@ -73,6 +73,9 @@ def run(order: Order) -> NoReturn:
         if order.file_limit is not None:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (order.file_limit, order.file_limit))
+        if order.interrupts:
+            signal.signal(signal.SIGVTALRM, lambda *_: None)
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0.002, 0.002)
         if order.record is not None:
             sabotage.record_disk(order.record)
         failpoints.arm(_callback(order))
@@ -112,14 +115,14 @@ def _redirect(order: Order) -> None:
 
 def _callback(order: Order) -> Callable[[failpoints.Point], None]:
     trace = os.open(order.trace, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    signals = {int(at): signum for at, signum in order.signals.items()}
+    signals = dict(order.signals)
     reached = 0
 
     def callback(point: failpoints.Point) -> None:
         nonlocal reached
         reached += 1
         os.write(trace, point.encode() + b"\n")
-        signum = signals.get(reached)
+        signum = signals.pop(str(reached), None) or signals.pop(point, None)
         if signum is not None:
             os.kill(os.getpid(), signum)
 

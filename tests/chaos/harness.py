@@ -98,6 +98,7 @@ class Reference:
     state: Json
     artifacts: dict[str, bytes]
     posts: list[str]
+    requests: Counter[str]
 
 
 class Lab:
@@ -129,7 +130,13 @@ class Lab:
             ended = world.run()
             if ended.code != 0:
                 raise RuntimeError(f"an untroubled run ends with {ended.code}: {ended.err}")
-            return Reference(ended.trace, world.normal_state(), world.artifacts(), list(self.server.posts))
+            return Reference(
+                ended.trace,
+                world.normal_state(),
+                world.artifacts(),
+                list(self.server.posts),
+                Counter(self.server.requests),
+            )
 
     @contextlib.contextmanager
     def world(self, *overrides: str) -> "Iterator[World]":
@@ -160,6 +167,8 @@ class World:
         self.ended: list[Ended] = []
         self.problems: list[str] = []
         self.mutants: Sequence[str] = ()
+        self.not_ours: set[str] = set()
+        self.states = 0
         (folder / "work").mkdir()
         (folder / "work" / "run.yaml").write_text(_CONFIG.format(archive=lab.archive, base_url=self.server.base_url))
         clock = folder / "clock"
@@ -186,16 +195,20 @@ class World:
         self,
         *argv: str,
         kill_at: int = 0,
-        signals: Mapping[int, int] | None = None,
+        signals: Mapping[int | str, int] | None = None,
         line: Line | None = None,
         disk: Disk | None = None,
         mutants: Sequence[str] = (),
         program: str = "pipeline",
         record: Path | None = None,
         file_limit: int | None = None,
+        interrupts: bool = False,
         out: str | None = None,
     ) -> Order:
-        """A process here; `kill_at` is the failpoint, from 1, at which it dies of SIGKILL."""
+        """A process here; `kill_at` is the failpoint, from 1, at which it dies of SIGKILL.
+
+        `signals` go by number or by name: at the n-th failpoint, or at the first of that name.
+        """
         number = len(list(self.folder.glob("trace*")))
         (self.folder / f"trace{number}").touch()
         sent = {str(at): int(signum) for at, signum in (signals or {}).items()}
@@ -216,6 +229,7 @@ class World:
             record=None if record is None else str(record),
             program=program,
             file_limit=file_limit,
+            interrupts=interrupts,
         )
 
     def start(self, order: Order) -> tuple[int, Order]:
@@ -225,6 +239,13 @@ class World:
         pid, order = started
         status = self.lab.zygote.ask(Request(wait=pid)).status
         assert status is not None
+        return self.ended_with(order, status)
+
+    def wait_until_stopped(self, started: tuple[int, Order]) -> bool:
+        """Whether the process has stopped (SIGSTOP) rather than ended."""
+        return self.lab.zygote.ask(Request(wait=started[0], or_stopped=True)).stopped
+
+    def ended_with(self, order: Order, status: int) -> Ended:
         out = "" if order.out == "closed" else Path(order.out).read_text()
         ended = Ended(status, out, Path(order.err).read_text(), Path(order.trace).read_text().split())
         self.ended.append(ended)
@@ -250,18 +271,19 @@ class World:
         return normal(self.state())
 
     def artifacts(self) -> dict[str, bytes]:
-        return {path.name: path.read_bytes() for path in sorted(self.run_dir.iterdir()) if path.name[:2].isdigit()}
+        """By name; how long an answer took is left out."""
+        found = {path.name: path.read_bytes() for path in sorted(self.run_dir.iterdir()) if path.name[:2].isdigit()}
+        return {name: re.sub(rb'"seconds": [0-9.e-]+', b"", content) for name, content in found.items()}
 
     # Properties
 
     def bad(self, what: str) -> None:
-        self.problems.append(what)
+        if what not in self.problems:
+            self.problems.append(what)
 
     def _judge(self, ended: Ended) -> None:
         """What holds after every process, however it ended: P7, P8 and P9."""
-        if ended.code in (0, -signal.SIGKILL) or ended.code in DOCUMENTED:
-            pass
-        else:
+        if ended.code not in DOCUMENTED and ended.code not in (-signal.SIGKILL, -signal.SIGINT):
             self.bad(f"P8: exit {ended.code}: {ended.err[-600:]}")
         if "Traceback" in ended.err:
             self.bad(f"P8: a traceback: {ended.err[-600:]}")
@@ -300,7 +322,7 @@ class World:
             content = path.read_bytes()
             if KEY.encode() in content:
                 self.bad(f"P9: the key is in {path.name}")
-            is_chat = path.parent == self.run_dir and CHAT_FILES.fullmatch(path.name)
+            is_chat = path.parent.parent == self.run_dir.parent and CHAT_FILES.fullmatch(path.name)
             if not is_chat and (SAID.encode() in content or ANSWERED.encode() in content):
                 self.bad(f"P9: chat text is in {path.name}")
         if KEY in ended.out + ended.err:
@@ -327,7 +349,7 @@ class World:
 
     def check_money(self) -> None:
         """P1 and P2: by the server's log."""
-        billed = self.server.billed()
+        billed = [job for job in self.server.billed() if job["id"] not in self.not_ours]
         if len(billed) > 1:
             self.bad(f"P1: billed {len(billed)} jobs")
         stored = Counter(file["filename"] for file in self.server.files)
@@ -410,6 +432,9 @@ def normal(state: Json) -> Json:
     for step, record in body["steps"].items():
         for name in _TIMES + (() if step in LOCAL else _MADE_OF_IDS):
             record.pop(name, None)
+        if step == "smoke_test":  # its transcript holds seconds; artifacts() compares it without them
+            record.pop("artifacts", None)
+            (record.get("output") or {}).pop("transcript", None)
     for attempt in body.get("remote", {}).values():
         for name in _TIMES:
             attempt.pop(name, None)

@@ -40,10 +40,11 @@ class Order(msgspec.Struct, kw_only=True):
         out, err: files for its output; "closed" is a pipe that nobody reads.
         trace: a file that gets a line for every failpoint reached.
         clock: a file of two doubles: the seconds passed, and by how much the wall clock is wrong.
-        signals: at the n-th failpoint, from 1, this signal.
+        signals: at the n-th failpoint, from 1, or at the first of a name, this signal.
         mutants: names in tests.chaos.mutants.
         record: a file that gets every call to the disk.
         program: "pipeline", or "usual": the script that everybody writes.
+        interrupts: a signal that means nothing arrives every other millisecond (EINTR).
         file_limit: the largest file the process may write, in bytes (RLIMIT_FSIZE).
     """
 
@@ -61,18 +62,21 @@ class Order(msgspec.Struct, kw_only=True):
     record: str | None = None
     program: str = "pipeline"
     file_limit: int | None = None
+    interrupts: bool = False
 
 
 class Request(msgspec.Struct, kw_only=True):
-    """Start a process, wait for one, or run one in the zygote itself before all others."""
+    """Start a process, wait for one (-1: for any), or run one in the zygote itself before all others."""
 
     warm_up: Order | None = None
     start: Order | None = None
     wait: int | None = None
+    or_stopped: bool = False
 
 
 class Reply(msgspec.Struct):
-    """The process started, or how the one waited for ended: an exit code, or minus a signal."""
+    """The process started, or how the one waited for ended: an exit code, or minus a signal; or that it has stopped."""
 
     pid: int
     status: int | None = None
+    stopped: bool = False

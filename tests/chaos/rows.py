@@ -6,6 +6,7 @@ A scenario is a function that gets a fresh world and does something terrible to 
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
+from random import Random
 
 from tests.chaos.harness import Lab, World
 from tests.fault_server import Fault
@@ -44,23 +45,28 @@ def resume(world: World, *, exact: bool = True, job_posts: int | None = None, at
     world.check_end(exact=exact, job_posts=job_posts)
 
 
-def in_window(trace: list[str], point: int) -> bool:
-    """Whether a kill at this failpoint falls between the intent to create a job and its record."""
-    intents = [n for n, name in enumerate(trace, start=1) if name == "post.intended"]
-    records = [n for n, name in enumerate(trace, start=1) if name == "post.recorded"]
-    return any(intent <= point < record for intent, record in zip(intents, records, strict=True))
+def window(trace: list[str]) -> list[int]:
+    """The failpoints from the intent to make something remote to the record of it: where a kill costs money."""
+    return [point for point in range(1, len(trace) + 1) if _between(trace, point)]
+
+
+def _between(trace: list[str], point: int) -> bool:
+    opened = [n for n, name in enumerate(trace, start=1) if name == "post.intended"]
+    closed = [n for n, name in enumerate(trace, start=1) if name == "post.recorded"]
+    return any(first <= point < last for first, last in zip(opened, closed, strict=True))
 
 
 def kills(lab: Lab) -> Iterator[Case]:
     """T1: SIGKILL at every failpoint of a run, then the same command again."""
     trace = lab.reference.trace
+    dangerous = set(window(trace))
     for point, name in enumerate(trace, start=1):
 
         def happens(world: World, point: int = point) -> None:
             ended = world.run(kill_at=point)
             if not ended.killed:
                 world.bad(f"the kill at {point} did not happen")
-            resume(world, job_posts=None if in_window(trace, point) else 1)
+            resume(world, job_posts=None if point in dangerous else 1)
 
         yield Case(f"T1 kill at {point} ({name})", happens)
 
@@ -111,3 +117,35 @@ def lose_state(world: World) -> None:
     repaired = world.run("repair", "run.yaml")
     if repaired.code not in (0, 2):
         world.bad(f"repair ends with {repaired.code}: {repaired.err}")
+
+
+def pairs(lab: Lab) -> Iterator[Case]:
+    """T2: a kill where it costs money, then one at each point of the run that recovers."""
+    for point in window(lab.reference.trace):
+        with lab.world() as world:
+            world.run(kill_at=point)
+            again = len(world.run().trace)
+        for second in range(1, again + 1):
+
+            def happens(world: World, first: int = point, second: int = second) -> None:
+                world.run(kill_at=first)
+                world.run(kill_at=second)
+                resume(world)
+
+            yield Case(f"T2 kill at {point}, then at {second}", happens)
+
+
+def at_random(lab: Lab, number: int = 1000) -> Iterator[Case]:
+    """T5: one to five kills, every other time where it costs money, and sometimes the state is lost between."""
+    total, dangerous = len(lab.reference.trace), window(lab.reference.trace)
+    for seed in range(number):
+
+        def happens(world: World, seed: int = seed) -> None:
+            random = Random(seed)
+            for _ in range(random.randint(1, 5)):
+                world.run(kill_at=random.choice(dangerous) if seed % 2 else random.randint(1, total))
+                if random.random() < 0.1:
+                    lose_state(world)
+            resume(world)
+
+        yield Case(f"T5 seed {seed}", happens)

@@ -105,7 +105,7 @@ def break_disk(disk: Disk) -> None:
 def record_disk(path: str) -> None:
     """Write down what the disk is asked to do, in order: tests/chaos/power.py loses power at each step of it."""
     log = Path(path).open("ab")  # noqa: SIM115 - open as long as the process
-    mkstemp, fsync, replace = tempfile.mkstemp, os.fsync, os.replace
+    mkstemp, fsync, replace, link = tempfile.mkstemp, os.fsync, os.replace, os.link
 
     def note(*what: object) -> None:
         pickle.dump(what, log)
@@ -129,6 +129,11 @@ def record_disk(path: str) -> None:
         note("rename", str(Path(source).absolute()), str(Path(target).absolute()), content)
         replace(source, target, **named)
 
+    def recorded_link(source: Any, target: Any, **named: Any) -> None:
+        note("link", str(Path(source).absolute()), str(Path(target).absolute()), Path(source).read_bytes())
+        link(source, target, **named)
+
     tempfile.mkstemp = recorded_mkstemp  # type: ignore[assignment]
     os.fsync = recorded_fsync  # type: ignore[assignment]
     os.replace = recorded_replace  # type: ignore[assignment]
+    os.link = recorded_link  # type: ignore[assignment]

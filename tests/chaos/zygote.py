@@ -42,8 +42,9 @@ def main() -> None:
             reply = Reply(pid)
         else:
             assert request.wait is not None
-            _, status = os.waitpid(request.wait, 0)
-            reply = Reply(request.wait, os.waitstatus_to_exitcode(status))
+            pid, status = os.waitpid(request.wait, os.WUNTRACED if request.or_stopped else 0)
+            stopped = os.WIFSTOPPED(status)
+            reply = Reply(pid, None if stopped else os.waitstatus_to_exitcode(status), stopped)
         answers.write(msgspec.json.encode(reply) + b"\n")
 
 
