@@ -17,6 +17,7 @@ from pipeline.durable import Artifact, HashingWriter, atomic_writer
 from pipeline.errors import InputError
 from pipeline.steps.outputs import Convert, Map
 from pipeline.steps.step import Step, Work
+from pipeline.training.base_models import is_prepared
 
 TRAIN, VALID = "05_train.jsonl", "05_valid.jsonl"
 
@@ -39,6 +40,8 @@ def run(config: Config, mapped: Map, work: Work) -> Convert:
     if len(ids) - len(chosen) < settings.min_examples:
         raise _too_few(len(ids) - len(chosen), len(chosen), settings.min_examples, dropped)
 
+    if settings.tokens == "exact" and not is_prepared(config.create_job.model):
+        work.display.note(f"converting {config.create_job.model} for this machine, once (about 25 s)")
     count = token_counter(config.create_job.model, settings.tokens)
     tokens = []
     with atomic_writer(work.run_dir / TRAIN) as train:

@@ -55,6 +55,11 @@ def is_known(name: str) -> bool:
     return name in BASE_MODELS or (name.startswith(_PATH_STARTS) and not _missing_from(Path(name).expanduser()))
 
 
+def is_prepared(name: str) -> bool:
+    """Whether `prepare(name)` will be quick: the model has been converted here before, or needs no conversion."""
+    return name not in BASE_MODELS or any(map(_is_whole, (cache_dir() / "base-models").glob(f"{name}-*")))
+
+
 def prepare(name: str) -> Path:
     """Return the directory of a base model: config.json, safetensors and tokenizer.json.
 
