@@ -45,7 +45,7 @@ class HashingWriter:
         self._digest = hashlib.sha256()
         self.size = 0
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | bytearray) -> None:
         """Append `data`."""
         self._file.write(data)
         self._digest.update(data)

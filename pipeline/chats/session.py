@@ -16,7 +16,7 @@ OWNER = "me"
 """Sender of the archive's owner, where the archive says who that is."""
 
 
-class Message(msgspec.Struct):
+class Message(msgspec.Struct, gc=False):
     """One message.
 
     Attributes:
@@ -25,6 +25,8 @@ class Message(msgspec.Struct):
         time: UTC, "2023-08-28T00:32:03Z"; None where the archive has none.
         content: what was said; never None.
         role: None until the map step.
+        reply_to: the beginning of the message that it answers, where the archive says so.
+        only_context: it holds nothing that anybody said, such as a photo alone: not to be learnt from.
     """
 
     sender: str
@@ -32,6 +34,8 @@ class Message(msgspec.Struct):
     time: str | None
     content: str
     role: Literal["user", "assistant"] | None = None
+    reply_to: str | msgspec.UnsetType = msgspec.UNSET
+    only_context: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Session(msgspec.Struct):
@@ -56,8 +60,11 @@ _decoder = msgspec.json.Decoder(Session)
 def write_sessions(run_dir: Path, name: str, sessions: Iterable[Session]) -> Artifact:
     """Write sessions, one a line and one at a time, to `run_dir / name`, whole or not at all."""
     with atomic_writer(run_dir / name) as file:
+        line = bytearray()
         for session in sessions:
-            file.write(_encoder.encode(session) + b"\n")
+            _encoder.encode_into(session, line)
+            line += b"\n"
+            file.write(line)
     return Artifact(name, file.sha256, file.size)
 
 

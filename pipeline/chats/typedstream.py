@@ -8,8 +8,13 @@ Layout from the reader of python-typedstream and from docs/TYPEDSTREAM.md of ime
 every body of a macOS 27 database.
 """
 
+import re
+
 _CHARACTERS = b"\x84\x01+"
 """New type string, one byte long, `+`: what follows is a length and that many bytes."""
+
+_VALUE = rb"\x86\x92\x84[\x92-\xff][\x92-\xff]"
+"""Between an attribute's name and its value: end of the name, an object, new, of a class and a type written before."""
 
 _LENGTH_BYTES = {0x81: 2, 0x82: 4}
 """Little-endian bytes after a tag; a length below 0x80 is its own byte. 0x83 is a float's tag, 0x85 is nil."""
@@ -22,10 +27,28 @@ def decode_attributed_body(blob: bytes) -> str | None:
 
     Lengths count bytes of UTF-8, not characters. Text that begins with a UTF-16 byte order mark is read as UTF-16.
     """
-    if blob.startswith(_UTF16_MARK):
-        return _decode(blob)
-    start = blob.find(_CHARACTERS) + len(_CHARACTERS)
-    if start < len(_CHARACTERS) or start >= len(blob):
+    start = blob.find(_CHARACTERS) + 4
+    if start > 3 and not blob.startswith(_UTF16_MARK):
+        length = blob[start - 1] if start <= len(blob) else 0x85
+        if length < 0x80:  # what follows is _string, in line for the many short texts
+            try:
+                characters = blob[start : start + length].decode()
+            except UnicodeDecodeError:
+                return _string(blob, start - 1)
+            return characters if start + length <= len(blob) else None
+        return _string(blob, start - 1)
+    return _decode(blob) if blob.startswith(_UTF16_MARK) else None
+
+
+def decode_attribute(blob: bytes, name: bytes) -> str | None:
+    """Return the string that the attribute `name` has in an attributedBody; None if there is none."""
+    found = re.search(re.escape(name) + _VALUE, blob)
+    return _string(blob, found.end()) if found else None
+
+
+def _string(blob: bytes, start: int) -> str | None:
+    """Read a length and that many bytes at `start`."""
+    if start >= len(blob):
         return None
     length, start = blob[start], start + 1
     if length >= 0x80:

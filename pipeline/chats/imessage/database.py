@@ -1,0 +1,285 @@
+"""The tables of chat.db: what is there, and how to ask for it.
+
+The columns differ between machines even on one release of macOS, and between 10.11 and 27 by dozens: those that are not
+there read as NULL. Values are taken as bytes and integers as they come: nothing in a row may be relied on.
+
+Sources: ReagentX/imessage-exporter (message.rs, capabilities.rs, group_action.rs, filter_action.rs), imessage-chatdb
+(DESIGN.md), tagatac/bagoup#24 (10.11 has no chat_message_join.message_date).
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.chats.imessage.times import when_expression
+from pipeline.errors import InputError
+
+LINK_PREVIEW = b"com.apple.messages.URLBalloonProvider"
+"""The one balloon whose text somebody typed."""
+
+_NEEDED_TABLES = ("message", "handle", "chat_message_join")
+_TABLES = (
+    *_NEEDED_TABLES,
+    "chat",
+    "chat_handle_join",
+    "chat_recoverable_message_join",
+    "attachment",
+    "message_attachment_join",
+)
+_CACHE_KB = 16_384
+
+ORDINARY, IN_WORDS, IN_DETAIL = 0, 1, 2
+"""Kinds of rows that may be speech: plain; by SMS or RCS, where tapbacks come in words; with more to look at."""
+
+NO_SPEECH = {
+    10: "tapback, sticker or vote",
+    11: "event",
+    12: "system message or automatic reply",
+    13: "spam",
+    14: "junk, promotion or transaction",
+    15: "app message",
+    16: "not sent yet",
+}
+"""Kinds of rows that are none, whatever their text says."""
+
+_KINDS = (  # in order of precedence: kind, the columns it needs, the condition
+    (10, ("associated_message_type",), "{0} IN (1000, 4000) OR {0} BETWEEN 2000 AND 3999"),
+    (11, ("item_type",), "{0} <> 0"),  # members come and go, names change, locations are shared
+    (12, ("is_system_message",), "{0} <> 0"),
+    (12, ("is_service_message",), "{0} <> 0"),
+    (12, ("is_auto_reply",), "{0} <> 0"),
+    (12, ("is_corrupt",), "{0} <> 0"),
+    (13, ("is_spam",), "{0} <> 0"),
+    (14, ("filter_action",), "{0} IN (2, 3, 4)"),
+    (15, ("balloon_bundle_id",), f"{{0}} <> '' AND {{0}} <> '{LINK_PREVIEW.decode()}'"),
+    (16, ("schedule_type", "is_sent"), "{0} = 2 AND ifnull({1}, 0) = 0"),  # Send Later
+    (IN_DETAIL, ("cache_has_attachments",), "{0} <> 0"),
+    (IN_DETAIL, ("is_audio_message",), "{0} <> 0"),
+    (IN_DETAIL, ("thread_originator_guid",), "{0} <> ''"),
+    (IN_DETAIL, ("balloon_bundle_id",), "{0} <> ''"),
+    (IN_DETAIL, ("subject",), "{0} <> ''"),
+    (IN_DETAIL, ("date_edited",), "{0} <> 0"),
+    (IN_DETAIL, ("date_retracted",), "{0} <> 0"),
+    # the keys `ec` and `rp` of a binary plist; in a plist of another kind, look at it
+    (
+        IN_DETAIL,
+        ("message_summary_info",),
+        "{0} IS NOT NULL AND (instr({0}, x'526563') OR instr({0}, x'527270') OR substr({0}, 1, 6) <> x'62706c697374')",
+    ),
+    (IN_WORDS, ("service",), "{0} IN ('SMS', 'RCS', 'rcs')"),
+)
+
+Value = int | float | bytes | None
+Row = tuple[int, int, int, Value, Value, Value, Value]
+"""Microseconds since 2001, ROWID, kind, is_from_me, handle_id, text, attributedBody."""
+
+
+SMS = (b"SMS", b"RCS", b"rcs")
+"""Values of message.service for what is no iMessage."""
+
+
+class Detail(NamedTuple):
+    """What else there is to know of a row of kind IN_DETAIL."""
+
+    service: Value
+    subject: Value
+    balloon_bundle_id: Value
+    is_audio_message: Value
+    cache_has_attachments: Value
+    date_retracted: Value
+    message_summary_info: Value
+    thread_originator_guid: Value
+
+
+class Attachment(NamedTuple):
+    """The columns of `attachment` that are read."""
+
+    mime_type: str
+    uti: str
+    transfer_name: str
+    is_sticker: bool
+    user_info: Value
+
+
+class Chat(NamedTuple):
+    """A row of `chat`, or what stands for one that is missing."""
+
+    rowid: int
+    guid: str
+    style: int | None
+    title: str | None
+    identifier: str | None
+    group: str | None
+    is_filtered: bool
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a chat.db read-only, with all that its -wal beside it holds, and see one moment of it throughout.
+
+    Raises:
+        InputError: it lacks the tables of an iMessage database.
+        sqlite3.Error: no database, or damaged.
+    """
+    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        db.isolation_level = None
+        db.text_factory = bytes  # damaged text is ours to mend
+        for pragma in ("query_only = 1", "trusted_schema = 0", f"cache_size = -{_CACHE_KB}", "temp_store = MEMORY"):
+            db.execute(f"PRAGMA {pragma}")
+        db.execute("BEGIN")
+        yield db
+
+
+def text_of(value: object) -> str:
+    """Whatever a TEXT column held, as text."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return "" if value is None else str(value)
+
+
+class Database:
+    """Questions to one chat.db."""
+
+    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+        self._db = db
+        tables = {text_of(name) for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        missing = [name for name in _NEEDED_TABLES if name not in tables]
+        if missing:
+            raise InputError(
+                str(path),
+                f"not an iMessage database: it has no table {' and no table '.join(missing)}",
+                fix="Point `download.source` at a chat.db, or say with `load.source` and `load.loader` what it is.",
+            )
+        self._present = {table: self._columns(table) for table in _TABLES if table in tables}
+        self._rows_query = self._build_rows_query()
+        self._detail_query = f"SELECT {self._select('message', Detail._fields)} FROM message WHERE ROWID = ?"
+
+    def messages(self) -> int:
+        """How many rows `message` has."""
+        return int(self._db.execute("SELECT count(*) FROM message").fetchone()[0])
+
+    def in_several_chats(self) -> set[int]:
+        """ROWIDs of the messages that are in more than one chat."""
+        query = "SELECT message_id FROM chat_message_join GROUP BY message_id HAVING count(*) > 1"
+        return {rowid for (rowid,) in self._db.execute(query) if isinstance(rowid, int)}
+
+    def recently_deleted(self) -> int:
+        """How many messages are in no chat but under Recently Deleted."""
+        if "chat_recoverable_message_join" not in self._present:
+            return 0
+        query = (
+            "SELECT count(*) FROM message WHERE ROWID IN (SELECT message_id FROM chat_recoverable_message_join) "
+            "AND NOT EXISTS (SELECT 1 FROM chat_message_join WHERE message_id = message.ROWID)"
+        )
+        return int(self._db.execute(query).fetchone()[0])
+
+    def chats(self) -> list[Chat]:
+        """Every chat that has messages, by ROWID, with or without a row in `chat`."""
+        wanted = ("guid", "style", "display_name", "chat_identifier", "group_id", "original_group_id", "is_filtered")
+        join = "LEFT JOIN chat ON chat.ROWID = chat_id" if "chat" in self._present else ""
+        query = (
+            f"SELECT chat_id, {self._select('chat', wanted)} FROM (SELECT DISTINCT chat_id FROM chat_message_join) "
+            f"{join} WHERE typeof(chat_id) = 'integer' ORDER BY chat_id"
+        )
+        return [
+            Chat(
+                rowid,
+                text_of(guid) or f"chat-{rowid}",
+                style if isinstance(style, int) else None,
+                text_of(name) or None,
+                text_of(identifier) or None,
+                text_of(group) or text_of(original) or None,
+                bool(filtered),
+            )
+            for rowid, guid, style, name, identifier, group, original, filtered in self._db.execute(query)
+        ]
+
+    def handles(self) -> list[tuple[int, str, str]]:
+        """ROWID, address and person_centric_id of every handle."""
+        columns = self._select("handle", ("id", "person_centric_id"))
+        query = f"SELECT ROWID, {columns} FROM handle ORDER BY ROWID"
+        return [(rowid, text_of(address), text_of(person)) for rowid, address, person in self._db.execute(query)]
+
+    def members(self) -> Iterator[tuple[int, int]]:
+        """Pairs of chat and handle: who else is in it. It says nothing about authors, and lacks the owner."""
+        if {"chat_id", "handle_id"} <= self._present.get("chat_handle_join", set()):
+            yield from self._db.execute("SELECT chat_id, handle_id FROM chat_handle_join")
+
+    def own_addresses(self, chat: int, sample: int) -> list[tuple[str, str]]:
+        """account and destination_caller_id of the newest messages in a chat, and of none the chat's own columns."""
+        columns = self._select("message", ("account", "destination_caller_id"))
+        query = (
+            f"SELECT DISTINCT {columns} FROM (SELECT message_id FROM chat_message_join WHERE chat_id = ? "
+            "ORDER BY message_id DESC LIMIT ?) JOIN message ON message.ROWID = message_id"
+        )
+        found = self._db.execute(query, (chat, sample)).fetchall()
+        columns = self._select("chat", ("account_login", "last_addressed_handle"))
+        if "chat" in self._present:
+            found += self._db.execute(f"SELECT {columns} FROM chat WHERE ROWID = ?", (chat,)).fetchall()
+        return [(text_of(account), text_of(address)) for account, address in found]
+
+    def rows(self, chats: Sequence[int]) -> Iterator[Row]:
+        """The messages in `chats`, in the order of chat_message_join.message_date, which need not be that of time."""
+        places = ", ".join("?" for _ in chats)
+        return self._db.execute(self._rows_query.replace("(?)", f"({places})"), chats)
+
+    def rowids(self, chats: Sequence[int]) -> Iterator[int]:
+        """ROWIDs of the messages in `chats`."""
+        for chat in chats:
+            query = (
+                "SELECT ROWID FROM message WHERE ROWID IN (SELECT message_id FROM chat_message_join WHERE chat_id = ?)"
+            )
+            for (rowid,) in self._db.execute(query, (chat,)):
+                yield rowid
+
+    def detail(self, rowid: int) -> Detail:
+        """What else there is to know of a message."""
+        return Detail._make(self._db.execute(self._detail_query, (rowid,)).fetchone())
+
+    def original(self, guid: Value) -> tuple[Value, Value] | None:
+        """text and attributedBody of the message with this guid."""
+        columns = self._select("message", ("text", "attributedBody"))
+        found: tuple[Value, Value] | None = self._db.execute(
+            f"SELECT {columns} FROM message WHERE guid = CAST(? AS TEXT)", (guid,)
+        ).fetchone()
+        return found
+
+    def attachments(self, rowid: int) -> list[Attachment]:
+        """What is attached to a message."""
+        if not {"message_attachment_join", "attachment"} <= self._present.keys():
+            return []
+        columns = self._select("attachment", ("mime_type", "uti", "transfer_name", "is_sticker", "user_info"))
+        query = (
+            f"SELECT {columns} FROM message_attachment_join JOIN attachment ON attachment.ROWID = attachment_id "
+            "WHERE message_id = ? ORDER BY attachment_id"
+        )
+        return [
+            Attachment(text_of(mime), text_of(uti), text_of(name), bool(sticker), info)
+            for mime, uti, name, sticker, info in self._db.execute(query, (rowid,))
+        ]
+
+    def _columns(self, table: str) -> set[str]:
+        return {text_of(column) for _, column, *_ in self._db.execute(f"PRAGMA table_info({table})")}
+
+    def _select(self, table: str, wanted: Sequence[str]) -> str:
+        present = self._present.get(table, set())
+        return ", ".join(f"{table}.{name}" if name in present else "NULL" for name in wanted)
+
+    def _build_rows_query(self) -> str:
+        """The keys first, from an index alone where there is one; then the rows, in that order, one by one."""
+        present = self._present["message"]
+        kinds = " ".join(
+            f"WHEN {condition.format(*(self._select('message', [name]) for name in names))} THEN {kind}"
+            for kind, names, condition in _KINDS
+            if names[0] in present
+        )
+        date = when_expression("message.date") if "date" in present else "0"
+        order = "message_date, " if "message_date" in self._present["chat_message_join"] else ""
+        columns = self._select("message", ("is_from_me", "handle_id", "text", "attributedBody"))
+        return (
+            f"SELECT {date}, message.ROWID, {f'CASE {kinds} ELSE 0 END' if kinds else '0'}, {columns} FROM "
+            f"(SELECT message_id FROM chat_message_join WHERE chat_id IN (?) ORDER BY {order}message_id LIMIT -1) "
+            "CROSS JOIN message ON message.ROWID = message_id"
+        )

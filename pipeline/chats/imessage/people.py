@@ -1,0 +1,151 @@
+"""Who is who, and which chats are one conversation.
+
+One person has several handles: a phone number for iMessage, the same for SMS and for RCS, an email address. One
+conversation with them may lie in several chats. Handles are one person's if they share `person_centric_id`, or the
+address once it is brought to one form. A conversation is the set of people in it; for groups, and of the group's id.
+
+Sources: ReagentX/imessage-exporter (docs/tables/duplicates.md), imessage-chatdb (chat.style), and reports that
+`message.account` alone misses the owner's phone number.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from pipeline.chats.imessage.database import Chat, Database
+
+UNKNOWN_SENDER = "unknown"
+"""Sender of a message that came in without a handle."""
+
+GROUP, DIRECT = 43, 45
+"""Values of chat.style."""
+
+_PREFIX = re.compile(r"^(?:e:|p:|tel:|mailto:)+", re.IGNORECASE)
+_PHONE = re.compile(r"\+?[\d\s().\u00a0/-]+")
+_PHONE_DIGITS = 10  # as many last digits tell two numbers apart, with or without a country's code
+_LOCAL_DIGITS = 7  # a shorter number is a service's
+_SAMPLE = 50  # newest messages of a chat in which the owner's addresses are looked for
+
+
+class Conversation(NamedTuple):
+    """What is said between the same people.
+
+    Attributes:
+        chats: ROWIDs, ascending.
+        guid: of the first chat.
+        style: GROUP, DIRECT, or None where the database does not say.
+        why_not: the reason to leave all of it out, or None.
+        is_filtered: Messages keeps it apart, as from unknown senders.
+    """
+
+    chats: list[int]
+    guid: str
+    style: int | None
+    title: str | None
+    why_not: str | None
+    is_filtered: bool
+
+
+def normal_address(address: str) -> str:
+    """Bring a phone number or an email address to the form in which two of one person are equal.
+
+    Of a number the last ten digits count: "+1 (555) 010-0100" and "5550100100" are one. What is neither stays as it is.
+    """
+    address = _PREFIX.sub("", address.strip()).lower()
+    if not _PHONE.fullmatch(address):
+        return address
+    digits = "".join(character for character in address if character.isdecimal())
+    return digits[-_PHONE_DIGITS:] if len(digits) >= _LOCAL_DIGITS else address
+
+
+class People:
+    """The people behind the handles.
+
+    Attributes:
+        senders: the sender's name by handle ROWID: the address of that person's first handle.
+    """
+
+    def __init__(self, handles: Iterable[tuple[int, str, str]]) -> None:
+        self._parents: dict[str, str] = {}
+        self._people: dict[int, str] = {}
+        self.senders: dict[object, str] = {}
+        known = [(rowid, address, normal_address(address), person) for rowid, address, person in handles if address]
+        for _, _, node, person in known:
+            if person:
+                self._parents[self._root(f"person {person}")] = self._root(node)
+        names: dict[str, str] = {}
+        for rowid, address, node, _ in known:
+            root = self._root(node)
+            self._people[rowid] = root
+            self.senders[rowid] = names.setdefault(root, address)
+
+    def of_handle(self, rowid: int) -> str | None:
+        """The person behind a handle."""
+        return self._people.get(rowid)
+
+    def of_address(self, address: str) -> str:
+        """The person behind an address, with or without a handle."""
+        return self._root(normal_address(address))
+
+    def _root(self, node: str) -> str:
+        while (parent := self._parents.get(node, node)) != node:
+            node = parent
+        return node
+
+
+def conversations(database: Database, people: People) -> list[Conversation]:
+    """Put the chats of the same people together; in the order of their first chats."""
+    members: dict[int, set[str]] = defaultdict(set)
+    for chat_id, handle in database.members():
+        if person := people.of_handle(handle):
+            members[chat_id].add(person)
+    together: dict[object, list[tuple[Chat, frozenset[str]]]] = defaultdict(list)
+    for chat in database.chats():
+        present = frozenset(members.get(chat.rowid) or _named(chat, people))
+        together[_key(chat, present)].append((chat, present))
+    own = _own_people(database, people, [chat for chats in together.values() for chat, _ in chats])
+    return [_conversation([chat for chat, _ in chats], chats[0][1], own) for chats in together.values()]
+
+
+def _named(chat: Chat, people: People) -> list[str]:
+    """The other person of a chat that lists no members, from its own identifier."""
+    return [people.of_address(chat.identifier)] if chat.style == DIRECT and chat.identifier else []
+
+
+def _key(chat: Chat, present: frozenset[str]) -> object:
+    if not present or chat.style not in (GROUP, DIRECT):
+        return chat.rowid
+    return present if chat.style == DIRECT else (present, chat.group or chat.title)
+
+
+def _conversation(chats: list[Chat], present: frozenset[str], own: frozenset[str]) -> Conversation:
+    first = chats[0]
+    why_not = None
+    if first.style == DIRECT and present:
+        if present <= own:
+            why_not = "note to self"
+        elif all(map(_is_service, present)):
+            why_not = "from a service"
+    title = next((chat.title for chat in chats if chat.title), None)
+    filtered = all(chat.is_filtered for chat in chats)
+    return Conversation([chat.rowid for chat in chats], first.guid, first.style, title, why_not, filtered)
+
+
+def _is_service(person: str) -> bool:
+    """Whether a business or a short code, such as a bank's or a carrier's, is writing."""
+    return person.startswith("urn:biz:") or (person.isdecimal() and len(person) < _LOCAL_DIGITS)
+
+
+def _own_people(database: Database, people: People, chats: list[Chat]) -> frozenset[str]:
+    """The owner's own addresses, from accounts, and from the addresses that messages of two chats went through."""
+    own: set[str] = set()
+    through: dict[str, set[int]] = defaultdict(set)
+    for chat in chats:
+        for account, address in database.own_addresses(chat.rowid, _SAMPLE):
+            if account:
+                own.add(people.of_address(account))
+            if address:
+                through[people.of_address(address)].add(chat.rowid)
+    own.update(person for person, found in through.items() if len(found) > 1)
+    return frozenset(own - {""})

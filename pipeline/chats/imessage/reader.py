@@ -1,0 +1,109 @@
+"""Reads macOS's ~/Library/Messages/chat.db and iOS's sms.db: iMessage, SMS and RCS.
+
+Conversation by conversation, never the whole archive at once. Every row of `message` either becomes one message of a
+session or is counted under the reason why not.
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from pipeline.chats.imessage.bodies import Attachments
+from pipeline.chats.imessage.database import Database, opened
+from pipeline.chats.imessage.people import DIRECT, GROUP, Conversation, People, conversations
+from pipeline.chats.imessage.speech import OutOfOrder, Speech
+from pipeline.chats.session import Message, Session
+from pipeline.errors import InputError
+
+DELETED, ORPHANED = "recently deleted", "not in any chat"
+
+
+def read_imessage(
+    path: Path, dropped: Counter[str], *, attachments: Attachments = "drop", noted: Counter[str] | None = None
+) -> Iterator[Session]:
+    """Yield the sessions of a chat.db, one in memory at a time, by chat.ROWID; those without speech are left out.
+
+    Args:
+        path: the database; opened read-only.
+        dropped: counts by reason of the rows that are no speech, complete when the iterator is exhausted: then these
+            and the messages of all sessions add up to the rows of `message`.
+        attachments: leave no trace of them, or write "[image]" and the like where they stood; a message of nothing
+            else then has `only_context` set.
+        noted: counts what was kept and may be worth a word.
+
+    Raises:
+        InputError: not a database, damaged (names the row), or without the tables of an iMessage database.
+    """
+    reading = _Reading(dropped, attachments, Counter() if noted is None else noted)
+    try:
+        with opened(path) as db:
+            yield from reading.sessions(Database(path, db))
+    except sqlite3.Error as error:
+        raise InputError(
+            str(path) if reading.rowid is None else f"{path}, message {reading.rowid} or the one after",
+            f"not a readable iMessage database ({error})",
+            fix="Point `download.source` at a chat.db, then run `finetune run CONFIG --from download`.",
+        ) from None
+
+
+class _Reading:
+    """One pass over an archive.
+
+    Attributes:
+        rowid: of the last row that could be read, None before any.
+    """
+
+    def __init__(self, dropped: Counter[str], attachments: Attachments, noted: Counter[str]) -> None:
+        self._dropped = dropped
+        self._attachments = attachments
+        self._noted = noted
+        self._elsewhere: set[int] = set()
+        self._speech: Speech | None = None
+
+    @property
+    def rowid(self) -> int | None:
+        return self._speech.rowid if self._speech is not None and self._speech.read else None
+
+    def sessions(self, database: Database) -> Iterator[Session]:
+        people = People(database.handles())
+        several = database.in_several_chats()
+        ids: set[str] = set()
+        read = 0
+        for conversation in conversations(database, people):
+            speech = self._speech = self._hear(database, people, conversation)
+            read += speech.read
+            if several:
+                self._elsewhere.update(several.intersection(database.rowids(conversation.chats)))
+            if conversation.why_not is not None:
+                self._dropped[conversation.why_not] += speech.read
+                continue
+            self._dropped.update(speech.dropped)
+            if not speech.messages:
+                continue
+            if conversation.is_filtered:
+                self._noted["from unknown senders"] += len(speech.messages)
+            session_id = (
+                conversation.guid if conversation.guid not in ids else f"{conversation.guid}#{conversation.chats[0]}"
+            )
+            ids.add(session_id)
+            yield Session(session_id, _kind(conversation.style, speech.messages), conversation.title, speech.messages)
+        deleted = database.recently_deleted()
+        orphans = database.messages() - read - deleted
+        self._dropped.update({reason: n for reason, n in ((DELETED, deleted), (ORPHANED, orphans)) if n})
+
+    def _hear(self, database: Database, people: People, conversation: Conversation) -> Speech:
+        speech = Speech(database, people, self._elsewhere, self._attachments, conversation.style == DIRECT)
+        try:
+            speech.hear(database.rows(conversation.chats))
+        except OutOfOrder:
+            speech = Speech(database, people, self._elsewhere, self._attachments, conversation.style == DIRECT)
+            speech.hear(sorted(database.rows(conversation.chats), key=lambda row: row[:2]))
+        return speech
+
+
+def _kind(style: int | None, messages: list[Message]) -> Literal["direct", "group"]:
+    if style in (GROUP, DIRECT):
+        return "group" if style == GROUP else "direct"
+    return "group" if len({message.sender for message in messages if not message.is_me}) > 1 else "direct"

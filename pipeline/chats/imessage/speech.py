@@ -1,0 +1,203 @@
+"""From the rows of one conversation to its messages: what is speech, who says it, and why the rest is none.
+
+Who wrote a message is told by `is_from_me` alone. `handle_id` names the writer only of what came in; on the owner's own
+messages it is the recipient, 0 or NULL.
+
+What this reader chose where either way is right: an `Edited to "..."` row is dropped (the edited message itself says
+it), what Send Later has sent is kept and what it has not sent is dropped, a message sent again after an error is kept.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import msgspec
+
+from pipeline.chats.imessage import bodies
+from pipeline.chats.imessage.bodies import Attachments
+from pipeline.chats.imessage.database import (
+    IN_DETAIL,
+    IN_WORDS,
+    LINK_PREVIEW,
+    NO_SPEECH,
+    ORDINARY,
+    SMS,
+    Database,
+    Detail,
+    Row,
+    Value,
+    text_of,
+)
+from pipeline.chats.imessage.people import UNKNOWN_SENDER, People
+from pipeline.chats.imessage.times import MICROSECONDS, second_text
+from pipeline.chats.session import OWNER, Message
+from pipeline.chats.text_tapbacks import is_text_edit, is_text_tapback
+from pipeline.chats.typedstream import decode_attributed_body
+
+NO_TEXT, UNREADABLE, TWIN = "no text", "unreadable body", "the same message again"
+UNSENT, ONE_TIME_CODE, TAPBACK_IN_WORDS, EDIT_IN_WORDS = "unsent", "one-time code", "tapback in words", "edit in words"
+
+_CODE_ATTRIBUTE = b"__kIMOneTimeCodeAttributeName"
+_LINK_TWIN = timedelta(seconds=90)  # between a link and its preview, where Messages keeps both (openclaw/imsg)
+_QUOTED = 120  # characters of a message that is replied to
+_RECENT = 500  # messages back to which a tapback in words may refer
+_RECENT_LINKS = 20
+
+
+class OutOfOrder(Exception):
+    """The rows did not come in order of time."""
+
+
+class Speech:
+    """Reads the rows of one conversation.
+
+    Args:
+        elsewhere: ROWIDs that another conversation has taken in already.
+        attachments: leave no trace of them, or write "[image]" where they stood.
+        is_direct: between two people.
+
+    Attributes:
+        messages: what was said, in order of time.
+        dropped: counts by reason of the rows that are no speech.
+        read: how many rows there were.
+        rowid: of the row being read.
+    """
+
+    def __init__(
+        self, database: Database, people: People, elsewhere: set[int], attachments: Attachments, is_direct: bool
+    ) -> None:
+        self._database = database
+        self._senders = people.senders
+        self._elsewhere = elsewhere
+        self._attachments = attachments
+        self._is_direct = is_direct
+        self.messages: list[Message] = []
+        self.dropped: Counter[str] = Counter()
+        self.read = 0
+        self.rowid = 0
+        self._first = (0, 0)  # of the messages of one second, the first: its instant and its place
+        self._same: dict[tuple[bool, str, str], tuple[int, int]] | None = None
+
+    def hear(self, rows: Iterable[Row]) -> None:
+        """Take in rows, which must come in order of time and ROWID.
+
+        Raises:
+            OutOfOrder: they do not.
+        """
+        messages, senders, elsewhere = self.messages, self._senders, self._elsewhere
+        last = last_second = self.rowid = -(2**64)
+        for row in rows:
+            when, rowid, kind, is_from_me, handle, _, body = row
+            if when <= last and (when < last or rowid <= self.rowid):
+                if rowid == self.rowid:
+                    continue  # in two chats of this conversation
+                raise OutOfOrder
+            last, self.rowid = when, rowid
+            if elsewhere and rowid in elsewhere:
+                continue
+            self.read += 1
+            sender = OWNER if is_from_me else senders.get(handle, UNKNOWN_SENDER)
+            second = when // MICROSECONDS
+            content = decode_attributed_body(body) if kind == ORDINARY and isinstance(body, bytes) else None
+            if content and isinstance(body, bytes) and _is_plain(content, body) and (content := content.strip()):
+                # nearly every row
+                message = Message(sender, bool(is_from_me), second_text(second) if second else None, content)
+            else:
+                found = self._look(row, sender, second)
+                if isinstance(found, str):
+                    self.dropped[found] += 1
+                    continue
+                message = found
+            if second != last_second or not second:
+                last_second, self._first, self._same = second, (when, len(messages)), None
+            elif self._is_twin(message, when):
+                self.dropped[TWIN] += 1
+                continue
+            messages.append(message)
+
+    def _is_twin(self, message: Message, when: int) -> bool:
+        """Whether the same was said in the same second already: Messages syncs rows anew, under new guids.
+
+        Between two people, a row of the owner's can come back as the other's, of the same instant; the owner's stays.
+        """
+        if self._same is None:
+            first = self.messages[self._first[1]]
+            self._same = {(first.is_me, first.sender, first.content): self._first}
+        key = (message.is_me, message.sender, message.content)
+        if key in self._same:
+            return True
+        if self._is_direct:
+            for (is_me, _, content), (instant, place) in self._same.items():
+                if is_me != message.is_me and content == message.content and instant == when:
+                    if message.is_me:
+                        self.messages[place] = message
+                    return True
+        self._same[key] = (when, len(self.messages))
+        return False
+
+    def _look(self, row: Row, sender: str, second: int) -> Message | str:
+        """Read a row that has something about it; returns the reason if it is no speech."""
+        _, rowid, kind, is_from_me, _, text, body = row
+        if kind in NO_SPEECH:
+            return NO_SPEECH[kind]
+        if isinstance(body, bytes) and _CODE_ATTRIBUTE in body:
+            return ONE_TIME_CODE
+        found = bodies.spoken(text, body)
+        message = Message(sender, bool(is_from_me), second_text(second) if second else None, bodies.plain(found or ""))
+        if kind == IN_DETAIL:
+            reason = self._add_detail(message, rowid, found or "", body)
+            if reason is not None:
+                return reason
+        elif kind == IN_WORDS and self._is_tapback(message):
+            return TAPBACK_IN_WORDS
+        if not message.content:
+            return UNREADABLE if found is None else NO_TEXT
+        return EDIT_IN_WORDS if is_text_edit(message.content) else message
+
+    def _add_detail(self, message: Message, rowid: int, found: str, body: Value) -> str | None:
+        """Complete `message` from the row's other columns and attachments; returns the reason if it is no speech."""
+        detail = self._database.detail(rowid)
+        summary = bodies.summary(detail.message_summary_info)
+        if bodies.is_unsent(summary, not message.content) or (detail.date_retracted and not message.content):
+            return UNSENT
+        if detail.service in SMS and self._is_tapback(message):
+            return TAPBACK_IN_WORDS
+        message.content = message.content or bodies.plain(bodies.last_edit(summary))
+        attached = self._database.attachments(rowid) if detail.cache_has_attachments else []
+        if detail.is_audio_message:
+            message.content = message.content or bodies.transcript(body, [each.user_info for each in attached])
+        if self._attachments == "tokens" and attached:
+            words = message.content
+            message.content = bodies.with_tokens(found if bodies.plain(found) == words else words, attached)
+            message.only_context = msgspec.UNSET if words or not message.content else True
+        message.content = "\n".join(filter(None, (bodies.plain(text_of(detail.subject)), message.content)))
+        if detail.balloon_bundle_id == LINK_PREVIEW and self._is_link_twin(message):
+            return TWIN
+        message.reply_to = self._quoted(detail)
+        return None
+
+    def _is_tapback(self, message: Message) -> bool:
+        return is_text_tapback(message.content, (earlier.content for earlier in self.messages[-_RECENT:]))
+
+    def _is_link_twin(self, link: Message) -> bool:
+        """Whether the link was said without its preview shortly before."""
+        for earlier in self.messages[-_RECENT_LINKS:]:
+            if (earlier.sender, earlier.content) == (link.sender, link.content) and earlier.time and link.time:
+                return datetime.fromisoformat(link.time) - datetime.fromisoformat(earlier.time) <= _LINK_TWIN
+        return False
+
+    def _quoted(self, detail: Detail) -> str | msgspec.UnsetType:
+        """What the message replies to, shortened."""
+        original = self._database.original(detail.thread_originator_guid) if detail.thread_originator_guid else None
+        quoted = bodies.plain(bodies.spoken(*original) or "") if original else ""
+        return quoted[:_QUOTED] or msgspec.UNSET
+
+
+def _is_plain(content: str, body: bytes) -> bool:
+    """Whether there is nothing about a text but its words."""
+    return (
+        "\ufffc" not in content
+        and "\ufffd" not in content
+        and body.rfind(_CODE_ATTRIBUTE) < 0  # twice as fast as `in`, on what is mostly not there
+        and not content.startswith("Edited to ")
+    )
