@@ -36,6 +36,7 @@ class Recorder:
         self._clock = clock
         self._began = clock()
         self._first_step = 0
+        self._known_step = store.last_step(job_id)
         self._total_steps = 0
 
     def started(self, report: Started) -> None:
@@ -52,7 +53,9 @@ class Recorder:
                 self._store.add_event(self._job_id, f"{count} of {report.examples} examples {what}", level="warn")
 
     def step(self, report: Step) -> None:
-        """One step's metrics; what was not measured, or is not a number, is left out."""
+        """One step's metrics; what was not measured, or is not a number, is left out. Steps come in order."""
+        if report.step <= self._known_step:
+            return
         measured = {
             "train_loss": report.train_loss,
             "train_mean_token_accuracy": report.train_accuracy,

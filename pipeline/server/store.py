@@ -236,6 +236,10 @@ class Store:
         rows = self._db.rows("SELECT values_json FROM metrics WHERE job_id = ? ORDER BY step", (job_id,))
         return [msgspec.json.decode(row[0], type=wire.Metrics) for row in rows]
 
+    def last_step(self, job_id: str) -> int:
+        """The newest step that has metrics; 0 if none has."""
+        return int(self._db.rows("SELECT ifnull(max(step), 0) FROM metrics WHERE job_id = ?", (job_id,))[0][0])
+
     def add_crash(self, job_id: str, how: str) -> list[str]:
         """Note that a job's worker died, such as ``was killed by SIGKILL``; returns how each one died so far."""
         with self._db.change() as db:

@@ -227,11 +227,11 @@ class Supervisor:
                     raise
                 log_failure(f"job {run.job_id}", error)
                 death = f"was ended: {problem}"
-                run.stopped.wait(RECOVERY_S)
             if death is None:
                 return
             if not run.stopped.is_set():
                 crashes = self._insist(partial(self._store.add_crash, run.job_id, death)) or []
+                run.stopped.wait(RECOVERY_S)
         if len(crashes) >= MAX_CRASHES:
             self._insist(lambda: self._fail(run.job_id, "training_crashed", _explain(crashes)))
         elif self._closing.is_set():

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline import durable
+from pipeline.training.deaths import REASONS
 from pipeline.training.protocol import Failed, JobSpec, Report, Stopped, Succeeded, encode_spec
 
 COMMAND = (sys.executable, "-m", "pipeline.training")
@@ -101,7 +102,7 @@ class Worker:
                     pipe.close()
         if code < 0:
             return f"was killed by {signal.Signals(-code).name}"
-        return f"exited with status {code}"
+        return REASONS.get(code, f"exited with status {code}")
 
 
 def _lock_folder(folder: Path) -> int:

@@ -1,19 +1,22 @@
 """The worker process: `python -m pipeline.training SPEC.json` trains one job and reports on stdout (see protocol.py).
 
-Exit code 0 after Succeeded, Stopped or Failed; 1 after a bug, with its traceback on stderr.
+Exit code 0 after Succeeded, Stopped or Failed; else one of deaths.py, 1 for a bug, with the traceback on stderr.
 """
 
 import os
 import signal
 import sys
 import threading
+import traceback
 from pathlib import Path
 
 import msgspec
 
 from pipeline.errors import InputError
 from pipeline.training import environment
+from pipeline.training.deaths import exit_status
 from pipeline.training.examples import ExamplesError
+from pipeline.training.journal import Journal
 from pipeline.training.protocol import Failed, Report, decode_spec
 
 
@@ -28,10 +31,11 @@ def main(spec_file: Path) -> None:
     threading.Thread(target=_obey_stdin, args=(stop,), daemon=True).start()
     encoder = msgspec.json.Encoder()
 
-    def report(said: Report) -> None:
+    def say(said: Report) -> None:
         os.write(reports, encoder.encode(said) + b"\n")
 
     spec = decode_spec(spec_file.read_bytes())
+    report = Journal(spec.work_dir, say).report
     try:
         if spec.trainer == "scripted":
             from pipeline.training import scripted
@@ -47,6 +51,9 @@ def main(spec_file: Path) -> None:
         report(Failed(f"invalid_{error.param}", f"The job failed due to an invalid {kind} file. {error}", error.param))
     except InputError as error:
         report(Failed("invalid_input", str(error)))
+    except Exception as error:  # noqa: BLE001  whatever it was, the log has it and the server is told in one number
+        traceback.print_exc()
+        sys.exit(exit_status(error))
 
 
 def _claim_stdout() -> int:

@@ -100,6 +100,7 @@ def write_adapter(model: PeftModel, target: Path) -> None:
     if target.exists():  # from a worker that died before its next checkpoint
         shutil.rmtree(target)
     temporary = make_private_dir(target.parent) / f".{target.name}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)  # of a worker that died in the middle
     # Embeddings are not trained; "auto" would ask the Hub whether they were.
     model.save_pretrained(str(temporary), save_embedding_layers=False)
     (temporary / "README.md").unlink(missing_ok=True)  # a model card with nothing in it

@@ -208,6 +208,7 @@ def _write_adapter(spec: JobSpec, script: Script, relative: str) -> None:
     if target.exists():  # from a worker that died before it could report it
         shutil.rmtree(target)
     temporary = make_private_dir(target.parent) / f".{target.name}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)  # of a worker that died in the middle
     make_private_dir(temporary)
     write_atomically(temporary / ADAPTER_FILE, msgspec.json.encode(Adapter(spec.base_model, script.replies.tuned)))
     publish(temporary, target)

@@ -1,5 +1,6 @@
 """One worker process, without a server around it."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -107,3 +108,38 @@ def test_a_ctrl_c_in_the_terminal_does_not_reach_the_worker(start: StartWorker, 
 
     group, pid = (tmp_path / "work/worker.log").read_text().split()
     assert group == pid
+
+
+def _real_worker(before: str) -> tuple[str, ...]:
+    """The real trainer after a line of shell."""
+    return ("/bin/sh", "-c", f'{before}; exec "{sys.executable}" -m pipeline.training "$0"')
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS does not enforce RLIMIT_AS")
+def test_a_worker_without_memory_says_so(start: StartWorker, tmp_path: Path) -> None:
+    worker = start(command=_real_worker(f"ulimit -v 300000; truncate -s 1G '{tmp_path}/train.jsonl'"))
+
+    assert list(worker.reports()) == []
+    assert worker.wait() == "ran out of memory"
+    assert "MemoryError" in (tmp_path / "work/worker.log").read_text()
+
+
+def test_a_worker_without_space_says_so(start: StartWorker, tmp_path: Path) -> None:
+    """A limit on the size of files stands for the full disk: the call fails in the same place."""
+    worker = start(command=_real_worker("trap '' XFSZ; ulimit -f 0; exec 2>/dev/null"))
+
+    assert list(worker.reports()) == []
+    assert worker.wait() == "found the disk full"
+
+
+def test_what_a_killed_server_was_told_is_told_again(start: StartWorker) -> None:
+    first = start('{"steps": 4, "crash": {"signal": 9, "at_step": 4}}')
+    told = list(first.reports())
+    first.wait()
+
+    again = list(start('{"steps": 4}').reports())
+
+    assert [report.step for report in told if isinstance(report, Step)] == [1, 2, 3]
+    assert isinstance(again[0], Started)
+    assert again[1:4] == told[1:4]
+    assert [report.step for report in again if isinstance(report, Step)] == [1, 2, 3, 4]

@@ -56,7 +56,7 @@ def test_crashes_are_counted_and_the_job_goes_on_after_them(
     for _ in range(3):
         said, code, _ = start_worker(spec).finish()
         ends.append((said[0].first_step, type(said[-1]), code))
-    assert ends == [(0, Checkpoint, -signal.SIGKILL), (2, Started, -signal.SIGKILL), (2, Succeeded, 0)]
+    assert ends == [(0, Checkpoint, -signal.SIGKILL), (2, Checkpoint, -signal.SIGKILL), (2, Succeeded, 0)]
 
 
 def test_a_bad_training_file_fails_the_job(make_spec: MakeSpec, start_worker: StartWorker, tmp_path: Path) -> None:
