@@ -19,7 +19,7 @@ from pipeline.backends.client import Connection
 from pipeline.backends.listing import LINEAGE_KEY, OP_KEY, JobMark, NoList, age, lineage_of, rows
 from pipeline.clock import Clock, stamp
 from pipeline.config import CreateJob
-from pipeline.errors import DecisionNeeded, InputError
+from pipeline.errors import DecisionNeeded, InputError, TryLater
 from pipeline.signals import Signals
 from pipeline.state import Attempt, State, digest
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SETTLE_LOOKS = 6
+POSTS_IN_A_RUN = 3
 NOT_STARTED = ("validating_files", "queued")
 
 
@@ -77,6 +78,7 @@ class Ledger:
         self._say = say
         self._earlier = {attempt.remote_id for attempt in state.body.remote.values()}
         self._reported: set[str] = set()
+        self._last_error = ""
 
     def upload(self, path: Path, sha256: str, *, timeout_s: float) -> str:
         """The id of a training file with this content on the backend, sending it if it is not there."""
@@ -224,7 +226,7 @@ class Ledger:
             if is_usable(self._connection, effect.where, attempt.remote_id):
                 return attempt.remote_id
             unknown = True  # gone, or not shown yet: a list that lags would make us buy it again
-        while True:
+        for _ in range(POSTS_IN_A_RUN):
             found = self._settled(effect) if unknown else self._look(effect)
             if found.ids:
                 if attempt.remote_id not in found.ids:
@@ -235,6 +237,12 @@ class Ledger:
             if answered is not None:
                 return answered
             unknown = True
+        raise TryLater(
+            effect.where,
+            f"{self._connection.profile.title} answered {POSTS_IN_A_RUN} requests with errors, the last one: "
+            f"{self._last_error}",
+            fix="Run again later: what came of them is looked up first.",
+        )
 
     def _adopt(self, attempt: Attempt, found: Found) -> None:
         (first, *_) = found.ids
@@ -302,7 +310,7 @@ class Ledger:
         """One POST; None if what came of it is unknown."""
         import openai
 
-        from pipeline.backends.refusals import definitely_refused
+        from pipeline.backends.refusals import definitely_refused, transient
 
         attempt.tries += 1
         attempt.first_at = attempt.first_at or stamp(self._clock)
@@ -316,6 +324,7 @@ class Ledger:
             except openai.APIError as error:
                 if not definitely_refused(error):
                     self._connection.check()
+                    self._last_error = str(transient(error))
                     return None
                 attempt.tries -= 1
                 self._state.save()
@@ -324,6 +333,7 @@ class Ledger:
             # An answer that is no object with an id (the SDK hands it over as it came) leaves the outcome unknown.
             remote_id = getattr(made, "id", None)
             if not isinstance(remote_id, str) or not remote_id:
+                self._last_error = "an answer without an id"
                 return None
             self._record(attempt, remote_id, "created")
             failpoints.hit("post.recorded")

@@ -379,3 +379,14 @@ def test_a_request_that_a_proxy_repeats_leaves_one_copy_of_the_chats(run: Run, s
     server.faults.append(Fault("file.create", "duplicate"))
     file_id = run.upload()
     assert [file["id"] for file in server.files] == [file_id]
+
+
+def test_a_server_that_only_errs_is_asked_three_times_not_for_ever(run: Run, server: FaultServer) -> None:
+    server.faults.append(Fault("job.create", 500, times=99))
+    with pytest.raises(TryLater) as caught:
+        run.create_job()
+    assert str(caught.value) == (
+        "create_job: the server at base_url answered 3 requests with errors, the last one: the server answered 500. "
+        "Run again later: what came of them is looked up first."
+    )
+    assert server.posts == ["job.create"] * 3
