@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import os
 import socket
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,6 +126,8 @@ class State:
         """
         path = run_dir / NAME
         try:
+            if not stat.S_ISREG(path.lstat().st_mode):  # a pipe would be waited on for ever
+                raise StateDamaged(str(path), "is not a file", fix="Remove it, then run `finetune repair CONFIG`.")
             raw = path.read_bytes()
         except FileNotFoundError:
             _refuse_lost_state(run_dir)
@@ -196,23 +199,23 @@ class State:
         for artifact in record.artifacts:
             path = self.run_dir / artifact.path
             try:
-                stat = stat_of(path)
-                if stat is not None and record.stats.get(artifact.path) == stat:
+                now = stat_of(path)
+                if now is not None and record.stats.get(artifact.path) == now:
                     continue
                 if describe_artifact(self.run_dir, artifact.path) != artifact:
                     return f"{artifact.path} is not what was written"
             except FileNotFoundError:
                 return f"{artifact.path} is missing"
-            if stat is not None:
-                record.stats[artifact.path] = stat
+            if now is not None:
+                record.stats[artifact.path] = now
                 self.refreshed = True
         return None
 
 
 def stat_of(path: Path) -> list[int] | None:
     """What changes when a file is written: [mtime in ns, size in bytes, inode]. None for a folder."""
-    stat = path.stat()
-    return None if path.is_dir() else [stat.st_mtime_ns, stat.st_size, stat.st_ino]
+    found = path.stat()
+    return None if path.is_dir() else [found.st_mtime_ns, found.st_size, found.st_ino]
 
 
 def _decode(raw: bytes, path: Path) -> Body:

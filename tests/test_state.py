@@ -191,3 +191,13 @@ def test_a_linked_run_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught, locked(tmp_path / "link"):
         pass
     assert str(caught.value) == f"{tmp_path}/link: not a directory of yours. Choose another `name`, or remove it."
+
+
+def test_a_pipe_or_a_folder_in_the_states_place_is_damage_and_nothing_hangs(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    os.mkfifo(path)
+    refused = f"{path}: is not a file. Remove it, then run `finetune repair CONFIG`."
+    assert damage(tmp_path) == refused
+    path.unlink()
+    path.mkdir()
+    assert damage(tmp_path) == refused
