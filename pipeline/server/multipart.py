@@ -13,7 +13,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from pipeline.server.envelope import ApiError
 
-MAX_FIELDS = 16
+MAX_PARTS = 17  # the file and 16 fields
 MAX_FIELD_BYTES = 64 * 1024
 
 
@@ -28,6 +28,7 @@ class Form:
         self._target = target
         self._max_bytes = max_bytes
         self._size = 0
+        self._parts = 0
         self._header = bytearray()
         self._value = bytearray()
         self._disposition = b""
@@ -51,6 +52,9 @@ class Form:
 
     def on_headers_finished(self) -> None:
         """A part begins."""
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            raise ApiError(400, "The form has too many fields.")
         _, options = parse_options_header(self._disposition)
         self._disposition = b""
         # parse_options_header reads and writes latin-1; clients send UTF-8 (RFC 7578, section 5.1).
@@ -82,8 +86,6 @@ class Form:
         """A part is over."""
         if not self._in_file and self._name is not None:
             self.fields[self._name] = self._value.decode("utf-8", "replace")
-            if len(self.fields) > MAX_FIELDS:
-                raise ApiError(400, "The form has too many fields.")
         self._value.clear()
         self._in_file = False
 
