@@ -42,6 +42,7 @@ def main(spec_file: Path) -> None:
 
             scripted.train(spec, report, stop)
         else:
+            environment.require_libraries()
             environment.settle_worker()
             from pipeline.training import lora
 

@@ -1,25 +1,49 @@
-"""Environment variables that libraries read once, when they are loaded: set before torch is imported."""
+"""What has to be seen to before torch is imported: whether it is there, and variables that are read only then."""
 
+import contextlib
+import importlib.util
 import os
+from collections.abc import Iterator
 
-_BUSY_PERCENT = 40.0
+from pipeline.errors import InputError
+
+_LIBRARIES = ("torch", "transformers", "peft", "trl", "datasets", "gguf", "safetensors", "psutil")
 
 
-def settle_engine() -> None:
-    """What suits chat: threads that wait for each other sleep, since a training may want the same cores."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+def require_libraries() -> None:
+    """See that the libraries of the extra `local` are installed.
+
+    Raises:
+        InputError: names the first one that is not.
+    """
+    for library in _LIBRARIES:
+        if importlib.util.find_spec(library) is None:
+            raise InputError(
+                "training on this machine",
+                f"the package {library} is not installed",
+                fix="Run `pip install 'finetune-pipeline[local]'`, or choose another backend.",
+            )
+
+
+@contextlib.contextmanager
+def sleeping_threads() -> Iterator[None]:
+    """Have a torch that is first imported within this block let its threads sleep, rather than spin, when they wait.
+
+    That suits chat, which shares the cores with a training. The variable is not left behind for child processes, where
+    it would slow a training down (see threads.py).
+    """
+    if "OMP_WAIT_POLICY" in os.environ:
+        yield
+        return
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    try:
+        yield
+    finally:
+        del os.environ["OMP_WAIT_POLICY"]
 
 
 def settle_worker() -> None:
-    """What suits a process that trains one job and nothing else.
-
-    Threads that wait for each other spin by default. With the machine to itself, a worker on two cores is 1.7 times as
-    fast for it; beside other busy processes it is three times slower or worse. So they sleep where the machine is busy.
-    """
-    import psutil  # type: ignore[import-untyped]  # comes with peft
-
-    if psutil.cpu_percent(interval=0.2) > _BUSY_PERCENT:
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    """What suits a process that trains one job and nothing else."""
     os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is fetched, and nobody is told
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # one job, one GPU: TRL refuses to split a batch over several

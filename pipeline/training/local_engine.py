@@ -67,8 +67,9 @@ class LocalEngine:
         """The model in memory, with its adapter on it."""
         with self._loading:
             if model.base_model not in self._models:
-                environment.settle_engine()
-                from pipeline.training.resident_model import ResidentModel
+                environment.require_libraries()
+                with environment.sleeping_threads():
+                    from pipeline.training.resident_model import ResidentModel
 
                 self._models[model.base_model] = ResidentModel(base_models.prepare(model.base_model))
             resident = self._models[model.base_model]

@@ -5,7 +5,6 @@ would train turns of weight 0.
 """
 
 import math
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +53,6 @@ def train(
     Raises:
         InputError: the base model or a data file is no good, or the loss is no longer a number.
     """
-    torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     directory = base_models.prepare(spec.base_model)
     chat_format = ChatFormat(directory)
     device = pick_device()

@@ -17,6 +17,7 @@ from pipeline.training import checkpoints
 from pipeline.training.answer_trainer import AnswerTrainer
 from pipeline.training.protocol import Checkpoint, Report, Started, Step
 from pipeline.training.tensors import TrainingSet
+from pipeline.training.threads import Threads
 
 
 class Progress(TrainerCallback):
@@ -46,11 +47,13 @@ class Progress(TrainerCallback):
         self._checkpoint_every_s = checkpoint_every_s
         self._saved_at = time.monotonic()
         self._learning_rate = 0.0
+        self._threads = Threads()
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
         """Note the learning rate before the scheduler moves on."""
+        self._threads.begin_step()
         optimizer = self._trainer.optimizer
         self._learning_rate = optimizer.param_groups[0]["lr"] if optimizer else 0.0
 
@@ -58,6 +61,7 @@ class Progress(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
         """Report the step, finish an epoch, and ask for a checkpoint when it is time."""
+        self._threads.end_step()
         loss, accuracy = self._trainer.take_score()
         if not math.isfinite(loss):
             raise InputError(

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.training.protocol import JobSpec, Report, encode_spec
 
-# Tests share the cores: see pipeline.training.environment. Read when torch is loaded, so before any test runs.
+# Tests share the cores: see pipeline.training.environment.sleeping_threads. Set before torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:

@@ -87,3 +87,24 @@ def test_importing_it_imports_no_torch() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
     )
     assert done.stdout == "set()\n"
+
+
+def test_missing_libraries_say_what_to_install() -> None:
+    program = """
+import sys
+
+from pipeline.training import environment
+
+sys.path[:] = []  # whatever is not imported by now is not installed
+try:
+    environment.require_libraries()
+except environment.InputError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+    )
+    assert done.stdout == (
+        "training on this machine: the package torch is not installed. "
+        "Run `pip install 'finetune-pipeline[local]'`, or choose another backend.\n"
+    )
