@@ -78,7 +78,7 @@ def read_sessions(path: Path) -> Iterator[Session]:
         for number, line in enumerate(file, start=1):
             try:
                 yield _decoder.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise InputError(
                     f"{path}:{number}",
                     f"not a session ({error})",

@@ -6,7 +6,7 @@ Google Messages, which marks its own with characters of no width (octoshrimpy/qu
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 _TAPBACK = re.compile(
     r"(?:Liked|Loved|Disliked|Laughed at|Emphasi[sz]ed|Questioned|Reacted \S+ to|Removed an? [\w ]+ from) "
@@ -20,12 +20,12 @@ _WIDTHLESS = "\u200a\u200b\u200c\u200d "
 _EDIT = re.compile(r"Edited to [“\"].*[”\"]", re.DOTALL)
 
 
-def is_text_tapback(text: str, earlier: Iterable[str]) -> bool:
-    """Whether `text` is a tapback on an attachment or on a message that is among `earlier` in the conversation."""
+def is_text_tapback(text: str, earlier: Callable[[], Iterable[str]]) -> bool:
+    """Whether `text` is a tapback on an attachment or on a message that is among `earlier()` in the conversation."""
     if match := _TAPBACK.fullmatch(text):
-        return match["quoted"] is None or match["quoted"] in earlier
+        return match["quoted"] is None or match["quoted"] in earlier()
     match = _GOOGLE_TAPBACK.fullmatch(text)
-    return match is not None and match["quoted"].strip(_WIDTHLESS) in earlier
+    return match is not None and match["quoted"].strip(_WIDTHLESS) in earlier()
 
 
 def is_text_edit(text: str) -> bool:

@@ -6,19 +6,26 @@ on the same messages; tests hold this against the installed package.
 
 from collections import Counter
 from collections.abc import Iterable
-from itertools import groupby
+
+import msgspec
 
 from pipeline.chats.session import OWNER, Message, Session
 
 
 def merge_runs(session: Session, delimiter: str) -> Session:
     """Join consecutive messages of one sender with `delimiter`; a joined message has the time of its first."""
-    messages = []
-    for _, group in groupby(session.messages, key=lambda message: message.sender):
-        run = list(group)
-        first = run[0]
-        content = _join([message.content for message in run], delimiter)
-        messages.append(Message(first.sender, first.is_me, first.time, content, first.role))
+    messages: list[Message] = []
+    run: list[Message] = []
+    sender: str | None = None
+    for message in session.messages:
+        if message.sender != sender:
+            if run:
+                messages.append(run[0] if len(run) == 1 else _merged(run, delimiter))
+            run, sender = [message], message.sender
+        else:
+            run.append(message)
+    if run:
+        messages.append(run[0] if len(run) == 1 else _merged(run, delimiter))
     return Session(session.id, session.kind, session.title, messages)
 
 
@@ -30,20 +37,32 @@ def map_roles(session: Session, assistant: str | list[str]) -> Session:
         assistant: a sender, or several; OWNER ("me") stands for the archive's owner whatever the archive calls them.
     """
     names = {assistant} if isinstance(assistant, str) else set(assistant)
-    messages = []
-    for message in session.messages:
-        spoken = message.sender in names or (message.is_me and OWNER in names)
-        messages.append(
-            Message(
-                message.sender, message.is_me, message.time, message.content, role="assistant" if spoken else "user"
-            )
+    owner = OWNER in names
+    messages = [
+        Message(
+            message.sender,
+            message.is_me,
+            message.time,
+            message.content,
+            "assistant" if message.sender in names or (owner and message.is_me) else "user",
+            message.reply_to,
+            message.only_context,
         )
+        for message in session.messages
+    ]
     return Session(session.id, session.kind, session.title, messages)
 
 
 def count_senders(sessions: Iterable[Session]) -> Counter[str]:
     """Count the messages of each sender."""
     return Counter(message.sender for session in sessions for message in session.messages)
+
+
+def _merged(run: list[Message], delimiter: str) -> Message:
+    first = run[0]
+    content = _join([message.content for message in run], delimiter)
+    only_context = all(message.only_context is True for message in run) or msgspec.UNSET
+    return Message(first.sender, first.is_me, first.time, content, first.role, first.reply_to, only_context)
 
 
 def _join(contents: list[str], delimiter: str) -> str:

@@ -13,6 +13,7 @@ _MESSAGE_KEYS = {
     "tool": {"role", "content", "tool_call_id"},
     "function": {"role", "content", "name"},
 }
+_SPEAKERS = ("system", "user", "assistant")
 _LISTS = ("tools", "functions")
 
 
@@ -43,6 +44,8 @@ def _broken_in_message(message: object) -> str | None:
     if not isinstance(message, dict):
         return "not an object"
     role = message.get("role")
+    if role in _SPEAKERS and len(message) == 2 and isinstance(message.get("content"), str):
+        return None  # nearly every one
     if not isinstance(role, str) or role not in _MESSAGE_KEYS:
         return f"`role` is not one of {', '.join(_MESSAGE_KEYS)}"
     if "weight" in message and role != "assistant":

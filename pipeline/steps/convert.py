@@ -35,20 +35,21 @@ def run(config: Config, mapped: Map, work: Work) -> Convert:
     """
     settings = config.convert
     dropped: Counter[str] = Counter()
-    ids = [usable.id for usable in _examples(config, mapped, work, dropped)]
-    chosen = validation_ids(ids, settings.validation_fraction)
-    if len(ids) - len(chosen) < settings.min_examples:
-        raise _too_few(len(ids) - len(chosen), len(chosen), settings.min_examples, dropped)
-
+    chosen: frozenset[str] = frozenset()
+    if settings.validation_fraction:  # the choice needs every id, so the sessions are read once more
+        ids = [usable.id for usable in _examples(config, mapped, work, Counter())]
+        chosen = validation_ids(ids, settings.validation_fraction)
     if settings.tokens == "exact" and not is_prepared(config.create_job.model):
         work.display.note(f"converting {config.create_job.model} for this machine, once (about 25 s)")
     count = token_counter(config.create_job.model, settings.tokens)
     tokens = []
     with atomic_writer(work.run_dir / TRAIN) as train:
-        for usable in _examples(config, mapped, work, Counter()):
+        for usable in _examples(config, mapped, work, dropped):
             if usable.id not in chosen:
                 _write(train, usable.example)
                 tokens.append(count(usable.example))
+        if len(tokens) < settings.min_examples:
+            raise _too_few(len(tokens), len(chosen), settings.min_examples, dropped)
     valid = None
     if chosen:
         with atomic_writer(work.run_dir / VALID) as file:
@@ -61,7 +62,7 @@ def run(config: Config, mapped: Map, work: Work) -> Convert:
     return Convert(
         train=Artifact(TRAIN, train.sha256, train.size),
         valid=valid,
-        examples=len(ids) - len(chosen),
+        examples=len(tokens),
         valid_examples=len(chosen),
         tokens=sum(tokens),
         tokens_least=min(tokens),

@@ -17,6 +17,7 @@ Attachments = Literal["drop", "tokens"]
 PLACEHOLDERS = re.compile("[\ufffc\ufffd]")
 """Where attachments and apps stand in a text."""
 
+_UNSENT_KEY = b"Rrp"  # as a binary plist writes it: a string of two characters
 _TRANSCRIPT = b"IMAudioTranscription"
 _TRANSCRIPT_KEY = "audio-transcription"  # in attachment.user_info
 _PREVIEW_PAYLOAD = ".pluginPayloadAttachment"  # what a link's preview is kept in
@@ -42,10 +43,12 @@ def plain(text: str) -> str:
     return PLACEHOLDERS.sub("", text).strip()
 
 
-def summary(info: Value) -> Mapping[str, object]:
-    """message_summary_info, read; empty if it cannot be."""
+def summary(info: Value, *, has_text: bool = False) -> Mapping[str, object]:
+    """message_summary_info, read; empty if it cannot be, or holds nothing new about a message whose text is there."""
+    if not isinstance(info, bytes) or (has_text and info.startswith(b"bplist") and _UNSENT_KEY not in info):
+        return {}
     try:
-        found = plistlib.loads(info) if isinstance(info, bytes) else {}
+        found = plistlib.loads(info)
     except Exception:  # noqa: BLE001 - plistlib raises half a dozen kinds of errors on damaged files
         return {}
     return found if isinstance(found, dict) else {}

@@ -30,8 +30,9 @@ _TABLES = (
 )
 _CACHE_KB = 16_384
 
-ORDINARY, IN_WORDS, IN_DETAIL = 0, 1, 2
-"""Kinds of rows that may be speech: plain; by SMS or RCS, where tapbacks come in words; with more to look at."""
+ORDINARY, IN_WORDS, LINK, IN_DETAIL = 0, 1, 2, 3
+"""Kinds of rows that may be speech: plain; by SMS or RCS, where tapbacks come in words; a link with its preview; with
+more columns to look at."""
 
 NO_SPEECH = {
     10: "tapback, sticker or vote",
@@ -55,10 +56,8 @@ _KINDS = (  # in order of precedence: kind, the columns it needs, the condition
     (14, ("filter_action",), "{0} IN (2, 3, 4)"),
     (15, ("balloon_bundle_id",), f"{{0}} <> '' AND {{0}} <> '{LINK_PREVIEW.decode()}'"),
     (16, ("schedule_type", "is_sent"), "{0} = 2 AND ifnull({1}, 0) = 0"),  # Send Later
-    (IN_DETAIL, ("cache_has_attachments",), "{0} <> 0"),
     (IN_DETAIL, ("is_audio_message",), "{0} <> 0"),
     (IN_DETAIL, ("thread_originator_guid",), "{0} <> ''"),
-    (IN_DETAIL, ("balloon_bundle_id",), "{0} <> ''"),
     (IN_DETAIL, ("subject",), "{0} <> ''"),
     (IN_DETAIL, ("date_edited",), "{0} <> 0"),
     (IN_DETAIL, ("date_retracted",), "{0} <> 0"),
@@ -68,6 +67,7 @@ _KINDS = (  # in order of precedence: kind, the columns it needs, the condition
         ("message_summary_info",),
         "{0} IS NOT NULL AND (instr({0}, x'526563') OR instr({0}, x'527270') OR substr({0}, 1, 6) <> x'62706c697374')",
     ),
+    (LINK, ("balloon_bundle_id",), "{0} <> ''"),
     (IN_WORDS, ("service",), "{0} IN ('SMS', 'RCS', 'rcs')"),
 )
 
@@ -85,7 +85,6 @@ class Detail(NamedTuple):
 
     service: Value
     subject: Value
-    balloon_bundle_id: Value
     is_audio_message: Value
     cache_has_attachments: Value
     date_retracted: Value

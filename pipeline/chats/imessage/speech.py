@@ -18,9 +18,8 @@ from pipeline.chats.imessage.bodies import Attachments
 from pipeline.chats.imessage.database import (
     IN_DETAIL,
     IN_WORDS,
-    LINK_PREVIEW,
+    LINK,
     NO_SPEECH,
-    ORDINARY,
     SMS,
     Database,
     Detail,
@@ -29,7 +28,7 @@ from pipeline.chats.imessage.database import (
     text_of,
 )
 from pipeline.chats.imessage.people import UNKNOWN_SENDER, People
-from pipeline.chats.imessage.times import MICROSECONDS, second_text
+from pipeline.chats.imessage.times import MICROSECONDS, utc_text
 from pipeline.chats.session import OWNER, Message
 from pipeline.chats.text_tapbacks import is_text_edit, is_text_tapback
 from pipeline.chats.typedstream import decode_attributed_body
@@ -42,6 +41,7 @@ _LINK_TWIN = timedelta(seconds=90)  # between a link and its preview, where Mess
 _QUOTED = 120  # characters of a message that is replied to
 _RECENT = 500  # messages back to which a tapback in words may refer
 _RECENT_LINKS = 20
+_SUSPECTS = ("E", "LDEQR\u200a\u200b\u200c\u200d")  # how edits, and tapbacks, in words begin: by kind of row
 
 
 class OutOfOrder(Exception):
@@ -96,12 +96,11 @@ class Speech:
             if elsewhere and rowid in elsewhere:
                 continue
             self.read += 1
-            sender = OWNER if is_from_me else senders.get(handle, UNKNOWN_SENDER)
             second = when // MICROSECONDS
-            content = decode_attributed_body(body) if kind == ORDINARY and isinstance(body, bytes) else None
-            if content and isinstance(body, bytes) and _is_plain(content, body) and (content := content.strip()):
-                # nearly every row
-                message = Message(sender, bool(is_from_me), second_text(second) if second else None, content)
+            sender = OWNER if is_from_me else senders.get(handle, UNKNOWN_SENDER)
+            content = _plain_text(body, kind) if kind <= IN_WORDS else None
+            if content:  # nearly every row
+                message = Message(sender, bool(is_from_me), utc_text(second), content)
             else:
                 found = self._look(row, sender, second)
                 if isinstance(found, str):
@@ -143,13 +142,15 @@ class Speech:
         if isinstance(body, bytes) and _CODE_ATTRIBUTE in body:
             return ONE_TIME_CODE
         found = bodies.spoken(text, body)
-        message = Message(sender, bool(is_from_me), second_text(second) if second else None, bodies.plain(found or ""))
+        message = Message(sender, bool(is_from_me), utc_text(second), bodies.plain(found or ""))
         if kind == IN_DETAIL:
             reason = self._add_detail(message, rowid, found or "", body)
             if reason is not None:
                 return reason
         elif kind == IN_WORDS and self._is_tapback(message):
             return TAPBACK_IN_WORDS
+        elif kind == LINK and self._is_link_twin(message):
+            return TWIN
         if not message.content:
             return UNREADABLE if found is None else NO_TEXT
         return EDIT_IN_WORDS if is_text_edit(message.content) else message
@@ -157,7 +158,7 @@ class Speech:
     def _add_detail(self, message: Message, rowid: int, found: str, body: Value) -> str | None:
         """Complete `message` from the row's other columns and attachments; returns the reason if it is no speech."""
         detail = self._database.detail(rowid)
-        summary = bodies.summary(detail.message_summary_info)
+        summary = bodies.summary(detail.message_summary_info, has_text=bool(message.content))
         if bodies.is_unsent(summary, not message.content) or (detail.date_retracted and not message.content):
             return UNSENT
         if detail.service in SMS and self._is_tapback(message):
@@ -171,13 +172,11 @@ class Speech:
             message.content = bodies.with_tokens(found if bodies.plain(found) == words else words, attached)
             message.only_context = msgspec.UNSET if words or not message.content else True
         message.content = "\n".join(filter(None, (bodies.plain(text_of(detail.subject)), message.content)))
-        if detail.balloon_bundle_id == LINK_PREVIEW and self._is_link_twin(message):
-            return TWIN
         message.reply_to = self._quoted(detail)
         return None
 
     def _is_tapback(self, message: Message) -> bool:
-        return is_text_tapback(message.content, (earlier.content for earlier in self.messages[-_RECENT:]))
+        return is_text_tapback(message.content, lambda: (earlier.content for earlier in self.messages[-_RECENT:]))
 
     def _is_link_twin(self, link: Message) -> bool:
         """Whether the link was said without its preview shortly before."""
@@ -193,11 +192,17 @@ class Speech:
         return quoted[:_QUOTED] or msgspec.UNSET
 
 
-def _is_plain(content: str, body: bytes) -> bool:
-    """Whether there is nothing about a text but its words."""
-    return (
-        "\ufffc" not in content
-        and "\ufffd" not in content
-        and body.rfind(_CODE_ATTRIBUTE) < 0  # twice as fast as `in`, on what is mostly not there
-        and not content.startswith("Edited to ")
-    )
+def _plain_text(body: Value, kind: int) -> str | None:
+    """The body's text, if there is nothing about it but its words; else a closer look is needed."""
+    if not isinstance(body, bytes):
+        return None
+    text = decode_attributed_body(body)
+    if (
+        not text
+        or "\ufffc" in text
+        or "\ufffd" in text
+        or body.rfind(_CODE_ATTRIBUTE) >= 0  # twice as fast as `in` for what is mostly not there
+    ):
+        return None
+    text = text.strip()
+    return None if text[:1] in _SUSPECTS[kind] else text

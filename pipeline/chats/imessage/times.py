@@ -6,7 +6,6 @@ no database counted seconds any more.
 
 from datetime import date as calendar_date
 from datetime import timedelta
-from functools import lru_cache
 
 _FIRST_DAY = calendar_date(2001, 1, 1)
 _LATEST_IN_SECONDS = 10**11
@@ -19,8 +18,8 @@ MICROSECONDS = 10**6
 def utc_time(date: int) -> str | None:
     """Turn `message.date` into "2023-08-28T00:32:03Z"; None where it is 0 or out of range."""
     if abs(date) > _LATEST_IN_SECONDS:
-        return second_text(date // 10**9)
-    return second_text(date - _UNIX_EPOCH if date > _UNIX_EPOCH else date) if date else None
+        return utc_text(date // 10**9)
+    return utc_text(date - _UNIX_EPOCH if date > _UNIX_EPOCH else date)
 
 
 def when_expression(date: str) -> str:
@@ -36,21 +35,31 @@ def when_expression(date: str) -> str:
     )
 
 
-def second_text(second: int) -> str | None:
-    """Turn seconds since 2001 into "2023-08-28T00:32:03Z"; None out of the calendar's range."""
+def utc_text(second: int) -> str | None:
+    """Turn seconds since 2001 into "2023-08-28T00:32:03Z"; None for 0 and out of the calendar's range."""
+    if not second:
+        return None
     day, rest = divmod(second, _DAY)
     try:
-        return _day_text(day) + _clock_text(rest)
+        return _DAYS[day] + _CLOCK[rest]
     except OverflowError:
         return None
 
 
-@lru_cache(maxsize=10_000)
-def _day_text(day: int) -> str:
-    return f"{_FIRST_DAY + timedelta(days=day)}T"
+class _Days(dict[int, str]):
+    """Texts of days since 2001, made when first asked for: an archive has few days and many messages."""
+
+    def __missing__(self, day: int) -> str:
+        text = self[day] = f"{_FIRST_DAY + timedelta(days=day)}T"
+        return text
 
 
-@lru_cache(maxsize=_DAY)
-def _clock_text(second: int) -> str:
-    minutes, seconds = divmod(second, 60)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}Z"
+class _Clock(dict[int, str]):
+    """Texts of the seconds of a day, made when first asked for."""
+
+    def __missing__(self, second: int) -> str:
+        text = self[second] = f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z"
+        return text
+
+
+_DAYS, _CLOCK = _Days(), _Clock()
