@@ -57,6 +57,6 @@ def _lines(path: Path) -> Iterator[bytes]:
 def _broken_rule(line: bytes) -> str | None:
     try:
         example = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "not a line of JSON"
     return check_example(example)

@@ -74,7 +74,7 @@ def _example(line: bytes, number: int, param: FileParam) -> Example:
     fix = 'Write {"messages": [{"role": ..., "content": ...}, ...]} with text only, one example a line.'
     try:
         turns = _decoder.decode(line).messages
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ExamplesError(param, f"Example {number}", str(error), fix=fix) from None
     for position, turn in enumerate(turns, start=1):
         if turn.weight is not None and turn.role != "assistant":

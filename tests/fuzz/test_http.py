@@ -16,7 +16,7 @@ from tests.fuzz.conftest import fuzz
 from tests.fuzz.values import json_values, mutated, spoilt
 from tests.server.harness import BASE, examples
 
-JOB = {
+JOB: dict[str, object] = {
     "model": BASE,
     "training_file": "file-1",
     "validation_file": None,
