@@ -129,11 +129,13 @@ def test_a_failing_server_is_asked_again(site: Site, fetch: Fetch, status: int) 
     [
         ("7", 7, 7),
         ("100000", 120, 120),
-        (email.utils.formatdate(time.time() + 60, usegmt=True), 30, 60),
+        ("a date in a minute", 30, 60),
         ("soon", 1, 2),
     ],
 )
 def test_retry_after_is_obeyed_within_reason(site: Site, fetch: Fetch, asked: str, least: float, most: float) -> None:
+    if asked == "a date in a minute":
+        asked = email.utils.formatdate(time.time() + 60, usegmt=True)
     site.answers = [reply(429, headers={"Retry-After": asked}), reply(200, BODY)]
     fetch(site.url)
     assert least <= fetch.sleeps[0] <= most
