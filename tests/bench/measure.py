@@ -1,0 +1,135 @@
+"""Measures one way from a chat.db to training examples: `python -m tests.bench.measure KIND DB`, a process of its own.
+
+Prints one line of JSON. Imports are not timed: they would be most of what the peers take.
+"""
+
+import dataclasses
+import json
+import resource
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+
+COLUMNS = (
+    "ROWID, date, is_from_me, handle_id, text, attributedBody, subject, service, associated_message_type, item_type, "
+    "balloon_bundle_id, is_system_message, is_service_message, is_auto_reply, is_corrupt, is_spam, is_audio_message, "
+    "message_summary_info, thread_originator_guid, schedule_type, is_sent, date_edited, date_retracted"
+)
+"""Of `message`, those that our reader reads."""
+
+
+Found = tuple[int, int, dict[str, float]]
+"""Messages, examples, seconds by step."""
+
+Run = Callable[[], Found]
+
+
+@dataclasses.dataclass
+class Measured:
+    """What one run took.
+
+    Attributes:
+        messages: rows of the archive that were turned into something or counted; of the notebook, those it found.
+        peak_mb: resident memory at its highest, imports and all.
+        parts: seconds by step.
+    """
+
+    seconds: float
+    messages: int
+    examples: int
+    peak_mb: float
+    parts: dict[str, float]
+
+
+def ours(archive: Path, folder: Path) -> Run:
+    """load, merge, map and convert, as a run does them, with every artifact durable."""
+    from pipeline.backends.client import Connection
+    from pipeline.clock import SystemClock
+    from pipeline.config import Config
+    from pipeline.display import TextDisplay
+    from pipeline.durable import Artifact
+    from pipeline.remote import Ledger
+    from pipeline.signals import Signals
+    from pipeline.state import State
+    from pipeline.steps import convert, load, map, merge
+    from pipeline.steps.outputs import Download
+    from pipeline.steps.step import Work
+
+    config, clock = Config.model_validate({"name": "bench", "convert": {"min_examples": 1}}), SystemClock()
+    connection, state = Connection(config.backend, folder, clock), State.load(folder)
+    display = TextDisplay(None, clock)
+    ledger = Ledger(state, connection, clock, Signals(), display.note)
+    work = Work(folder, display, clock, connection, ledger, go_on="")
+    (folder / "01_archive.db").symlink_to(archive)
+
+    def run() -> Found:
+        times = [time.perf_counter()]
+        loaded = load.run(config, Download(Artifact("01_archive.db", "", 0)), work)
+        times.append(time.perf_counter())
+        merged = merge.run(config, loaded, work)
+        times.append(time.perf_counter())
+        mapped = map.run(config, merged, work)
+        times.append(time.perf_counter())
+        converted = convert.run(config, mapped, work)
+        times.append(time.perf_counter())
+        names = ("load", "merge", "map", "convert")
+        parts = {name: end - begin for name, begin, end in zip(names, times, times[1:], strict=False)}
+        return loaded.messages + sum(loaded.dropped.values()), converted.examples, parts
+
+    return run
+
+
+def notebook(archive: Path, folder: Path) -> Run:
+    """What LangChain's fine-tuning notebooks do; its assistant is the sender with most messages, there is no `me`."""
+    from langchain_community.adapters.openai import convert_messages_for_finetuning
+    from langchain_community.chat_loaders.imessage import IMessageChatLoader
+    from langchain_community.chat_loaders.utils import map_ai_messages, merge_chat_runs
+
+    with closing(sqlite3.connect(archive)) as db:
+        sender = db.execute(
+            "SELECT id FROM handle JOIN message ON handle.ROWID = handle_id GROUP BY id ORDER BY count(*) DESC"
+        ).fetchone()[0]
+
+    def run() -> Found:
+        found = list(IMessageChatLoader(path=archive).lazy_load())
+        sessions = list(map_ai_messages(merge_chat_runs(found), sender=sender))
+        examples = convert_messages_for_finetuning(sessions)
+        with (folder / "train.jsonl").open("w") as file:
+            for example in examples:
+                file.write(json.dumps({"messages": example}) + "\n")
+        return sum(len(session["messages"]) for session in found), len(examples), {}
+
+    return run
+
+
+def scan(archive: Path, folder: Path) -> Run:
+    """The same columns, row by row, and nothing done with them: the floor."""
+
+    def run() -> Found:
+        with closing(sqlite3.connect(f"{archive.as_uri()}?mode=ro", uri=True)) as db:
+            return sum(1 for _ in db.execute(f"SELECT {COLUMNS} FROM message")), 0, {}
+
+    return run
+
+
+def _measured(run: Run) -> Measured:
+    begin = time.perf_counter()
+    messages, examples, parts = run()
+    return Measured(time.perf_counter() - begin, messages, examples, _peak_mb(), parts)
+
+
+def _peak_mb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(dir=Path(sys.argv[2]).parent) as made:
+        prepare = {"ours": ours, "notebook": notebook, "scan": scan}[sys.argv[1]]
+        sys.stdout.buffer.write(msgspec.json.encode(_measured(prepare(Path(sys.argv[2]), Path(made)))))
