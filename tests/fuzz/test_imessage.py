@@ -119,6 +119,15 @@ def test_a_database_cut_at_any_page_or_byte_is_read_or_refused(valid: Path, fres
         read_or_refuse(path)
 
 
+def test_a_table_whose_name_is_no_text_is_refused(valid: Path, fresh: Callable[[], Path]) -> None:
+    """SQLite's own error quotes it, and Python cannot decode that."""
+    path = fresh()
+    path.write_bytes(valid.read_bytes().replace(b"tablechatchat", b"table\xffhatchat", 1))
+
+    with pytest.raises(InputError, match="not a readable iMessage database"):
+        read(path)
+
+
 @fuzz(250)
 @given(
     changes=st.lists(

@@ -40,7 +40,7 @@ def read_imessage(
     try:
         with opened(path) as db:
             yield from reading.sessions(Database(path, db))
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes damaged names as they are
         raise InputError(
             str(path) if reading.rowid is None else f"{path}, message {reading.rowid} or the one after",
             f"not a readable iMessage database ({error})",
