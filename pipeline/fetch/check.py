@@ -43,7 +43,7 @@ def check_sqlite(path: Path) -> None:
                     "an empty database: it holds no messages",
                     fix="On the Mac, sign in to Messages, let it load its history from iCloud, and fetch it again.",
                 )
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):  # SQLite quotes damaged names as they are
         raise InputError("download.source", "the database is damaged", fix=_GET_IT_AGAIN) from None
 
 

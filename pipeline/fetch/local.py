@@ -44,14 +44,14 @@ def copy_local(source: Path, target: Path, *, timeout_s: float, progress: Callab
             target.touch(mode=0o600)
             shutil.copyfile(source, target)
             progress(target.stat().st_size, target.stat().st_size)
-    except (PermissionError, shutil.Error, sqlite3.Error) as error:
+    except (PermissionError, shutil.Error, sqlite3.Error, UnicodeDecodeError) as error:
         raise explain(source, error) from None
 
 
 def leave_wal_mode(path: Path) -> None:
     """Make a database that is ours alone one file in every respect; anything else is left as it is."""
     if path.is_file() and _is_in_wal_mode(path):
-        with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as db:
+        with suppress(sqlite3.Error, UnicodeDecodeError), closing(sqlite3.connect(path)) as db:
             db.execute("PRAGMA journal_mode = DELETE")
 
 

@@ -1,5 +1,6 @@
 """Whatever a chat.db holds: sessions that can be written down, or one error that names the file."""
 
+import contextlib
 import itertools
 import re
 import sqlite3
@@ -16,7 +17,9 @@ from hypothesis import strategies as st
 from pipeline.chats.imessage import read_imessage
 from pipeline.chats.session import Session, read_sessions, write_sessions
 from pipeline.chats.typedstream import decode_attributed_body
-from pipeline.errors import InputError
+from pipeline.errors import FinetuneError, InputError
+from pipeline.fetch.check import check_sqlite
+from pipeline.fetch.local import copy_local, leave_wal_mode
 from pipeline.samples.attributed_body import encode_attributed_body
 from pipeline.samples.chatdb import create_chat_db
 from tests.fuzz.conftest import fuzz
@@ -36,7 +39,14 @@ VALUES = st.one_of(
 )
 TABLES = ("message", "chat", "handle", "chat_message_join", "chat_handle_join", "attachment", "message_attachment_join")
 
-_BYTE = st.integers(0, 255)
+CHANGES = st.lists(
+    st.tuples(
+        st.integers(0, 2**20) | st.integers(0, 120) | st.integers(1, 40).map(lambda page: page * 1024),
+        st.integers(0, 255),
+    ),
+    min_size=1,
+    max_size=12,
+)
 
 
 def _columns() -> dict[str, list[str]]:
@@ -119,6 +129,13 @@ def test_a_database_cut_at_any_page_or_byte_is_read_or_refused(valid: Path, fres
         read_or_refuse(path)
 
 
+def _spoilt(valid: Path, changes: list[tuple[int, int]]) -> bytes:
+    data = bytearray(valid.read_bytes())
+    for at, byte in changes:
+        data[at % len(data)] = byte
+    return bytes(data)
+
+
 def test_a_table_whose_name_is_no_text_is_refused(valid: Path, fresh: Callable[[], Path]) -> None:
     """SQLite's own error quotes it, and Python cannot decode that."""
     path = fresh()
@@ -129,22 +146,28 @@ def test_a_table_whose_name_is_no_text_is_refused(valid: Path, fresh: Callable[[
 
 
 @fuzz(250)
-@given(
-    changes=st.lists(
-        st.tuples(st.integers(0, 2**20) | st.integers(0, 120) | st.integers(1, 40).map(lambda n: n * 1024), _BYTE),
-        min_size=1,
-        max_size=12,
-    )
-)
+@given(changes=CHANGES)
 def test_a_database_with_wrong_bytes_is_read_or_refused(
     valid: Path, fresh: Callable[[], Path], changes: list[tuple[int, int]]
 ) -> None:
     path = fresh()
-    spoilt = bytearray(valid.read_bytes())
-    for at, byte in changes:
-        spoilt[at % len(spoilt)] = byte
-    path.write_bytes(spoilt)
+    path.write_bytes(_spoilt(valid, changes))
     read_or_refuse(path)
+
+
+@fuzz(100)
+@given(changes=CHANGES)
+def test_a_database_with_wrong_bytes_is_fetched_or_refused(
+    valid: Path, fresh: Callable[[], Path], changes: list[tuple[int, int]]
+) -> None:
+    source, target = fresh(), fresh()
+    source.write_bytes(_spoilt(valid, changes))
+    with contextlib.suppress(FinetuneError):
+        copy_local(source, target, timeout_s=5, progress=lambda *_: None)
+        leave_wal_mode(target)
+        check_sqlite(target)
+    with contextlib.suppress(InputError):
+        check_sqlite(source)
 
 
 @fuzz(200)
