@@ -30,7 +30,7 @@ MAX_LENGTH = 2048
 LEARNING_RATE = 2e-3
 RANK = 16
 CHECKPOINT_EVERY_S = 15.0
-_MICRO_BATCH = 8
+_MICRO_TOKENS = 2048
 _PLAIN_ATTENTION = 512**2
 
 
@@ -70,9 +70,11 @@ def train(
         return report(Stopped(plan.first_step))
 
     set_seed(spec.seed)
-    _choose_attention(model, examples, _micro_batch(plan.batch_size))
+    longest = max(len(ids) for ids in (examples.input_ids if valid is None else examples.input_ids + valid.input_ids))
+    micro_batch = _micro_batch(plan.batch_size, longest)
+    _choose_attention(model, longest, micro_batch)
     adapted = _with_adapter(model)
-    trainer = AnswerTrainer(adapted, _arguments(spec, plan, store, device), examples, chat_format)
+    trainer = AnswerTrainer(adapted, _arguments(spec, plan, micro_batch, device), examples, chat_format)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Progress(trainer, spec.work_dir, plan, valid, report, stop, checkpoint_every_s))
     trainer.train(resume_from_checkpoint=None if resumed is None else str(resumed))
@@ -115,18 +117,18 @@ def _dtype(store: Path, device: torch.device) -> Dtype:
     return dtype
 
 
-def _micro_batch(batch_size: int) -> int:
-    """How many examples go through the model at once: the most, up to _MICRO_BATCH, that divide the batch evenly."""
-    return max(size for size in range(1, _MICRO_BATCH + 1) if batch_size % size == 0)
+def _micro_batch(batch_size: int, longest: int) -> int:
+    """How many examples go through the model at once: as many as memory allows that divide the batch evenly."""
+    allowed = max(1, _MICRO_TOKENS // longest)
+    return max(size for size in range(1, batch_size + 1) if batch_size % size == 0 and size <= allowed)
 
 
-def _choose_attention(model: PreTrainedModel, examples: TrainingSet, micro_batch: int) -> None:
+def _choose_attention(model: PreTrainedModel, longest: int, micro_batch: int) -> None:
     """Use plain attention for short examples on a CPU, where it makes a step 15 % faster.
 
     PyTorch 2.13's fused kernel is slow backwards in bfloat16, but its memory does not grow with the square of the
     length. Up to 512 squared positions that is about 10 MB a layer.
     """
-    longest = max(len(ids) for ids in examples.input_ids)
     if model.device.type == "cpu" and micro_batch * longest**2 <= _PLAIN_ATTENTION:
         model.set_attn_implementation("eager")
 
@@ -137,14 +139,13 @@ def _with_adapter(model: PreTrainedModel) -> PeftModel:
     return get_peft_model(model, config)
 
 
-def _arguments(spec: JobSpec, plan: Started, store: Path, device: torch.device) -> SFTConfig:
-    micro = _micro_batch(plan.batch_size)
+def _arguments(spec: JobSpec, plan: Started, micro_batch: int, device: torch.device) -> SFTConfig:
     return SFTConfig(
-        output_dir=str(store),
+        output_dir=str(spec.work_dir / "checkpoints"),
         num_train_epochs=plan.n_epochs,
-        per_device_train_batch_size=micro,
-        per_device_eval_batch_size=_MICRO_BATCH,
-        gradient_accumulation_steps=plan.batch_size // micro,
+        per_device_train_batch_size=micro_batch,
+        per_device_eval_batch_size=micro_batch,
+        gradient_accumulation_steps=plan.batch_size // micro_batch,
         learning_rate=LEARNING_RATE * plan.learning_rate_multiplier,
         lr_scheduler_type="cosine",
         warmup_steps=min(10, plan.total_steps // 10),

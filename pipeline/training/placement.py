@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from pipeline.errors import InputError
 from pipeline.training.base_models import quiet_transformers
 
 Dtype = Literal["float32", "bfloat16"]
@@ -46,15 +48,26 @@ def _seconds(dtype: torch.dtype) -> float:
 
 
 def load_model(directory: Path, dtype: Dtype, device: torch.device) -> PreTrainedModel:
-    """Load a base model from its Hugging Face directory: safetensors only, and none of its own code."""
+    """Load a base model from its Hugging Face directory: safetensors only, and none of its own code.
+
+    Raises:
+        InputError: transformers cannot load it.
+    """
     quiet_transformers()
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-        directory,
-        dtype=getattr(torch, dtype),
-        local_files_only=True,
-        trust_remote_code=False,
-        use_safetensors=True,
-    )
+    try:
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            directory,
+            dtype=getattr(torch, dtype),
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+        )
+    except (OSError, ValueError, SafetensorError) as error:
+        raise InputError(
+            f"base model {directory.name}",
+            f"transformers cannot load it ({type(error).__name__}: {str(error).splitlines()[0]})",
+            fix="Mend the directory, or choose another base model.",
+        ) from error
     model.to(device)  # type: ignore[arg-type]  # transformers wraps the method and loses its `self`
     return model
 
