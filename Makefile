@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_ARGS)
 export FINETUNE_CACHE_DIR ?= $(CURDIR)/.cache
 
-.PHONY: finetune test smoke bench sample clean
+.PHONY: finetune test smoke bench chaos sample clean
 
 finetune: $(VENV)/.local
 	@$(BIN)/finetune run $(CONFIG)
@@ -25,6 +25,10 @@ test: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+# Kills the run everywhere, breaks every call, and prints the crash table; half an hour on two cores.
+chaos: $(VENV)/.dev
+	@$(BIN)/python -m tests.chaos
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m tests.bench

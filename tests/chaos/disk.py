@@ -67,7 +67,7 @@ def after_power_loss(steps: Sequence[Step]) -> Iterator[dict[str, bytes]]:
             pending = []
     # A rename is one change: its two names go together.
     changes = _grouped(pending)
-    for chosen in itertools.product((False, True), repeat=len(changes)):
+    for chosen in _choices(len(changes)):
         found = names
         for change, taken in zip(changes, chosen, strict=True):
             found = _apply(found, change) if taken else found
@@ -94,12 +94,24 @@ def _grouped(pending: Sequence[tuple[str, Inode | None]]) -> list[list[tuple[str
     return groups
 
 
+def _choices(changes: int) -> Iterator[tuple[bool, ...]]:
+    """Which changes are on the platter: every subset of a few; of many, each beginning and all but one."""
+    if changes <= 4:
+        yield from itertools.product((False, True), repeat=changes)
+        return
+    for kept in range(changes + 1):
+        yield (True,) * kept + (False,) * (changes - kept)
+    for lost in range(changes):
+        yield tuple(at != lost for at in range(changes))
+
+
 def _contents(names: dict[str, Inode]) -> Iterator[dict[str, bytes]]:
-    unsure = [name for name, inode in names.items() if not inode.synced]
-    sure = {name: inode.content for name, inode in names.items() if inode.synced}
-    versions = [_versions(names[name].content) for name in unsure]
-    for chosen in itertools.product(*versions):
-        yield {**sure, **dict(zip(unsure, chosen, strict=True))}
+    """One unsure file after the other as it may be, the others whole."""
+    whole = {name: inode.content for name, inode in names.items()}
+    yield whole
+    for name, inode in names.items():
+        if not inode.synced:
+            yield from ({**whole, name: version} for version in _versions(inode.content))
 
 
 def _versions(content: bytes) -> list[bytes]:

@@ -1,5 +1,6 @@
 """T3 and its neighbours: everything that one call to a backend can do to a run, and what has to come of it."""
 
+import signal
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -196,6 +197,18 @@ def servers(lab: Lab) -> Iterator[Case]:
 
             yield Case(f"T17 {name}: kill at {point}", killed)
 
+    for point in window(lab.reference.trace):
+
+        def second_page(world: World, point: int = point) -> None:
+            """Ours is older than a page of others, so it is listed behind them."""
+            world.run(kill_at=point)
+            world.server.page = 3
+            _others(world, 5)
+            world.run()
+            recover(world, exact=False)
+
+        yield Case(f"T17 the match is on page 2: kill at {point}", second_page)
+
 
 Change = Callable[[World], None]
 
@@ -269,7 +282,23 @@ def lags(lab: Lab) -> Iterator[Case]:
                 recover_late(world, lag)
 
             yield Case(f"T4 lists {lag} reads behind, kill at {point}", stale)
+        for which in ("post.intended#1", "post.answered#1", "post.intended#2", "post.answered#2"):
+
+            def stale_by_name(world: World, lag: int = lag, which: str = which) -> None:
+                world.server.stale, world.server.course = lag, LONG_COURSE
+                world.run(signals={which: signal.SIGKILL})
+                recover_late(world, lag)
+
+            yield Case(f"T4 lists {lag} reads behind, kill at {which}", stale_by_name)
         for call in ("file.create", "job.create"):
+
+            def lost(world: World, lag: int = lag, call: str = call) -> None:
+                world.server.stale, world.server.course = lag, LONG_COURSE
+                world.server.faults.append(Fault(call, "reset", commits=True))
+                world.run()
+                recover_late(world, lag)
+
+            yield Case(f"T4 lists {lag} reads behind, answer to {call} lost", lost)
 
             def late(world: World, lag: int = lag, call: str = call) -> None:
                 world.server.faults.append(Fault(call, "late", reads=lag))
@@ -343,6 +372,16 @@ def losses(lab: Lab) -> Iterator[Case]:
         world.env["OPENAI_API_KEY"] = ours
 
     yield Case("another account's key once the files are gone", other_account_after_loss)
+
+    def other_account_other_data(world: World) -> None:
+        world.server.accounts = {world.env["OPENAI_API_KEY"]: "ours", "sk-other": "theirs"}
+        world.run()
+        world.env["OPENAI_API_KEY"] = "sk-other"
+        ended = world.run("run", "run.yaml", "--set=convert.system_prompt=Hi", "--new-job")
+        if ended.code != 2 or len(world.server.posts) != 3:
+            world.bad(f"the canary let a key of another account send chats: exit {ended.code}")
+
+    yield Case("another account's key and other data", other_account_other_data)
 
     def edited(world: World) -> None:
         """A config edit never silently buys a second training."""

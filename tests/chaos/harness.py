@@ -169,6 +169,7 @@ class World:
         self.mutants: Sequence[str] = ()
         self.not_ours: set[str] = set()
         self.states = 0
+        self.damaged = False  # by the test: that it cannot be read is as it should be
         (folder / "work").mkdir()
         (folder / "work" / "run.yaml").write_text(_CONFIG.format(archive=lab.archive, base_url=self.server.base_url))
         clock = folder / "clock"
@@ -207,7 +208,7 @@ class World:
     ) -> Order:
         """A process here; `kill_at` is the failpoint, from 1, at which it dies of SIGKILL.
 
-        `signals` go by number or by name: at the n-th failpoint, or at the first of that name.
+        `signals` go by number or by name: at the 17th failpoint, or at the second of a name, "post.answered#2".
         """
         number = len(list(self.folder.glob("trace*")))
         (self.folder / f"trace{number}").touch()
@@ -261,7 +262,9 @@ class World:
 
     def state(self) -> Json | None:
         path = self.run_dir / "state.json"
-        return json.loads(path.read_bytes())["body"] if path.exists() else None
+        with contextlib.suppress(ValueError, FileNotFoundError):  # check_readable speaks of those
+            return json.loads(path.read_bytes())["body"] if path.is_file() else None
+        return None
 
     def done(self) -> set[str]:
         state = self.state()
@@ -294,7 +297,7 @@ class World:
 
     def check_readable(self) -> None:
         """P7 and P5: the state can be read, and names nothing that is missing or different."""
-        if not self.run_dir.is_dir():
+        if self.damaged or not self.run_dir.is_dir():
             return
         try:
             state = State.load(self.run_dir)
@@ -330,7 +333,7 @@ class World:
         if SAID in ended.out + ended.err or ANSWERED in ended.err:
             self.bad("P9: chat text was printed")
 
-    def check_end(self, *, exact: bool = True, job_posts: int | None = None) -> None:
+    def check_end(self, *, exact: bool = True, job_posts: int | None = None, rest: bool = True) -> None:
         """After a run that ended well: one file, one job, everything as without trouble (P1-P4, P10)."""
         self.check_money()
         if not self.ended or self.ended[-1].code != 0:
@@ -345,13 +348,17 @@ class World:
             self.bad(f"P4: other artifacts: {names or set(reference.artifacts) - set(self.artifacts())}")
         if job_posts is not None and self.server.posts.count("job.create") != job_posts:
             self.bad(f"P3: {self.server.posts.count('job.create')} POSTs of a job, expected {job_posts}")
-        self.check_rest()
+        if rest:
+            self.check_rest()
 
     def check_money(self) -> None:
         """P1 and P2: by the server's log."""
         billed = [job for job in self.server.billed() if job["id"] not in self.not_ours]
         if len(billed) > 1:
             self.bad(f"P1: billed {len(billed)} jobs")
+        used = ((self.state() or {}).get("steps", {}).get("create_job", {}).get("output") or {}).get("job")
+        if used in self.not_ours:
+            self.bad(f"P1: {used} is somebody else's")
         stored = Counter(file["filename"] for file in self.server.files)
         if any(count > 1 for count in stored.values()):
             self.bad(f"P2: {max(stored.values())} copies of a file")
@@ -427,8 +434,8 @@ _MADE_OF_IDS = ("output_digest", "fingerprint", "needs")
 def normal(state: Json) -> Json:
     """A state without ids, times and counters, to be compared with another run's."""
     body = copy.deepcopy(state)
-    for name in ("lineage", "serial"):
-        body.pop(name)
+    for name in ("lineage", "serial", "rebuilt"):
+        body.pop(name, None)
     for step, record in body["steps"].items():
         for name in _TIMES + (() if step in LOCAL else _MADE_OF_IDS):
             record.pop(name, None)

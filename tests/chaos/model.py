@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from tests.chaos.faults import decide
 from tests.chaos.harness import KEY, Lab, World
@@ -180,3 +181,22 @@ class Machine(RuleBasedStateMachine):
         if code == 0:
             world.check_rest()
         self.nobody_pays_for_more_than_was_asked_for()
+
+
+def search(lab: Lab, seed_: int, examples: int) -> list[str]:
+    """What so many examples find wrong: nothing, or the shortest story of it."""
+    chosen = settings(
+        max_examples=examples,
+        stateful_step_count=6,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    with prepared(lab) as template:
+        machine = seed(seed_)(type("Machine", (Machine,), {"lab": lab, "template": template}))
+        try:
+            run_state_machine_as_test(machine, settings=chosen)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is what was found
+            story = " ".join(getattr(error, "__notes__", []))
+            return [f"T12 seed {seed_}: {error} {story}"[:1500]]
+    return []

@@ -40,7 +40,7 @@ class Order(msgspec.Struct, kw_only=True):
         out, err: files for its output; "closed" is a pipe that nobody reads.
         trace: a file that gets a line for every failpoint reached.
         clock: a file of two doubles: the seconds passed, and by how much the wall clock is wrong.
-        signals: at the n-th failpoint, from 1, or at the first of a name, this signal.
+        signals: at the 17th failpoint ("17") or at the second of a name ("post.answered#2"), this signal.
         mutants: names in tests.chaos.mutants.
         record: a file that gets every call to the disk.
         program: "pipeline", or "usual": the script that everybody writes.

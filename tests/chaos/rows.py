@@ -31,7 +31,9 @@ def play(lab: Lab, cases: Iterable[Case]) -> list[str]:
     return bad
 
 
-def resume(world: World, *, exact: bool = True, job_posts: int | None = None, attempts: int = 3) -> None:
+def resume(
+    world: World, *, exact: bool = True, job_posts: int | None = None, attempts: int = 3, rest: bool = True
+) -> None:
     """Run again until it ends well, as a user would, and check everything."""
     for _ in range(attempts):
         before, done = world.state(), world.done()
@@ -42,7 +44,7 @@ def resume(world: World, *, exact: bool = True, job_posts: int | None = None, at
             world.bad(f"P11: {redone} steps too many ran again")
         if ended.code != 75:
             break
-    world.check_end(exact=exact, job_posts=job_posts)
+    world.check_end(exact=exact, job_posts=job_posts, rest=rest)
 
 
 def window(trace: list[str]) -> list[int]:
@@ -66,7 +68,7 @@ def kills(lab: Lab) -> Iterator[Case]:
             ended = world.run(kill_at=point)
             if not ended.killed:
                 world.bad(f"the kill at {point} did not happen")
-            resume(world, job_posts=None if point in dangerous else 1)
+            resume(world, job_posts=None if point in dangerous else 1, rest=point % 4 == 0)
 
         yield Case(f"T1 kill at {point} ({name})", happens)
 

@@ -107,7 +107,7 @@ def neighbours(lab: Lab) -> Iterator[Case]:
         world.run("run", "run.yaml", "--until", "convert")
         older = (world.run_dir / "state.json").read_bytes()
         world.run("run", "run.yaml", "--until", "poll_file")
-        started = world.start(world.order(signals={"step.begin": signal.SIGSTOP}))
+        started = world.start(world.order(signals={"step.begin#1": signal.SIGSTOP}))
         world.wait_until_stopped(started)
         (world.run_dir / "state.json").write_bytes(older)
         os.kill(started[0], signal.SIGCONT)
@@ -118,6 +118,17 @@ def neighbours(lab: Lab) -> Iterator[Case]:
             world.bad("T9: a state that somebody else wrote was overwritten")
 
     yield Case("T9 the state is changed underneath", changed_underneath)
+
+    def lock_stays(world: World) -> None:
+        """Unlinking it would let two processes lock two files of one name."""
+        world.run("run", "run.yaml", "--until", "load")
+        lock = world.run_dir / "state.lock"
+        inode = lock.stat().st_ino if lock.exists() else None
+        world.run("run", "run.yaml", "--until", "map")
+        if inode is None or lock.stat().st_ino != inode:
+            world.bad("T9: the lock file was unlinked")
+
+    yield Case("T9 the lock file stays", lock_stays)
 
     def twin_directory(world: World) -> None:
         world.run()

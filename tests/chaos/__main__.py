@@ -1,0 +1,122 @@
+"""`make chaos`: the whole crash matrix, all mutants and the control; prints the crash table.
+
+Exits with 1 if anything is bad, a mutant survives, or the control comes out clean.
+"""
+
+import contextlib
+import itertools
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import msgspec
+
+from tests.chaos.harness import ROOT, Lab, laboratory
+from tests.chaos.matrix import MATRIX
+from tests.chaos.model import search
+from tests.chaos.mutants import MUTANTS
+from tests.chaos.mutation import catch
+from tests.chaos.rows import Case, control, play
+
+MODEL_SEEDS = 8
+MODEL_EXAMPLES = 250
+
+
+class Done(msgspec.Struct):
+    """What one worker has to say of one scenario of one row."""
+
+    row: str
+    what: str
+    bad: list[str] = []
+    cases: int = 1
+
+
+def main() -> int:
+    """Run everything in as many processes as there are cores."""
+    started = time.monotonic()
+    workers = max(1, os.cpu_count() or 1)
+    cases: Counter[tuple[str, str]] = Counter()
+    bad: dict[tuple[str, str], list[str]] = {}
+    for done in _all_workers(workers):
+        key = (done.row, done.what)
+        cases[key] += done.cases
+        bad.setdefault(key, []).extend(done.bad)
+        for problem in done.bad if done.row != "control" else ():
+            _say(f"BAD {problem}")
+    _say(f"{'row':<8} {'cases':>6} {'bad':>4}  what")
+    for key in _order(cases):
+        _say(f"{key[0]:<8} {cases[key]:>6} {len(bad[key]):>4}  {key[1]}")
+    failed = sum(len(found) for (row, _), found in bad.items() if row != "control")
+    billed = sum("P1" in problem for (row, _), found in bad.items() if row == "control" for problem in found)
+    _say(f"{sum(cases.values())} cases in {(time.monotonic() - started) / 60:.0f} min: bad = {failed}")
+    _say(f"The usual script in the same harness: {billed} times billed twice.")
+    return 0 if not failed and billed else 1
+
+
+def _order(cases: Counter[tuple[str, str]]) -> list[tuple[str, str]]:
+    known = [(row.name, row.what) for row in MATRIX]
+    return sorted(cases, key=lambda key: (known.index(key) if key in known else len(known), key))
+
+
+def _all_workers(workers: int) -> Iterator[Done]:
+    command = [sys.executable, "-m", "tests.chaos"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with contextlib.ExitStack() as stack:
+        running = [
+            stack.enter_context(
+                subprocess.Popen([*command, str(number), str(workers)], cwd=ROOT, env=env, stdout=subprocess.PIPE)
+            )
+            for number in range(workers)
+        ]
+        for worker in running:
+            assert worker.stdout is not None
+            for line in worker.stdout:
+                yield msgspec.json.decode(line, type=Done)
+            if worker.wait() != 0:
+                yield Done("worker", "a worker died", [f"exit {worker.returncode}"], 0)
+
+
+def work(number: int, workers: int) -> None:
+    """Every `workers`-th scenario, from the `number`-th; one Done a line."""
+    with laboratory() as lab:
+        for done in itertools.islice(_everything(lab), number, None, workers):
+            sys.stdout.buffer.write(msgspec.json.encode(done()) + b"\n")
+            sys.stdout.flush()
+
+
+def _everything(lab: Lab) -> Iterator[Callable[[], Done]]:
+    for row in MATRIX:
+        yield from (partial(_case, lab, row.name, row.what, case) for case in row.cases(lab))
+    yield from (partial(_mutant, lab, name) for name in MUTANTS)
+    yield from (partial(_model, lab, seed) for seed in range(MODEL_SEEDS))
+    yield from (partial(_case, lab, "control", "the script that everybody writes", case) for case in control(lab))
+
+
+def _case(lab: Lab, row: str, what: str, case: Case) -> Done:
+    return Done(row, what, play(lab, [case]))
+
+
+def _model(lab: Lab, seed: int) -> Done:
+    found = search(lab, seed, MODEL_EXAMPLES)
+    return Done("T12", "any of this in any order (Hypothesis)", found, MODEL_EXAMPLES)
+
+
+def _mutant(lab: Lab, name: str) -> Done:
+    caught = catch(lab, name)
+    return Done("T13", "mutants of our own code, each caught", [] if caught else [f"T13: {name}: survives"])
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        work(int(sys.argv[1]), int(sys.argv[2]))
+    else:
+        sys.exit(main())
