@@ -1,6 +1,5 @@
 # Everything sets itself up on first use: a virtual environment in .venv, the versions of constraints.txt.
-# On Linux without an NVIDIA GPU, give pip PyTorch's CPU index to save gigabytes: make finetune PIP_INSTALL="… install --extra-index-url …"
-# (see README, "Installing").
+# On Linux without an NVIDIA GPU, PIP_ARGS="--extra-index-url …" with PyTorch's CPU index saves gigabytes (README, "Installing").
 
 PYTHON ?= python3
 VENV ?= .venv

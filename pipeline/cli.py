@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -41,6 +42,8 @@ def main() -> None:
         app()
     except FinetuneError as error:
         _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:  # before the handlers of a run are there
+        sys.exit(130)
 
 
 def _program() -> str:
@@ -52,7 +55,14 @@ def _program() -> str:
     return called.name if found and Path(found).resolve() == called.resolve() else os.path.relpath(called)
 
 
+def _command(name: str, config_path: Path, overrides: list[str] | None) -> str:
+    settings = [word for override in overrides or () for word in ("--set", override)]
+    return f"{_program()} {shlex.join([name, str(config_path), *settings])}"
+
+
 def _fail(message: str, code: int) -> None:
+    # Messages name commands as the README does; here they become what can be typed.
+    message = message.replace("`finetune ", f"`{_program()} ")
     for line in message.splitlines():
         sys.stderr.write(f"error: {line}\n")
     sys.exit(code)
@@ -75,7 +85,9 @@ def run(
     with _at_work(config_path, overrides, as_json) as (config, state, work):
         work.display.begin(config.name, work.connection.profile.title, work.run_dir)
         runner.run(config, state, work, steps)
-        work.display.end(f"Talk to it: {_program()} chat {config_path}" if last is None and only is None else "")
+        work.display.end(
+            f"Talk to it: {_command('chat', config_path, overrides)}" if last is None and only is None else ""
+        )
 
 
 @app.command()
@@ -106,10 +118,9 @@ def status(config_path: ConfigPath, overrides: Overrides = None, as_json: AsJson
 def forget(config_path: ConfigPath, step: str, overrides: Overrides = None) -> None:
     """Make STEP and all after it run again next time."""
     from pipeline import runner
-    from pipeline.backends.profiles import profile_of
 
-    with _locked_state(config_path, overrides) as (config, state):
-        gone = runner.forget(state, step, profile_of(config.backend).free)
+    with _locked_state(config_path, overrides) as (_, state):
+        gone = runner.forget(state, step)
         typer.echo(f"Forgot {', '.join(gone)}." if gone else "Nothing to forget: none of these steps has run.")
 
 
@@ -192,7 +203,7 @@ def resolve(
         raise InputError("resolve", "needs either --adopt ID or --none", fix="Look in the provider's dashboard first.")
     with _locked_state(config_path, overrides) as (_, state):
         remote.resolve(state, step, adopt)
-        typer.echo(f"{step} is settled. Go on with: {_program()} run {config_path}")
+        typer.echo(f"{step} is settled. Go on with: {_command('run', config_path, overrides)}")
 
 
 @app.command()
@@ -204,7 +215,7 @@ def repair(config_path: ConfigPath, overrides: Overrides = None) -> None:
 
     run_dir = run_directory(load_config(config_path, overrides or ()).name)
     if not run_dir.is_dir():
-        raise InputError(str(run_dir), "no such run", fix=f"Begin it with: {_program()} run {config_path}")
+        raise InputError(str(run_dir), "no such run", fix=f"Begin it with: {_command('run', config_path, overrides)}")
     with state_module.locked(run_dir):
         for line in state_module.repair(run_dir):
             typer.echo(line)
@@ -233,7 +244,7 @@ def _at_work(config_path: Path, overrides: list[str] | None, as_json: bool) -> "
     from pipeline.signals import Signals, SignalStop
     from pipeline.steps.step import Work
 
-    command = f"{_program()} run {config_path}"
+    command = _command("run", config_path, overrides)
     clock, signals = SystemClock(), Signals()
     with _locked_state(config_path, overrides) as (config, state), _open_log(state.run_dir) as log:
         connection = Connection(config.backend, state.run_dir, clock)

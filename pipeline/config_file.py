@@ -18,6 +18,16 @@ Path_ = tuple[str | int, ...]
 Document = dict[str, Any]  # YAML and --set values before validation: any JSON
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which +15551234567 is a telephone number, not an integer, and a date is a text."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML has it
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        if first != "+"
+    }
+
+
 class ConfigError(InputError):
     """One or more mistakes in a config, one a line."""
 
@@ -65,17 +75,19 @@ def _parse(path: Path) -> tuple[Document, dict[Path_, int]]:
         raise InputError(str(path), f"cannot be read ({error})", fix="Give a YAML file.") from None
     lines: dict[Path_, int] = {}
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=_Loader)
         if root is not None:
             _locate(root, (), lines, path)
-        document = yaml.safe_load(text)
+        document = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise InputError(where, f"not YAML ({error.problem})", fix="Mend that line.") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(str(path), f"not YAML ({' '.join(str(error).split())[:120]})", fix="Mend it.") from None
     if document is None:
         document = {}
-    if not isinstance(document, dict):
+    if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
         raise InputError(str(path), "not a mapping of sections", fix="configs/reference.yaml shows every key.")
     # `merge:` with nothing under it means "all defaults", as it reads.
     return {key: {} if value is None and key != "name" else value for key, value in document.items()}, lines
@@ -84,7 +96,7 @@ def _parse(path: Path) -> tuple[Document, dict[Path_, int]]:
 def _locate(node: yaml.Node, at: Path_, lines: dict[Path_, int], path: Path) -> None:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            here = (*at, key.value)
+            here = (*at, str(key.value))
             line = key.start_mark.line + 1
             if here in lines:
                 raise InputError(
@@ -115,8 +127,8 @@ def _parse_overrides(overrides: Sequence[str]) -> Document:
         if not equals or not key:
             raise InputError("--set", "not KEY=VALUE", got=override, fix="Write it as --set create_job.seed=7.")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
+            value = yaml.load(text, Loader=_Loader)
+        except (yaml.YAMLError, ValueError, RecursionError):
             value = text
         *sections, last = key.split(".")
         target = chosen

@@ -63,6 +63,8 @@ class Effect:
     op: str
     look: "Callable[[openai.OpenAI], Found]"
     post: "Callable[[openai.OpenAI], FileObject | FineTuningJob]"
+    made_of: str | None = None
+    generation: int = 0
 
 
 class Ledger:
@@ -76,7 +78,7 @@ class Ledger:
         self._clock = clock
         self._signals = signals
         self._say = say
-        self._earlier = {attempt.remote_id for attempt in state.body.remote.values()}
+        self._earlier = {attempt.remote_id for attempt in state.body.remote.values() if attempt.remote_id}
         self._reported: set[str] = set()
         self._last_error = ""
 
@@ -98,24 +100,29 @@ class Ledger:
         self._sweep_files(effect, file_id)
         return file_id
 
-    def create_job(self, config: CreateJob, train_file: str, valid_file: str | None, made_of: str) -> tuple[str, int]:
+    def create_job(
+        self, config: CreateJob, train_file: str, valid_file: str | None, made_of: str, generation: int
+    ) -> tuple[str, int]:
         """The job for this data and config and its generation, creating it if it is not there.
 
         Args:
             made_of: equal for two jobs that would train the same.
         """
-        body = self._state.body
 
         def effect(generation: int) -> Effect:
             return self._job_effect(config, train_file, valid_file, f"{made_of}:{generation}")
 
-        if body.rebuilt:
+        if self._state.body.rebuilt:
             # The lost state may have known of jobs bought on purpose after the one it was rebuilt from.
-            while (later := effect(body.generation + 1)) and self._look(later).ids:
-                body.generation += 1
-        job_id = self._once(effect(body.generation))
-        body.rebuilt = False
-        return job_id, body.generation
+            while self._look(effect(generation + 1)).ids:
+                generation += 1
+        job_id = self._once(dataclasses.replace(effect(generation), made_of=made_of, generation=generation))
+        self._state.body.rebuilt = False
+        return job_id, generation
+
+    def finds_job(self, config: CreateJob, made_of: str) -> bool:
+        """Whether the backend has the first job of this data and config, though no state remembers it."""
+        return bool(self._look(self._job_effect(config, "", None, f"{made_of}:0")).ids)
 
     def sweep_job(self, config: CreateJob, train_file: str, identity: str, job_id: str) -> None:
         """Cancel twins of our job that have not started; say so of those that have. For every poll.
@@ -220,7 +227,8 @@ class Ledger:
 
     def _once(self, effect: Effect) -> str:
         account = self._connection.identity
-        attempt = self._state.body.remote.setdefault(effect.op, Attempt(step=effect.where, account=account))
+        new = Attempt(step=effect.where, account=account, made_of=effect.made_of, generation=effect.generation)
+        attempt = self._state.body.remote.get(effect.op, new)
         unknown = (attempt.tries > 0 and attempt.remote_id is None) or self._state.body.rebuilt
         if attempt.remote_id is not None and not attempt.deleted:
             if is_usable(self._connection, effect.where, attempt.remote_id):
@@ -230,6 +238,7 @@ class Ledger:
             found = self._settled(effect) if unknown else self._look(effect)
             if found.ids:
                 if attempt.remote_id not in found.ids:
+                    self._state.body.remote[effect.op] = attempt
                     self._adopt(attempt, found)
                 return attempt.remote_id or found.ids[0]
             self._check_account(effect)
@@ -289,7 +298,8 @@ class Ledger:
         return found
 
     def _undecided(self, effect: Effect, why: str) -> DecisionNeeded:
-        first_at = self._state.body.remote[effect.op].first_at or "an unknown time"
+        attempt = self._state.body.remote.get(effect.op)
+        first_at = (attempt and attempt.first_at) or "an unknown time"
         return DecisionNeeded(
             effect.where,
             f"a request sent at {first_at} was never answered, and {self._connection.profile.title} {why}",
@@ -312,6 +322,7 @@ class Ledger:
 
         from pipeline.backends.refusals import definitely_refused, transient
 
+        self._state.body.remote[effect.op] = attempt
         attempt.tries += 1
         attempt.first_at = attempt.first_at or stamp(self._clock)
         attempt.remote_id = attempt.how = None

@@ -8,17 +8,17 @@ from pathlib import Path
 import msgspec
 
 from pipeline import failpoints
-from pipeline.backends.cost import estimate
 from pipeline.clock import stamp
 from pipeline.config import Config
-from pipeline.errors import DecisionNeeded, FinetuneError, InputError, RemoteEnded, StateDamaged
+from pipeline.errors import FinetuneError, InputError, RemoteEnded, StateDamaged
+from pipeline.purchase import FREE, generation_of
 from pipeline.state import Json, State, StepRecord, digest, stat_of
 from pipeline.steps import STEPS
-from pipeline.steps.create_job import made_of
 from pipeline.steps.outputs import Convert, Output, artifacts_of
 from pipeline.steps.step import Step, Work
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
+_CREATE_JOB = next(step for step in STEPS if step.name == "create_job")
 NEVER_RAN = "it has not run yet"
 
 
@@ -96,12 +96,18 @@ class Progress:
         changed = _difference(record.declared, self.declared(step))
         if changed is not None:
             return changed
+        if step.name == "upload" and self._file_was_removed(record) and self.why(_CREATE_JOB) is not None:
+            return "its file was removed from the backend"
         if needs is None:
             return "a step before it is not done"
         for name, made in needs.items():
             if record.needs.get(name) != made:
                 return f"{name} made something else"
         return self._state.intact(record)
+
+    def _file_was_removed(self, record: StepRecord) -> bool:
+        ids = (record.output or {}).values()
+        return any(attempt.deleted and attempt.remote_id in ids for attempt in self._state.body.remote.values())
 
     def output(self, name: str) -> Output:
         """What a done step made.
@@ -169,7 +175,7 @@ def _run_step(number: int, step: Step, why: str, config: Config, state: State, w
     # The embedded store has its identity from its first start on.
     progress = Progress(state, config, work.connection.identity)
     if step.name == "create_job":
-        state.body.generation += _new_generation(why, config, state, progress, work, steps)
+        work = dataclasses.replace(work, generation=_generation(why, config, state, progress, work, steps))
     declared, needs = progress.declared(step), progress.needs(step)
     if needs is None:
         raise InputError(step.name, "a step before it is not done", fix="Run `finetune run CONFIG`.")
@@ -209,47 +215,11 @@ def _run_step(number: int, step: Step, why: str, config: Config, state: State, w
     work.display.finished(number, len(STEPS), step.name, output.summary(), record.seconds)
 
 
-def _new_generation(why: str, config: Config, state: State, progress: Progress, work: Work, steps: Range) -> int:
-    """1 if this run is to buy another job for the same or other data, 0 if the job is found or made under the old key.
-
-    Raises:
-        DecisionNeeded: a job has been paid for already and --new-job was not given.
-    """
-    record = state.body.steps.get("create_job")
-    bought = record is not None and (record.output is not None or record.stale is not None)
-    if steps.new_job:
-        return 1 if bought else 0
-    if record is None or not bought:
-        return 0
-    if work.connection.profile.free:
-        return 1 if why in ("asked for", record.stale) else 0
-    if record.stale is None and why != "asked for" and _is_same_job(config, record, progress):
-        return 0
-    job = (record.output or {}).get("job", "a job")
-    cost = estimate(config, _tokens(state))
-    raise DecisionNeeded(
-        "create_job",
-        f"{job} {_fate(state)} and has been paid for; another one would cost {cost}, because {why}",
-        fix="Give --new-job to buy it, or undo the change to keep what you have.",
-    )
-
-
-def _is_same_job(config: Config, record: StepRecord, progress: Progress) -> bool:
-    """Whether only the ids of its files are new, or it was interrupted: then the job is found, not bought."""
+def _generation(why: str, config: Config, state: State, progress: Progress, work: Work, steps: Range) -> int:
     convert = progress.output("convert")
-    made = str((record.output or {}).get("identity", ""))
-    return isinstance(convert, Convert) and made.partition(":")[0] == made_of(config, convert)
-
-
-def _tokens(state: State) -> int:
-    convert = state.body.steps.get("convert")
-    return int((convert.output or {}).get("tokens", 0)) if convert else 0
-
-
-def _fate(state: State) -> str:
-    record = state.body.steps.get("poll_job")
-    status = record.status if record else "running"
-    return {"done": "succeeded", "failed": "failed"}.get(status, "was created")
+    if not isinstance(convert, Convert):
+        raise TypeError(f"convert made {convert!r}")
+    return generation_of(config, convert, state, work, why, steps.new_job)
 
 
 def _failed(step: Step, record: StepRecord, error: FinetuneError, state: State) -> None:
@@ -257,6 +227,7 @@ def _failed(step: Step, record: StepRecord, error: FinetuneError, state: State) 
     spoilt = state.body.steps.get(step.spoils or "")
     if isinstance(error, RemoteEnded) and spoilt is not None:
         spoilt.stale = f"{step.name} failed"
+        _end(state, step.spoils or "")
     # On a disk that refuses, the state on it stays as it is: the step counts as interrupted.
     if not isinstance(error, StateDamaged):
         state.save()
@@ -274,7 +245,7 @@ def _done(record: StepRecord, output: Output, state: State, work: Work) -> None:
     state.save()
 
 
-def forget(state: State, name: str, free: bool) -> Sequence[str]:
+def forget(state: State, name: str) -> Sequence[str]:
     """Drop the record of a step and of all after it; their artifacts stay. Returns the names forgotten.
 
     Where training is free the next job is a new one; where it is not, the job that was paid for is found again.
@@ -286,12 +257,22 @@ def forget(state: State, name: str, free: bool) -> Sequence[str]:
     if name not in names:
         raise InputError("forget", "no such step", got=name, fix=f"The steps are: {', '.join(names)}.")
     gone = [each for each in names[names.index(name) :] if state.body.steps.pop(each, None) is not None]
-    body = state.body
-    body.remote = {op: each for op, each in body.remote.items() if each.step not in gone or each.remote_id is None}
-    if free and "create_job" in gone:
-        body.generation += 1
+    remote = state.body.remote
+    state.body.remote = {op: each for op, each in remote.items() if each.step not in gone or each.step != "upload"}
+    if "create_job" in gone:
+        for attempt in state.body.remote.values():
+            if attempt.step == "create_job" and attempt.account.startswith(FREE):
+                attempt.ended = True
     state.save()
     return gone
+
+
+def _end(state: State, step: str) -> None:
+    """What the step made remotely has come to nothing: it is not to be found again."""
+    record = state.body.steps[step]
+    for attempt in state.body.remote.values():
+        if step == "create_job" and attempt.remote_id and attempt.remote_id == (record.output or {}).get("job"):
+            attempt.ended = True
 
 
 def _difference(before: Mapping[str, Json], now: Mapping[str, Json]) -> str | None:

@@ -41,6 +41,8 @@ class Attempt(msgspec.Struct, kw_only=True):
         remote_id: what the server called it; None while unknown.
         how: whether this run made it or found it made.
         deleted: we have removed it from the backend on purpose.
+        made_of, generation: of a job: what makes it the same job, and which of those it is.
+        ended: of a job: it came to an end that is no success, or is not wanted any more.
     """
 
     step: str
@@ -50,6 +52,9 @@ class Attempt(msgspec.Struct, kw_only=True):
     remote_id: str | None = None
     how: Literal["created", "adopted"] | None = None
     deleted: bool = False
+    made_of: str | None = None
+    generation: int = 0
+    ended: bool = False
 
 
 class StepRecord(msgspec.Struct, kw_only=True):
@@ -82,13 +87,12 @@ class StepRecord(msgspec.Struct, kw_only=True):
 class Body(msgspec.Struct, kw_only=True):
     """Everything the checksum covers.
 
-    `generation` counts the trainings bought on purpose; `remote` is the ledger, keyed by the effect's op. `rebuilt`
-    says that an earlier state was lost: what it knew of the backend is looked for with patience.
+    `remote` is the ledger, keyed by the effect's op. `rebuilt` says that an earlier state was lost: what it knew of the
+    backend is looked for with patience.
     """
 
     lineage: str
     serial: int = 0
-    generation: int = 0
     rebuilt: bool = False
     steps: dict[str, StepRecord] = {}
     remote: dict[str, Attempt] = {}

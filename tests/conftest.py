@@ -4,6 +4,11 @@ import datetime
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Busy machines are slow machines: a property holds or not, however long that takes.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 class FakeClock:

@@ -145,3 +145,15 @@ def test_keys_that_exclude_each_other_are_refused(tmp_path: Path) -> None:
         f"{path}:2 load: source `langchain` needs `loader`, such as whatsapp, telegram or slack. "
         "configs/reference.yaml shows every key with its values."
     )
+
+
+def test_a_telephone_number_keeps_its_plus_and_a_date_is_a_text(tmp_path: Path) -> None:
+    path = write(tmp_path, "name: a\nmap: {assistant: +15551234567}\nmerge: {delimiter: 2024-13-45}\n")
+    config = load_config(path, ["create_job.suffix=2024-01-01"])
+    assert config.map.assistant == "+15551234567"
+    assert (config.merge.delimiter, config.create_job.suffix) == ("2024-13-45", "2024-01-01")
+
+
+@pytest.mark.parametrize("text", ["? [a]\n: b\n", "name: x\nmerge: &a\n  x: *a\n", "name: \x07\n", "1: x\nname: y\n"])
+def test_strange_yaml_is_refused_without_a_traceback(tmp_path: Path, text: str) -> None:
+    assert refusal(write(tmp_path, text)).startswith(str(tmp_path))

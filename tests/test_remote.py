@@ -56,8 +56,8 @@ class Run:
     def upload(self) -> str:
         return self.ledger.upload(self.run_dir / "train.jsonl", SHA, timeout_s=5)
 
-    def create_job(self, fingerprint: str = "fingerprint") -> str:
-        return self.ledger.create_job(JOB, "file-1", None, fingerprint)[0]
+    def create_job(self, made_of: str = "fingerprint", generation: int = 0) -> str:
+        return self.ledger.create_job(JOB, "file-1", None, made_of, generation)[0]
 
 
 @pytest.fixture
@@ -322,8 +322,12 @@ def test_a_key_of_another_account_buys_nothing(run: Run, server: FaultServer, ru
         other.create_job("another fingerprint")
     assert str(caught.value) == (
         "create_job: this key does not see ftjob-1, which an earlier run made: another project or organisation? "
-        "Use the earlier key, or `finetune forget CONFIG create_job` to begin anew with this one."
+        "Use the earlier key, or begin anew with this one under another name: --set name=…."
     )
+    again = Run(run_dir, server, clock)
+    with pytest.raises(InputError):
+        again.create_job("another fingerprint")
+    again.connection.close()
     assert server.posts == ["job.create"]
     other.connection.close()
 
@@ -332,13 +336,13 @@ def test_after_a_lost_state_a_job_bought_later_on_purpose_is_found(
     run: Run, server: FaultServer, run_dir: Path, clock: FakeClock
 ) -> None:
     run.create_job()
-    run.state.body.generation = 1
-    assert run.create_job() == "ftjob-2"
+    assert run.create_job(generation=1) == "ftjob-2"
     again = Run(run_dir, server, clock)
-    again.state.body.generation, again.state.body.rebuilt = 0, True
+    again.state.body.rebuilt = True
     again.state.body.remote.clear()
     assert again.create_job() == "ftjob-2"
-    assert again.state.body.generation == 1
+    (attempt,) = again.state.body.remote.values()
+    assert attempt.generation == 1
     again.connection.close()
 
 

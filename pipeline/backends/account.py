@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.backends.client import Connection
 from pipeline.clock import Clock
-from pipeline.errors import InputError
+from pipeline.errors import DecisionNeeded, InputError
 from pipeline.state import Attempt
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def check_account(connection: Connection, clock: Clock, where: str, recorded: Se
     """The canary: the key must see what an earlier run recorded before anything new is sent.
 
     Raises:
-        InputError: it does not; another account would be billed and would hold the chats.
+        InputError: it does not see a job; another account would be billed and would hold the chats.
+        DecisionNeeded: it does not see a file, which may also have expired.
     """
     # A file may have been removed or have expired; a job stays, so it is the better witness.
     witness = min(recorded, key=lambda attempt: attempt.step != "create_job", default=None)
@@ -46,8 +47,14 @@ def check_account(connection: Connection, clock: Clock, where: str, recorded: Se
             return
         if look < _LOOKS - 1:
             clock.sleep(_WAIT_S)
+    if witness.step != "create_job":
+        raise DecisionNeeded(
+            where,
+            f"this key does not see {witness.remote_id}, which an earlier run sent: another account, or expired?",
+            fix="Use the earlier key, or `finetune forget CONFIG upload` to send it anew.",
+        )
     raise InputError(
         where,
         f"this key does not see {witness.remote_id}, which an earlier run made: another project or organisation?",
-        fix=f"Use the earlier key, or `finetune forget CONFIG {witness.step}` to begin anew with this one.",
+        fix="Use the earlier key, or begin anew with this one under another name: --set name=….",
     )

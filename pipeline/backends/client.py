@@ -73,6 +73,12 @@ class Connection:
                 f"not set, and {self.profile.title} needs a key",
                 fix=f"export {self.profile.key_env}=…, or train on this machine with --set backend.kind=embedded.",
             )
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise InputError(
+                f"environment {self.profile.key_env}",
+                "not a key: keys are plain letters, digits and signs",
+                fix="Set it to the key itself.",
+            )
         return key
 
     @property
@@ -86,7 +92,10 @@ class Connection:
                 api_key=self.key,
                 timeout=self._backend.timeout_s,
                 max_retries=0,
-                http_client=openai.DefaultHttpxClient(event_hooks={"response": [_require_json]}),
+                # A proxy has no business between us and a server of our own.
+                http_client=openai.DefaultHttpxClient(
+                    event_hooks={"response": [_require_json]}, trust_env=self._backend.kind != "embedded"
+                ),
             )
         return self._client
 

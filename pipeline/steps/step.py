@@ -18,6 +18,7 @@ class Work:
     """Where a step works and what it may use.
 
     Attributes:
+        generation: for create_job: which of the jobs for this data and config to have.
         go_on: a sentence with the command that resumes this run, for error messages.
     """
 
@@ -27,6 +28,7 @@ class Work:
     connection: Connection
     ledger: Ledger
     go_on: str
+    generation: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -48,7 +48,7 @@ class Desk:
         connection, state, self.display = Connection(self.config.backend, run_dir, clock), State.load(run_dir), Notes()
         ledger = Ledger(state, connection, clock, Signals(), self.display.note)
         self.work = Work(run_dir, self.display, clock, connection, ledger, go_on="Go on.")
-        self.job, _ = ledger.create_job(self.config.create_job, "file-1", None, "f")
+        self.job, _ = ledger.create_job(self.config.create_job, "file-1", None, "f", 0)
         self.connection = connection
 
     def wait(self) -> PollJob:
