@@ -1,9 +1,7 @@
-import itertools
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,56 +10,8 @@ from pipeline.chats.imessage import read_imessage, utc_time
 from pipeline.chats.session import Message, Session
 from pipeline.errors import InputError
 from pipeline.samples.attributed_body import ONE_TIME_CODE, encode_attributed_body
-from pipeline.samples.chatdb import DIRECT, GROUP, create_chat_db, insert
-
-Value = str | int | bytes | None
-
-
-class Phone:
-    """A chat.db that a test fills row by row."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.db = create_chat_db(path)
-        self._numbers = itertools.count(1)
-
-    def handle(self, address: str, service: str = "iMessage") -> int:
-        return insert(self.db, "handle", {"id": address, "service": service})
-
-    def chat(self, guid: str, style: int | None = DIRECT, name: str | None = None) -> int:
-        return insert(self.db, "chat", {"guid": guid, "style": style, "display_name": name})
-
-    def message(self, chat: int | None, row: Mapping[str, Value]) -> int:
-        """Insert a message, the n-th at n seconds past 20:26:40 unless `row` says otherwise, into `chat` or none."""
-        number = next(self._numbers)
-        rowid = insert(self.db, "message", {"guid": f"guid-{number}", "date": (700_000_000 + number) * 10**9, **row})
-        if chat is not None:
-            insert(self.db, "chat_message_join", {"chat_id": chat, "message_id": rowid})
-        return rowid
-
-    def save(self) -> Path:
-        self.db.commit()
-        return self.path
-
-
-@pytest.fixture
-def phone(tmp_path: Path) -> Iterator[Phone]:
-    phone = Phone(tmp_path / "chat.db")
-    with closing(phone.db):
-        yield phone
-
-
-def read(phone: Phone) -> tuple[list[Session], Counter[str]]:
-    dropped: Counter[str] = Counter()
-    return list(read_imessage(phone.save(), dropped)), dropped
-
-
-def said(sessions: list[Session]) -> list[list[tuple[str, str]]]:
-    return [[(message.sender, message.content) for message in session.messages] for session in sessions]
-
-
-def second(number: int) -> str:
-    return f"2023-03-08T20:26:{40 + number}Z"
+from pipeline.samples.chatdb import GROUP
+from tests.chats.phone import Phone, Value, read, read_file, said, second
 
 
 @pytest.mark.parametrize("handle_of_own_rows", ["friend", 0, None])
@@ -283,7 +233,7 @@ def test_a_column_poor_database_is_read_by_name(tmp_path: Path) -> None:
             """
         )
     db.close()
-    assert list(read_imessage(path, Counter())) == [
+    assert read_file(path)[0] == [
         Session(
             "chat-7",
             "group",
@@ -308,7 +258,7 @@ def test_a_path_with_odd_characters_is_opened(phone: Phone, tmp_path: Path) -> N
     phone.message(phone.chat("c"), {"text": "hi"})
     odd = tmp_path / "my chats? 100% #1.db"
     odd.write_bytes(phone.save().read_bytes())
-    assert said(list(read_imessage(odd, Counter()))) == [[("unknown", "hi")]]
+    assert said(read_file(odd)[0]) == [[("unknown", "hi")]]
 
 
 def damage(path: Path) -> None:

@@ -45,7 +45,9 @@ NO_SPEECH = {
 }
 """Kinds of rows that are none, whatever their text says."""
 
-_KINDS = (  # in order of precedence: kind, the columns it needs, the condition
+_Kind = tuple[int, tuple[str, ...], str]
+
+_KINDS: tuple[_Kind, ...] = (  # in order of precedence: kind, the columns it needs, the condition
     (10, ("associated_message_type",), "{0} IN (1000, 4000) OR {0} BETWEEN 2000 AND 3999"),
     (11, ("item_type",), "{0} <> 0"),  # members come and go, names change, locations are shared
     (12, ("is_system_message",), "{0} <> 0"),
@@ -67,9 +69,13 @@ _KINDS = (  # in order of precedence: kind, the columns it needs, the condition
         ("message_summary_info",),
         "{0} IS NOT NULL AND (instr({0}, x'526563') OR instr({0}, x'527270') OR substr({0}, 1, 6) <> x'62706c697374')",
     ),
+)
+_LESSER_KINDS: tuple[_Kind, ...] = (
     (LINK, ("balloon_bundle_id",), "{0} <> ''"),
     (IN_WORDS, ("service",), "{0} IN ('SMS', 'RCS', 'rcs')"),
 )
+
+_ATTACHED: _Kind = (IN_DETAIL, ("cache_has_attachments",), "{0} <> 0")
 
 Value = int | float | bytes | None
 Row = tuple[int, int, int, Value, Value, Value, Value]
@@ -141,7 +147,7 @@ def text_of(value: object) -> str:
 class Database:
     """Questions to one chat.db."""
 
-    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, db: sqlite3.Connection, *, with_attachments: bool = False) -> None:
         self._db = db
         tables = {text_of(name) for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         missing = [name for name in _NEEDED_TABLES if name not in tables]
@@ -152,7 +158,7 @@ class Database:
                 fix="Point `download.source` at a chat.db, or say with `load.source` and `load.loader` what it is.",
             )
         self._present = {table: self._columns(table) for table in _TABLES if table in tables}
-        self._rows_query = self._build_rows_query()
+        self._rows_query = self._build_rows_query((*_KINDS, *([_ATTACHED] if with_attachments else []), *_LESSER_KINDS))
         self._detail_query = f"SELECT {self._select('message', Detail._fields)} FROM message WHERE ROWID = ?"
 
     def messages(self) -> int:
@@ -266,12 +272,12 @@ class Database:
         present = self._present.get(table, set())
         return ", ".join(f"{table}.{name}" if name in present else "NULL" for name in wanted)
 
-    def _build_rows_query(self) -> str:
+    def _build_rows_query(self, known: Sequence[_Kind]) -> str:
         """The keys first, from an index alone where there is one; then the rows, in that order, one by one."""
         present = self._present["message"]
         kinds = " ".join(
             f"WHEN {condition.format(*(self._select('message', [name]) for name in names))} THEN {kind}"
-            for kind, names, condition in _KINDS
+            for kind, names, condition in known
             if names[0] in present
         )
         date = when_expression("message.date") if "date" in present else "0"

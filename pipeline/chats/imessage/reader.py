@@ -6,12 +6,12 @@ session or is counted under the reason why not.
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
 from pipeline.chats.imessage.bodies import Attachments
-from pipeline.chats.imessage.database import Database, opened
+from pipeline.chats.imessage.database import Database, Row, opened
 from pipeline.chats.imessage.people import DIRECT, GROUP, Conversation, People, conversations
 from pipeline.chats.imessage.speech import OutOfOrder, Speech
 from pipeline.chats.session import Message, Session
@@ -39,7 +39,7 @@ def read_imessage(
     reading = _Reading(dropped, attachments, Counter() if noted is None else noted)
     try:
         with opened(path) as db:
-            yield from reading.sessions(Database(path, db))
+            yield from reading.sessions(Database(path, db, with_attachments=attachments == "tokens"))
     except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes damaged names as they are
         raise InputError(
             str(path) if reading.rowid is None else f"{path}, message {reading.rowid} or the one after",
@@ -72,7 +72,7 @@ class _Reading:
         ids: set[str] = set()
         read = 0
         for conversation in conversations(database, people):
-            speech = self._speech = self._hear(database, people, conversation)
+            speech = self._hear(database, people, conversation)
             read += speech.read
             if several:
                 self._elsewhere.update(several.intersection(database.rowids(conversation.chats)))
@@ -94,13 +94,19 @@ class _Reading:
         self._dropped.update({reason: n for reason, n in ((DELETED, deleted), (ORPHANED, orphans)) if n})
 
     def _hear(self, database: Database, people: People, conversation: Conversation) -> Speech:
-        speech = Speech(database, people, self._elsewhere, self._attachments, conversation.style == DIRECT)
         try:
-            speech.hear(database.rows(conversation.chats))
+            return self._hear_in_order(database, people, conversation, database.rows(conversation.chats))
         except OutOfOrder:
-            speech = Speech(database, people, self._elsewhere, self._attachments, conversation.style == DIRECT)
-            speech.hear(sorted(database.rows(conversation.chats), key=lambda row: row[:2]))
-        return speech
+            rows = sorted(database.rows(conversation.chats), key=lambda row: row[:2])
+            return self._hear_in_order(database, people, conversation, rows)
+
+    def _hear_in_order(
+        self, database: Database, people: People, conversation: Conversation, rows: Iterable[Row]
+    ) -> Speech:
+        is_direct = conversation.style == DIRECT
+        self._speech = Speech(database, people, self._elsewhere, self._attachments, is_direct)
+        self._speech.hear(rows)
+        return self._speech
 
 
 def _kind(style: int | None, messages: list[Message]) -> Literal["direct", "group"]:

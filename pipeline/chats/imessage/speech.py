@@ -165,9 +165,10 @@ class Speech:
             return TAPBACK_IN_WORDS
         message.content = message.content or bodies.plain(bodies.last_edit(summary))
         attached = self._database.attachments(rowid) if detail.cache_has_attachments else []
-        if detail.is_audio_message:
-            message.content = message.content or bodies.transcript(body, [each.user_info for each in attached])
-        if self._attachments == "tokens" and attached:
+        heard = bodies.transcript(body, [each.user_info for each in attached]) if detail.is_audio_message else ""
+        if heard and not message.content:
+            message.content = heard
+        elif self._attachments == "tokens" and attached:
             words = message.content
             message.content = bodies.with_tokens(found if bodies.plain(found) == words else words, attached)
             message.only_context = msgspec.UNSET if words or not message.content else True
