@@ -153,7 +153,6 @@ def test_damage_in_the_middle_names_file_and_row(phone: Phone) -> None:
     for number in range(2000):
         phone.message(chat, {"text": f"{number} " + "x" * 500})
     path = phone.save()
-    phone.db.execute("VACUUM")  # leaves no stale copies of pages
     (size,) = phone.db.execute("PRAGMA page_size").fetchone()
     phone.db.close()
     content = bytearray(path.read_bytes())
@@ -162,13 +161,13 @@ def test_damage_in_the_middle_names_file_and_row(phone: Phone) -> None:
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
         list(read_imessage(path, Counter()))
-    match = re.fullmatch(re.escape(str(path)) + r", message (\d+) or the one after", caught.value.where)
+    match = re.fullmatch(re.escape(str(path)) + r", soon after message (\d+)", caught.value.where)
     assert match is not None
     last = int(match[1])
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT count(text) FROM message WHERE ROWID <= ?", (last,)).fetchone() == (last,)
         with pytest.raises(sqlite3.DatabaseError):
-            db.execute("SELECT text FROM message WHERE ROWID = ?", (last + 1,)).fetchone()
+            db.execute("SELECT count(text) FROM message WHERE ROWID <= ?", (last + 2,)).fetchone()
     assert caught.value.what == "not a readable iMessage database (database disk image is malformed)"
 
 

@@ -42,7 +42,7 @@ def read_imessage(
             yield from reading.sessions(Database(path, db, with_attachments=attachments == "tokens"))
     except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes damaged names as they are
         raise InputError(
-            str(path) if reading.rowid is None else f"{path}, message {reading.rowid} or the one after",
+            str(path) if reading.rowid is None else f"{path}, soon after message {reading.rowid}",
             f"not a readable iMessage database ({error})",
             fix="Point `download.source` at a chat.db, then run `finetune run CONFIG --from download`.",
         ) from None
