@@ -46,9 +46,9 @@ def explained(path: Path) -> Iterator[None]:
     except (OSError, sqlite3.Error) as error:
         if (what := problem(error)) is None:
             raise
-        raise StateDamaged(
-            str(path), what, fix="Mend that and start again: nothing that was accepted is lost."
-        ) from error
+        mend = "Free some space" if is_full(error) else "Mend the disk"
+        fix = f"{mend} and start again: nothing that was accepted is lost."
+        raise StateDamaged(str(path), what, fix=fix) from error
 
 
 def _code(error: BaseException) -> int:

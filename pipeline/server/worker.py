@@ -35,9 +35,11 @@ class Worker:
         Raises:
             FolderBusy: an earlier worker is still alive in that folder and holds its lock.
         """
-        lock = _lock_folder(spec.work_dir)
-        log = os.open(spec.work_dir / "worker.log", os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        try:
+        with contextlib.ExitStack() as ours:
+            lock = _lock_folder(spec.work_dir)
+            ours.callback(os.close, lock)
+            log = os.open(spec.work_dir / "worker.log", os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+            ours.callback(os.close, log)
             spec_file = spec.work_dir / "spec.json"
             durable.write_atomically(spec_file, encode_spec(spec))
             self._process = subprocess.Popen(
@@ -50,9 +52,6 @@ class Worker:
                 pass_fds=[lock],
                 process_group=0,  # a Ctrl-C in the terminal is for the server, which tells its workers
             )
-        finally:
-            os.close(log)
-            os.close(lock)
         self._timer: threading.Timer | None = None
 
     def reports(self) -> Iterator[Report]:
@@ -109,7 +108,9 @@ def _lock_folder(folder: Path) -> int:
     fd = os.open(folder / "worker.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError as error:
         os.close(fd)
-        raise FolderBusy from None
+        if isinstance(error, BlockingIOError):
+            raise FolderBusy from None
+        raise
     return fd

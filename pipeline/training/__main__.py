@@ -3,6 +3,7 @@
 Exit code 0 after Succeeded, Stopped or Failed; else one of deaths.py, 1 for a bug, with the traceback on stderr.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -53,8 +54,9 @@ def main(spec_file: Path) -> None:
     except InputError as error:
         report(Failed("invalid_input", str(error)))
     except Exception as error:  # noqa: BLE001  whatever it was, the log has it and the server is told in one number
-        traceback.print_exc()
-        sys.exit(exit_status(error))
+        with contextlib.suppress(OSError):  # the log lies on the disk that may be full
+            traceback.print_exc()
+        os._exit(exit_status(error))
 
 
 def _claim_stdout() -> int:

@@ -190,11 +190,15 @@ class World:
         pid, self.pid = self.pid, None
         return int(self.lab.ask({"wait": pid})["code"])
 
-    def end(self) -> None:
-        if self.pid is not None:
-            os.kill(self.pid, signal.SIGTERM)
-            if (code := self.wait()) != 0 and not (code == -signal.SIGKILL and not self.fault.code and self.happened):
-                self.bad(f"a server told to stop ended with {code}")
+    def end(self) -> int | None:
+        """Stop the server, if there is one; returns how it ended."""
+        if self.pid is None:
+            return None
+        os.kill(self.pid, signal.SIGTERM)
+        code = self.wait()
+        if code != 0 and not (code == -signal.SIGKILL and not self.fault.code and self.happened):
+            self.bad(f"a server told to stop ended with {code}")
+        return code
 
     # the client
 
@@ -317,7 +321,9 @@ class World:
 
     def check_store(self) -> None:
         """With the server gone: the store opens, is whole, and holds nothing that no row names."""
-        self.end()
+        if self.end() == -signal.SIGKILL:  # only now: what is left is for the next one to clear
+            self.start()
+            self.end()
         store = Store(self.store)
         store.sweep()
         store.close()
@@ -383,19 +389,19 @@ def play(lab: Lab, cases: Sequence[Fault]) -> list[str]:
     before = lab.happened
     bad = [problem for fault in cases for problem in lab.play(fault)]
     # The last calls of one life may have no counterpart in another: threads take turns as they please.
-    if (happened := lab.happened - before) < 0.9 * len(cases):
+    if (happened := lab.happened - before) * 2 < len(cases):
         bad.append(f"of {len(cases)} faults only {happened} happened")
     return bad
 
 
-def run_all() -> list[tuple[str, int, list[str]]]:
-    """Every row: its name, how many scenarios it has, and what is wrong after them."""
+def run_all(every: int = 1) -> list[tuple[str, int, list[str]]]:
+    """Every row: its name, how many scenarios it has, and what is wrong after them; `every` takes each n-th only."""
     hands = os.cpu_count() or 1
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(hands) as pool:
         labs = [stack.enter_context(laboratory()) for _ in range(hands)]
         table = []
         for row in ROWS:
-            cases = faults(labs[0], row)
+            cases = faults(labs[0], row)[::every]
             played = pool.map(play, labs, [cases[number::hands] for number in range(hands)])
             table.append((row, len(cases), [problem for bad in played for problem in bad]))
         return table

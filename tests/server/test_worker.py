@@ -55,6 +55,15 @@ def test_a_folder_has_one_worker_at_a_time(start: StartWorker) -> None:
     assert [type(report).__name__ for report in start().reports()][-1] == "Succeeded"
 
 
+def test_a_folder_whose_worker_could_not_start_is_free_again(start: StartWorker, tmp_path: Path) -> None:
+    (tmp_path / "work/worker.log").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        start()
+    (tmp_path / "work/worker.log").rmdir()
+
+    assert [type(report).__name__ for report in start().reports()][-1] == "Succeeded"
+
+
 def test_a_worker_told_to_stop_says_where_it_stopped(start: StartWorker) -> None:
     worker = start('{"steps": 3, "hang_at_step": 2}')
     reports = worker.reports()
