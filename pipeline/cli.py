@@ -157,6 +157,9 @@ def serve(
     host: Annotated[str, typer.Option(help="Beyond loopback a key of your own is needed.")] = "127.0.0.1",
     trainer: Annotated[str, typer.Option(help="lora, or scripted for tests.")] = "lora",
     script: Annotated[Path | None, typer.Option(help="What the scripted trainer does.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="PATH", help="A local Hugging Face model directory to offer too.")
+    ] = None,
     embedded: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Serve the OpenAI-compatible API until stopped; its key is FINETUNE_SERVER_KEY, or made and printed once."""
@@ -175,6 +178,7 @@ def serve(
         port=0 if embedded else port,
         trainer="scripted" if trainer == "scripted" else "lora",
         script=script,
+        models=tuple(model or ()),
     )
 
     def announce(base_url: str) -> None:
@@ -247,7 +251,7 @@ def _at_work(config_path: Path, overrides: list[str] | None, as_json: bool) -> "
     command = _command("run", config_path, overrides)
     clock, signals = SystemClock(), Signals()
     with _locked_state(config_path, overrides) as (config, state), _open_log(state.run_dir) as log:
-        connection = Connection(config.backend, state.run_dir, clock)
+        connection = Connection(config.backend, state.run_dir, clock, config.create_job.model)
         display = (JsonDisplay if as_json else TextDisplay)(log, clock)
         ledger = Ledger(state, connection, clock, signals, display.note)
         work = Work(state.run_dir, display, clock, connection, ledger, go_on=f"Go on with: {command}")

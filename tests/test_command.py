@@ -416,3 +416,14 @@ def test_a_serving_server_prints_its_key_once_and_stops_on_sigterm(shop: Worksho
         assert re.fullmatch(r"export OPENAI_API_KEY=\S{40,}\n", key)
         server.send_signal(signal.SIGTERM)
         assert server.wait(timeout=30) == 0
+
+
+def test_a_local_model_directory_can_be_the_base(shop: Workshop) -> None:
+    model = shop.folder / "model"
+    model.mkdir()
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (model / name).write_text("{}")
+    assert shop.run("--set", "create_job.model=./model", "--until", "poll_job").code == 0
+    refused = shop.run("--set", "create_job.model=./nothing", "--until", "create_job")
+    assert refused.code == 2
+    assert "no such model" in refused.err

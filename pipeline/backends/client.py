@@ -33,7 +33,9 @@ SERVER_DIR = "server"
 class Connection:
     """A backend that has been reached, or is about to be. The embedded server starts at first use."""
 
-    def __init__(self, backend: Backend, run_dir: Path, clock: Clock) -> None:
+    def __init__(self, backend: Backend, run_dir: Path, clock: Clock, model: str | None = None) -> None:
+        """`model` may be the path of a local model, which the embedded server must be told of when it starts."""
+        self._model = model
         self._backend = backend
         self._clock = clock
         self._run_dir = run_dir
@@ -197,7 +199,7 @@ class Connection:
 
     def _running(self) -> EmbeddedServer:
         if self._server is None:
-            self._server = EmbeddedServer(self._data_dir, self._backend)
+            self._server = EmbeddedServer(self._data_dir, self._backend, self._model)
         return self._server
 
 

@@ -28,7 +28,7 @@ class EmbeddedServer:
         key: random, for this process only.
     """
 
-    def __init__(self, data_dir: Path, backend: Backend) -> None:
+    def __init__(self, data_dir: Path, backend: Backend, model: str | None = None) -> None:
         """Start the server and wait until it answers.
 
         Raises:
@@ -41,6 +41,8 @@ class EmbeddedServer:
         command += ["--trainer", backend.trainer]
         if backend.script is not None:
             command += ["--script", backend.script]
+        if model is not None and model.startswith(("/", "./", "../", "~")):
+            command += ["--model", model]
         log_fd = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             # A session of its own: Ctrl-C in the terminal reaches us alone, and we stop the server in good order.
