@@ -23,7 +23,7 @@ from tests.chaos.mutation import catch
 from tests.chaos.rows import Case, control, play
 
 MODEL_SEEDS = 8
-MODEL_EXAMPLES = 250
+MODEL_EXAMPLES = 150
 
 
 class Done(msgspec.Struct):

@@ -242,9 +242,9 @@ class World:
         assert status is not None
         return self.ended_with(order, status)
 
-    def wait_until_stopped(self, started: tuple[int, Order]) -> bool:
-        """Whether the process has stopped (SIGSTOP) rather than ended."""
-        return self.lab.zygote.ask(Request(wait=started[0], or_stopped=True)).stopped
+    def wait_or_stop(self, started: tuple[int, Order]) -> Reply:
+        """Wait until the process has ended, or stopped (SIGSTOP)."""
+        return self.lab.zygote.ask(Request(wait=started[0], or_stopped=True))
 
     def ended_with(self, order: Order, status: int) -> Ended:
         out = "" if order.out == "closed" else Path(order.out).read_text()

@@ -33,23 +33,23 @@ def _slow_days(lab: Lab) -> Iterator[Case]:
 
 MATRIX = (
     Row("T1", "SIGKILL at every failpoint, then the same command (T14: private at each)", rows.kills, 1),
-    Row("T1", "the same, and the state deleted before `repair`", rows.forgotten, 8),
+    Row("T1", "the same, and the state deleted before `repair`", rows.forgotten, 12),
     Row("T2", "pairs: a kill where it costs money, one anywhere in the recovery", rows.pairs),
     Row("T3", "each fault of each call, at the first, every and last of them (T16)", faults.answers),
     Row("T4", "lists and requests 0 to 9 reads late", faults.lags, 12),
     Row("T5", "1,000 times one to five kills, half of them where it costs money", rows.at_random),
     Row("T6", "power lost after each call to the disk", disk.power_losses, 1),
-    Row("T7", "ENOSPC, EIO, EDQUOT, EROFS at each call to the disk; EINTR", disk.refusals, 24),
+    Row("T7", "ENOSPC, EIO, EDQUOT, EROFS at each call to the disk; EINTR", disk.refusals, 30),
     Row("T7", "a real limit on the size of files", disk.real_refusals, 1),
-    Row("T8", "state.json damaged in every way, and artifacts", damage.damages, 1),
+    Row("T8", "state.json damaged in every way, and artifacts", damage.damages, 2),
     Row("T8", "SIGKILL at every failpoint of `repair`", damage.repairs, 3),
     Row("T9", "8 processes on one directory, 200 times", _storm),
     Row("T9", "a state changed underneath, two directories with the same data", stops.neighbours, 1),
-    Row("T10", "SIGINT, SIGTERM, SIGHUP at every failpoint, and twice", stops.signals, 40),
+    Row("T10", "SIGINT, SIGTERM, SIGHUP at every failpoint, and twice", stops.signals, 50),
     Row("T10", "SIGSTOP for eight hours; a closed pipe", stops.pauses, 6),
     Row("T15", "jobs and outages of days, clocks that are wrong", time_passes.days, 1),
     Row("T15", "the same at a user's pace", _slow_days),
-    Row("T17", "servers that page, drop, ignore, or do not list", faults.servers, 4),
+    Row("T17", "servers that page, drop, ignore, or do not list", faults.servers, 6),
     Row("T17", "files removed, keys of others, edits, jobs restarted", faults.losses, 1),
 )
 EVERY_CHANGE = tuple(row for row in MATRIX if row.every)

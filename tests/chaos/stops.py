@@ -55,7 +55,7 @@ def pauses(lab: Lab) -> Iterator[Case]:
 
         def sleeps(world: World, point: int = point) -> None:
             started = world.start(world.order(signals={point: signal.SIGSTOP}))
-            if not world.wait_until_stopped(started):
+            if not world.wait_or_stop(started).stopped:
                 world.bad("T10: it did not stop")
                 return
             world.advance(8 * 3600)
@@ -108,7 +108,7 @@ def neighbours(lab: Lab) -> Iterator[Case]:
         older = (world.run_dir / "state.json").read_bytes()
         world.run("run", "run.yaml", "--until", "poll_file")
         started = world.start(world.order(signals={"step.begin#1": signal.SIGSTOP}))
-        world.wait_until_stopped(started)
+        world.wait_or_stop(started)
         (world.run_dir / "state.json").write_bytes(older)
         os.kill(started[0], signal.SIGCONT)
         ended = world.wait(started)

@@ -11,7 +11,7 @@ HOUR = 3600.0
 
 def days(lab: Lab, slow: bool = False) -> Iterator[Case]:
     """T15; `slow` polls as often as a user's run would."""
-    pace = () if slow else ("poll_job.max_interval_s=600",)
+    pace = () if slow else ("poll_job.max_interval_s=1800",)
 
     def long_job(world: World) -> None:
         """A hundred hours, polled with two rounds a minute at the most, and said to be stuck."""
