@@ -81,7 +81,7 @@ class Recorder:
             return
         folder = wire.new_id("ckpt-")
         copy = self._store.incoming / folder
-        shutil.copytree(self._work_dir / report.adapter, copy, copy_function=_link)
+        _copy_folder(self._work_dir / report.adapter, copy)
         durable.publish(copy, self._store.models_dir / folder)
         for old in self._store.add_checkpoint(self._job_id, report.step, folder):
             shutil.rmtree(self._store.models_dir / old, ignore_errors=True)
@@ -109,9 +109,18 @@ def result_csv(steps: Iterable[wire.Metrics]) -> bytes:
     return text.getvalue().encode()
 
 
-def _link(source: str, target: str) -> None:
-    """A second name instead of a second copy where the file system has such; adapters are never changed in place."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+def _copy_folder(source: Path, target: Path) -> None:
+    """Copy an adapter: second names where the file system has such, as adapters are never changed in place.
+
+    Not shutil.copytree, whose error hides whether the disk was full.
+    """
+    target.mkdir(mode=0o700)
+    for path in source.rglob("*"):
+        twin = target / path.relative_to(source)
+        if path.is_dir():
+            twin.mkdir(mode=0o700)
+            continue
+        try:
+            os.link(path, twin)
+        except OSError:
+            shutil.copyfile(path, twin)
