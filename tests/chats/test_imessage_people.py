@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from pipeline.chats.imessage import read_imessage
-from pipeline.chats.imessage.people import normal_address
+from pipeline.chats.imessage.addresses import normal_address
 from pipeline.samples.chatdb import DIRECT, GROUP
 from tests.chats.phone import Phone, Value, read, said
 

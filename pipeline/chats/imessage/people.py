@@ -8,11 +8,12 @@ Sources: ReagentX/imessage-exporter (docs/tables/duplicates.md), imessage-chatdb
 `message.account` alone misses the owner's phone number.
 """
 
-import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from pipeline.chats.imessage.addresses import is_service, normal_address
+from pipeline.chats.imessage.contacts import Card
 from pipeline.chats.imessage.database import Chat, Database
 
 UNKNOWN_SENDER = "unknown"
@@ -21,10 +22,6 @@ UNKNOWN_SENDER = "unknown"
 GROUP, DIRECT = 43, 45
 """Values of chat.style."""
 
-_PREFIX = re.compile(r"^(?:e:|p:|tel:|mailto:)+", re.IGNORECASE)
-_PHONE = re.compile(r"\+?[\d\s().\u00a0/-]+")
-_PHONE_DIGITS = 10  # as many last digits tell two numbers apart, with or without a country's code
-_LOCAL_DIGITS = 7  # a shorter number is a service's
 _SAMPLE = 50  # newest messages of a chat in which the owner's addresses are looked for
 
 
@@ -47,38 +44,35 @@ class Conversation(NamedTuple):
     is_filtered: bool
 
 
-def normal_address(address: str) -> str:
-    """Bring a phone number or an email address to the form in which two of one person are equal.
-
-    Of a number the last ten digits count: "+1 (555) 010-0100" and "5550100100" are one. What is neither stays as it is.
-    """
-    address = _PREFIX.sub("", address.strip()).lower()
-    if not _PHONE.fullmatch(address):
-        return address
-    digits = "".join(character for character in address if character.isdecimal())
-    return digits[-_PHONE_DIGITS:] if len(digits) >= _LOCAL_DIGITS else address
-
-
 class People:
     """The people behind the handles.
 
+    Args:
+        handles: ROWID, address and person_centric_id of each.
+        cards: the cards of addresses, by their normal form.
+
     Attributes:
-        senders: the sender's name by handle ROWID: the address of that person's first handle.
+        senders: the sender's name by handle ROWID: the address of that person's first handle, or their card's name.
     """
 
-    def __init__(self, handles: Iterable[tuple[int, str, str]]) -> None:
+    def __init__(self, handles: Iterable[tuple[int, str, str]], cards: Mapping[str, Card] | None = None) -> None:
         self._parents: dict[str, str] = {}
         self._people: dict[int, str] = {}
         self.senders: dict[object, str] = {}
+        cards = cards or {}
         known = [(rowid, address, normal_address(address), person) for rowid, address, person in handles if address]
         for _, _, node, person in known:
-            if person:
-                self._parents[self._root(f"person {person}")] = self._root(node)
+            card = cards.get(node)
+            for sign in ([f"person {person}"] if person else []) + ([f"card {card}"] if card else []):
+                self._parents[self._root(sign)] = self._root(node)
         names: dict[str, str] = {}
         for rowid, address, node, _ in known:
             root = self._root(node)
             self._people[rowid] = root
-            self.senders[rowid] = names.setdefault(root, address)
+            if root not in names:
+                name = cards[node].name if node in cards else address
+                names[root] = f"{name} ({address})" if name in names.values() else name
+            self.senders[rowid] = names[root]
 
     def of_handle(self, rowid: int) -> str | None:
         """The person behind a handle."""
@@ -125,16 +119,11 @@ def _conversation(chats: list[Chat], present: frozenset[str], own: frozenset[str
     if first.style == DIRECT and present:
         if present <= own:
             why_not = "note to self"
-        elif all(map(_is_service, present)):
+        elif all(map(is_service, present)):
             why_not = "from a service"
     title = next((chat.title for chat in chats if chat.title), None)
     filtered = all(chat.is_filtered for chat in chats)
     return Conversation([chat.rowid for chat in chats], first.guid, first.style, title, why_not, filtered)
-
-
-def _is_service(person: str) -> bool:
-    """Whether a business or a short code, such as a bank's or a carrier's, is writing."""
-    return person.startswith("urn:biz:") or (person.isdecimal() and len(person) < _LOCAL_DIGITS)
 
 
 def _own_people(database: Database, people: People, chats: list[Chat]) -> frozenset[str]:

@@ -6,11 +6,12 @@ session or is counted under the reason why not.
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
 from pipeline.chats.imessage.bodies import Attachments
+from pipeline.chats.imessage.contacts import Card, read_contacts
 from pipeline.chats.imessage.database import Database, Row, opened
 from pipeline.chats.imessage.people import DIRECT, GROUP, Conversation, People, conversations
 from pipeline.chats.imessage.speech import OutOfOrder, Speech
@@ -21,7 +22,12 @@ DELETED, ORPHANED = "recently deleted", "not in any chat"
 
 
 def read_imessage(
-    path: Path, dropped: Counter[str], *, attachments: Attachments = "drop", noted: Counter[str] | None = None
+    path: Path,
+    dropped: Counter[str],
+    *,
+    attachments: Attachments = "drop",
+    contacts: Path | None = None,
+    noted: Counter[str] | None = None,
 ) -> Iterator[Session]:
     """Yield the sessions of a chat.db, one in memory at a time, by chat.ROWID; those without speech are left out.
 
@@ -31,12 +37,14 @@ def read_imessage(
             and the messages of all sessions add up to the rows of `message`.
         attachments: leave no trace of them, or write "[image]" and the like where they stood; a message of nothing
             else then has `only_context` set.
+        contacts: an AddressBook folder, whose names then stand for addresses; nothing is read without.
         noted: counts what was kept and may be worth a word.
 
     Raises:
         InputError: not a database, damaged (names the row), or without the tables of an iMessage database.
     """
-    reading = _Reading(dropped, attachments, Counter() if noted is None else noted)
+    cards = read_contacts(contacts) if contacts is not None else {}
+    reading = _Reading(dropped, attachments, cards, Counter() if noted is None else noted)
     try:
         with opened(path) as db:
             yield from reading.sessions(Database(path, db, with_attachments=attachments == "tokens"))
@@ -55,8 +63,11 @@ class _Reading:
         rowid: of the last row that could be read, None before any.
     """
 
-    def __init__(self, dropped: Counter[str], attachments: Attachments, noted: Counter[str]) -> None:
+    def __init__(
+        self, dropped: Counter[str], attachments: Attachments, cards: Mapping[str, Card], noted: Counter[str]
+    ) -> None:
         self._dropped = dropped
+        self._cards = cards
         self._attachments = attachments
         self._noted = noted
         self._elsewhere: set[int] = set()
@@ -67,7 +78,7 @@ class _Reading:
         return self._speech.rowid if self._speech is not None and self._speech.read else None
 
     def sessions(self, database: Database) -> Iterator[Session]:
-        people = People(database.handles())
+        people = People(database.handles(), self._cards)
         several = database.in_several_chats()
         ids: set[str] = set()
         read = 0
