@@ -263,7 +263,8 @@ class World:
     def state(self) -> Json | None:
         path = self.run_dir / "state.json"
         with contextlib.suppress(ValueError, FileNotFoundError):  # check_readable speaks of those
-            return json.loads(path.read_bytes())["body"] if path.is_file() else None
+            found = json.loads(path.read_bytes()) if path.is_file() else None
+            return found.get("body") if isinstance(found, dict) else None
         return None
 
     def done(self) -> set[str]:

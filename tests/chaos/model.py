@@ -18,7 +18,7 @@ from tests.fault_server import Fault
 
 LOST = ["reset", "timeout", "cut", "garbage", "no_id", 500, 409]
 CALLS = ["file.create", "file.list", "file.get", "job.create", "job.list", "job.get", "job.events"]
-ENDS_IN_A_DECISION = "paid for"
+ENDS_IN_A_DECISION = "another one would cost"
 
 
 @contextlib.contextmanager
@@ -204,6 +204,12 @@ def search(lab: Lab, seed_: int, examples: int) -> list[str]:
         try:
             run_state_machine_as_test(machine, settings=chosen)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what was found
-            story = " ".join(getattr(error, "__notes__", []))
-            return [f"T12 seed {seed_}: {error} {story}"[:1500]]
+            return [f"T12 seed {seed_}: {_story(error)}"]
     return []
+
+
+def _story(error: BaseException) -> str:
+    """What went wrong and the shortest way there, as Hypothesis notes it."""
+    inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    notes = "\n".join(getattr(error, "__notes__", []))
+    return "\n".join([f"{error}\n{notes}", *map(_story, inner)])
