@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import shlex
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ import typer
 
 from pipeline import failpoints
 from pipeline.errors import FinetuneError, InputError
+from pipeline.invocation import Invocation
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -41,28 +40,12 @@ def main() -> None:
     try:
         app()
     except FinetuneError as error:
-        _fail(str(error), error.exit_code)
+        _fail(Invocation().typable(str(error)), error.exit_code)
     except KeyboardInterrupt:  # before the handlers of a run are there
         sys.exit(130)
 
 
-def _program() -> str:
-    """How the user can call us again: by name if that is on the PATH, else as it was called."""
-    called = Path(sys.argv[0])
-    if called.name == "__main__.py":
-        return "python -m pipeline"
-    found = shutil.which(called.name)
-    return called.name if found and Path(found).resolve() == called.resolve() else os.path.relpath(called)
-
-
-def _command(name: str, config_path: Path, overrides: list[str] | None) -> str:
-    settings = [word for override in overrides or () for word in ("--set", override)]
-    return f"{_program()} {shlex.join([name, str(config_path), *settings])}"
-
-
 def _fail(message: str, code: int) -> None:
-    # Messages name commands as the README does; here they become what can be typed.
-    message = message.replace("`finetune ", f"`{_program()} ")
     for line in message.splitlines():
         sys.stderr.write(f"error: {line}\n")
     sys.exit(code)
@@ -86,7 +69,7 @@ def run(
         work.display.begin(config.name, work.connection.profile.title, work.run_dir)
         runner.run(config, state, work, steps)
         work.display.end(
-            f"Talk to it: {_command('chat', config_path, overrides)}" if last is None and only is None else ""
+            f"Talk to it: {_called(config_path, overrides).command('chat')}" if last is None and only is None else ""
         )
 
 
@@ -207,7 +190,7 @@ def resolve(
         raise InputError("resolve", "needs either --adopt ID or --none", fix="Look in the provider's dashboard first.")
     with _locked_state(config_path, overrides) as (_, state):
         remote.resolve(state, step, adopt)
-        typer.echo(f"{step} is settled. Go on with: {_command('run', config_path, overrides)}")
+        typer.echo(f"{step} is settled. Go on with: {_called(config_path, overrides).command('run')}")
 
 
 @app.command()
@@ -217,12 +200,26 @@ def repair(config_path: ConfigPath, overrides: Overrides = None) -> None:
     from pipeline.config_file import load_config
     from pipeline.runner import run_directory
 
-    run_dir = run_directory(load_config(config_path, overrides or ()).name)
-    if not run_dir.is_dir():
-        raise InputError(str(run_dir), "no such run", fix=f"Begin it with: {_command('run', config_path, overrides)}")
-    with state_module.locked(run_dir):
-        for line in state_module.repair(run_dir):
-            typer.echo(line)
+    called = _called(config_path, overrides)
+    with _in_words_of(called):
+        run_dir = run_directory(load_config(config_path, called.overrides).name)
+        if not run_dir.is_dir():
+            raise InputError(str(run_dir), "no such run", fix=f"Begin it with: {called.command('run')}")
+        with state_module.locked(run_dir):
+            for line in state_module.repair(run_dir):
+                typer.echo(line)
+
+
+def _called(config_path: Path, overrides: list[str] | None) -> Invocation:
+    return Invocation(config_path, tuple(overrides or ()))
+
+
+@contextlib.contextmanager
+def _in_words_of(called: Invocation) -> Iterator[None]:
+    try:
+        yield
+    except FinetuneError as error:
+        _fail(called.typable(str(error)), error.exit_code)
 
 
 @contextlib.contextmanager
@@ -232,10 +229,12 @@ def _locked_state(config_path: Path, overrides: list[str] | None) -> "Iterator[t
     from pipeline.runner import run_directory
     from pipeline.state import State, locked
 
-    config = load_config(config_path, overrides or ())
-    run_dir = make_private_dir(run_directory(config.name))
-    with locked(run_dir):
-        yield config, State.load(run_dir)
+    called = _called(config_path, overrides)
+    with _in_words_of(called):
+        config = load_config(config_path, called.overrides)
+        run_dir = make_private_dir(run_directory(config.name))
+        with locked(run_dir):
+            yield config, State.load(run_dir)
 
 
 @contextlib.contextmanager
@@ -248,11 +247,12 @@ def _at_work(config_path: Path, overrides: list[str] | None, as_json: bool) -> "
     from pipeline.signals import Signals, SignalStop
     from pipeline.steps.step import Work
 
-    command = _command("run", config_path, overrides)
+    called = _called(config_path, overrides)
+    command = called.command("run")
     clock, signals = SystemClock(), Signals()
     with _locked_state(config_path, overrides) as (config, state), _open_log(state.run_dir) as log:
         connection = Connection(config.backend, state.run_dir, clock, config.create_job.model)
-        display = (JsonDisplay if as_json else TextDisplay)(log, clock)
+        display = (JsonDisplay if as_json else TextDisplay)(log, clock, called)
         ledger = Ledger(state, connection, clock, signals, display.note)
         work = Work(state.run_dir, display, clock, connection, ledger, go_on=f"Go on with: {command}")
         try:
@@ -267,7 +267,7 @@ def _at_work(config_path: Path, overrides: list[str] | None, as_json: bool) -> "
             log.write(f"{stamp(clock)} stopped by {stop}\n")
             _fail(f"stopped by {stop}; {pauses}. Go on with: {command}", 128 + stop.signum)
         except FinetuneError as error:
-            log.write(f"{stamp(clock)} error: {error}\n")
+            log.write(f"{stamp(clock)} error: {called.typable(str(error))}\n")
             raise
 
 
@@ -278,10 +278,12 @@ def _read_only(config_path: Path, overrides: list[str] | None) -> "tuple[Config,
     from pipeline.runner import Progress, run_directory
     from pipeline.state import State
 
-    config = load_config(config_path, overrides or ())
-    state = State.load(run_directory(config.name))
-    identity = Connection(config.backend, state.run_dir, SystemClock()).identity
-    return config, state, Progress(state, config, identity)
+    called = _called(config_path, overrides)
+    with _in_words_of(called):
+        config = load_config(config_path, called.overrides)
+        state = State.load(run_directory(config.name))
+        identity = Connection(config.backend, state.run_dir, SystemClock()).identity
+        return config, state, Progress(state, config, identity)
 
 
 def _open_log(run_dir: Path) -> IO[str]:

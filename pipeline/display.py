@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from pipeline.clock import Clock, stamp
+from pipeline.invocation import Invocation
 
 NAME_WIDTH = 11
 INDENT = " " * 6
@@ -54,7 +55,10 @@ class Display(Protocol):
 class TextDisplay:
     """For a person."""
 
-    def __init__(self, log: IO[str] | None, clock: Clock, console: Console | None = None) -> None:
+    def __init__(
+        self, log: IO[str] | None, clock: Clock, called: Invocation | None = None, console: Console | None = None
+    ) -> None:
+        self._called = called or Invocation()
         self._console = console or _Console(highlight=False, soft_wrap=True)
         self._log = log
         self._clock = clock
@@ -82,7 +86,7 @@ class TextDisplay:
         self._line(Text.assemble(_head(number, total, step), (f"{_seconds(seconds):>11}  ", "green"), summary))
 
     def note(self, text: str) -> None:  # noqa: D102
-        self._line(Text(f"{INDENT}{text}", style="dim"))
+        self._line(Text(f"{INDENT}{self._called.typable(text)}", style="dim"))
 
     def progress(self, done: float, total: float | None, text: str) -> None:  # noqa: D102
         if self._console.is_terminal:
@@ -138,7 +142,8 @@ class TextDisplay:
 class JsonDisplay:
     """For a program: one object a line on stdout."""
 
-    def __init__(self, log: IO[str] | None, clock: Clock) -> None:
+    def __init__(self, log: IO[str] | None, clock: Clock, called: Invocation | None = None) -> None:
+        self._called = called or Invocation()
         self._log = log
         self._clock = clock
 
@@ -156,7 +161,7 @@ class JsonDisplay:
         self._emit("finished", found)
 
     def note(self, text: str) -> None:  # noqa: D102
-        self._emit("note", {"text": text})
+        self._emit("note", {"text": self._called.typable(text)})
 
     def progress(self, done: float, total: float | None, text: str) -> None:  # noqa: D102
         self._emit("progress", {"done": done, "total": total, "text": text})

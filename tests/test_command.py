@@ -196,7 +196,7 @@ def test_ctrl_c_pauses_the_job_and_running_again_goes_on(shop: Workshop) -> None
     script = shop.script(steps=6, hang_at_step=3)
     stopped = stop_when(shop.start("run", "run.yaml", script), "step 2/6", signal.SIGINT)
     assert stopped.code == 130
-    message(stopped.err, f"stopped by SIGINT; the job pauses at its checkpoint. {GO_ON}")
+    message(stopped.err, f"stopped by SIGINT; the job pauses at its checkpoint. {GO_ON} {script.replace("=", " ", 1)}")
     shop.script(steps=6)
     again = shop.run(script)
     assert (again.code, again.ran) == (0, ["poll_job", "smoke_test"])
@@ -235,7 +235,9 @@ def test_json_is_one_object_a_line(shop: Workshop) -> None:
 
 
 def test_chat_talks_to_the_tuned_model(shop: Workshop) -> None:
-    message(shop.finetune("chat", "run.yaml").err, "poll_job: not done yet. Run `finetune run CONFIG` first.")
+    message(
+        shop.finetune("chat", "run.yaml").err, "poll_job: not done yet. Run `python -m pipeline run run.yaml` first."
+    )
     shop.run("--until", "poll_job")
     said = shop.finetune("chat", "run.yaml", "--message", "Hello")
     assert (said.code, said.err, said.out) == (0, "", "      tuned  Slow and steady, that's my motto.\n")
@@ -264,7 +266,7 @@ def test_repair_brings_back_a_damaged_state(shop: Workshop) -> None:
     message(
         broken.err,
         "runs/ci/state.json: is empty, so nothing is known of what was done. "
-        "Run `finetune repair CONFIG` to go back to the last good state.",
+        "Run `python -m pipeline repair run.yaml` to go back to the last good state.",
     )
     assert shop.finetune("repair", "run.yaml").out.splitlines() == [
         "state.json is empty, so nothing is known of what was done. It is kept as state.json.damaged.",

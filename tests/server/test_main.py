@@ -124,6 +124,7 @@ def test_a_taken_port_is_an_error_that_says_so(tmp_path: Path) -> None:
 def test_everything_in_the_store_is_private(start_server: Callable[..., ServerProcess]) -> None:
     server = start_server(steps=2)
     finish(server.client, start_job(server.client).id)
+    server.terminate()  # a finished job's checkpoints are swept while it runs
     script = server.data_dir / "script.json"  # written by this test, not by the server
 
     modes = {path: path.stat().st_mode & 0o777 for path in server.data_dir.rglob("*") if path != script}

@@ -1,0 +1,50 @@
+"""How this program was called, so that what a message tells the user to do can be typed as it stands."""
+
+import dataclasses
+import os
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+_NAMED = re.compile(r"`finetune (\w+)( CONFIG)?")
+
+
+@dataclasses.dataclass(frozen=True)
+class Invocation:
+    """One call of the command.
+
+    Attributes:
+        config: the path as it was given; None before it is known.
+        overrides: KEY=VALUE, as given with --set.
+    """
+
+    config: Path | None = None
+    overrides: tuple[str, ...] = ()
+
+    def command(self, name: str) -> str:
+        """The line that calls another command with the same config."""
+        return f"{_program()} {shlex.join([name, *self._arguments()])}"
+
+    def typable(self, message: str) -> str:
+        """`message` with the commands in it, which are written as in the README, as they can be typed here."""
+        return _NAMED.sub(self._spelt, message)
+
+    def _spelt(self, named: re.Match[str]) -> str:
+        if named[2] is None or self.config is None:
+            return f"`{_program()} {named[1]}{named[2] or ''}"
+        return f"`{self.command(named[1])}"
+
+    def _arguments(self) -> list[str]:
+        settings = [word for override in self.overrides for word in ("--set", override)]
+        return [*([str(self.config)] if self.config else []), *settings]
+
+
+def _program() -> str:
+    """By name if that is on the PATH, else as it was called."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return "python -m pipeline"
+    found = shutil.which(called.name)
+    return called.name if found and Path(found).resolve() == called.resolve() else os.path.relpath(called)
