@@ -196,7 +196,8 @@ def test_ctrl_c_pauses_the_job_and_running_again_goes_on(shop: Workshop) -> None
     script = shop.script(steps=6, hang_at_step=3)
     stopped = stop_when(shop.start("run", "run.yaml", script), "step 2/6", signal.SIGINT)
     assert stopped.code == 130
-    message(stopped.err, f"stopped by SIGINT; the job pauses at its checkpoint. {GO_ON} {script.replace("=", " ", 1)}")
+    given = script.replace("=", " ", 1)
+    message(stopped.err, f"stopped by SIGINT; the job pauses at its checkpoint. {GO_ON} {given}")
     shop.script(steps=6)
     again = shop.run(script)
     assert (again.code, again.ran) == (0, ["poll_job", "smoke_test"])
