@@ -27,6 +27,8 @@ def create_app(settings: ServerSettings, store: Store, engine: Engine, superviso
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         supervisor.start()
+        if tuned := store.models():  # somebody will want to talk to the newest
+            engine.warm_up(tuned[0].base_model)
         yield
         await run_in_threadpool(context.chats.close)
         await run_in_threadpool(supervisor.close)

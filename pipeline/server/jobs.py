@@ -39,6 +39,7 @@ def create_job(body: bodies.JobCreate, context: ContextDep, idempotency_key: Ide
                 code="idempotency_key_reused",
             )
     context.supervisor.wake()
+    context.chats.engine.warm_up(None)  # while the worker starts, which keeps one core busy only
     return _answer(job, context)
 
 

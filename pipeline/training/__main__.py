@@ -45,7 +45,8 @@ def main(spec_file: Path) -> None:
         else:
             environment.require_libraries()
             environment.settle_worker()
-            from pipeline.training import lora
+            with environment.imported_for_good():
+                from pipeline.training import lora
 
             lora.train(spec, report, stop)
     except ExamplesError as error:

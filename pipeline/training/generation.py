@@ -46,6 +46,10 @@ class Engine(Protocol):
         """
         ...
 
+    def warm_up(self, base_model: str | None) -> None:
+        """Begin, in the background, what a first answer would wait for: load a base model, or just the libraries."""
+        ...
+
     def unload(self, adapter: Path) -> None:
         """Forget an adapter, if it was ever loaded."""
         ...
@@ -126,6 +130,9 @@ class ScriptedEngine:
             yield Piece(text)
         prompt_tokens = sum(len(message.content.split()) for message in messages)
         yield Finish("length" if limit < len(words) and not stops.stopped else "stop", prompt_tokens, used)
+
+    def warm_up(self, base_model: str | None) -> None:
+        """Nothing is loaded, so there is nothing to begin."""
 
     def unload(self, adapter: Path) -> None:
         """Nothing is kept, so there is nothing to forget."""

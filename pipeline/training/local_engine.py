@@ -1,10 +1,12 @@
 """Chat with base models and adapters in this process. Torch is imported when the first answer is asked for."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.errors import FinetuneError
 from pipeline.training import base_models, environment
 from pipeline.training.fair_lock import FairLock
 from pipeline.training.generation import ContextLengthError, StopFilter
@@ -21,13 +23,14 @@ class LocalEngine:
         self._models: dict[str, ResidentModel] = {}
         self._loading = threading.Lock()
         self._turn = FairLock()
+        self._imported = False
 
     def generate(
         self, model: ModelRef, messages: Sequence[ChatMessage], sampling: Sampling, cancelled: Callable[[], bool]
     ) -> Iterator[Piece | Finish]:
         """See Engine."""
         resident = self._resident(model)
-        from transformers import DynamicCache
+        from transformers import DynamicCache  # imported already, with the model
 
         from pipeline.training.sampling import Sampler
 
@@ -57,6 +60,17 @@ class LocalEngine:
             yield Piece(piece)
         yield Finish("stop" if ended else "length", len(prompt), used)
 
+    def warm_up(self, base_model: str | None) -> None:
+        """See Engine."""
+        threading.Thread(target=self._warm_up, args=(base_model,), name="warm-up").start()
+
+    def _warm_up(self, base_model: str | None) -> None:
+        with contextlib.suppress(FinetuneError), self._loading:  # whoever asks for an answer is told
+            if base_model is None:
+                self._import()
+            else:
+                self._base(base_model)
+
     def unload(self, adapter: Path) -> None:
         """See Engine."""
         with self._turn:
@@ -66,14 +80,24 @@ class LocalEngine:
     def _resident(self, model: ModelRef) -> "ResidentModel":
         """The model in memory, with its adapter on it."""
         with self._loading:
-            if model.base_model not in self._models:
-                environment.require_libraries()
-                with environment.sleeping_threads():
-                    from pipeline.training.resident_model import ResidentModel
-
-                self._models[model.base_model] = ResidentModel(base_models.prepare(model.base_model))
-            resident = self._models[model.base_model]
+            resident = self._base(model.base_model)
             if model.adapter is not None:
                 with self._turn:
                     resident.load(model.adapter)
         return resident
+
+    def _base(self, name: str) -> "ResidentModel":
+        if name not in self._models:
+            self._import()
+            from pipeline.training.resident_model import ResidentModel
+
+            self._models[name] = ResidentModel(base_models.prepare(name))
+        return self._models[name]
+
+    def _import(self) -> None:
+        if self._imported:
+            return
+        environment.require_libraries()
+        with environment.sleeping_threads(), environment.imported_for_good():
+            from pipeline.training import resident_model, sampling  # noqa: F401
+        self._imported = True

@@ -249,6 +249,7 @@ class Talker:
         self.error: Exception | None = None
         self.silent = False
         self.unloaded: list[Path] = []
+        self.warmed_up: list[str | None] = []
 
     def generate(
         self,
@@ -266,6 +267,9 @@ class Talker:
                 yield Piece("on ")
             nap.wait(0.005)  # as long as a token takes
         self.heard_out.release()
+
+    def warm_up(self, base_model: str | None) -> None:
+        self.warmed_up.append(base_model)
 
     def unload(self, adapter: Path) -> None:
         self.unloaded.append(adapter)
@@ -367,6 +371,22 @@ def test_several_clients_talk_at_once(client: openai.OpenAI) -> None:
         thread.join()
 
     assert answers == [REPLY] * 20
+
+
+def test_the_engine_warms_up_for_a_job_and_later_for_the_model_it_made(tmp_path: Path) -> None:
+    settings = ServerSettings(tmp_path / "store", "sk-talk", trainer="scripted")
+    first, second = Talker(), Talker()
+
+    with (
+        serving(settings, engine=first) as server,
+        serve_in_thread(server),
+        connect(MockServer(server.base_url, "sk-talk", tmp_path)) as client,
+    ):
+        finish(client, start_job(client).id)
+    with serving(settings, engine=second) as server, serve_in_thread(server):
+        pass
+
+    assert (first.warmed_up, second.warmed_up) == ([None], [BASE])
 
 
 def test_a_deleted_model_and_its_checkpoints_are_forgotten_by_the_engine(endless: MockServer, talker: Talker) -> None:
