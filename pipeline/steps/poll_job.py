@@ -138,7 +138,7 @@ class _Watch:
             elapsed = self._work.clock.monotonic() - self._started
             text = f"step {step}{of}  loss {loss:.3f}{_valid(data.get('valid_loss'))}  {elapsed:.0f} s"
             self._work.display.progress(step, steps or None, text)
-        else:
+        elif isinstance(event.message, str):
             said = event.message if event.level == "info" else self._work.connection.quote(event.message)
             self._work.display.note(said)
 
