@@ -21,6 +21,7 @@ class Backend(Section):
     kind: Literal["embedded", "openai", "azure", "nebius", "compatible"] = "embedded"
     base_url: str | None = None
     timeout_s: float = Field(60.0, gt=0)
+    settle_s: float | None = Field(None, ge=0)
     trainer: Literal["lora", "scripted"] = "lora"
     script: str | None = None
 

@@ -45,8 +45,15 @@ def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 class Run:
     """One process: what it knows comes from the state on disk."""
 
-    def __init__(self, run_dir: Path, server: FaultServer, clock: FakeClock, kind: str = "compatible") -> None:
-        backend = Backend.model_validate({"kind": kind, "base_url": server.base_url})
+    def __init__(
+        self,
+        run_dir: Path,
+        server: FaultServer,
+        clock: FakeClock,
+        kind: str = "compatible",
+        settle_s: float | None = None,
+    ) -> None:
+        backend = Backend.model_validate({"kind": kind, "base_url": server.base_url, "settle_s": settle_s})
         self.run_dir = run_dir
         self.notes: list[str] = []
         self.connection = Connection(backend, run_dir, clock)
@@ -89,6 +96,15 @@ def test_after_an_unknown_outcome_the_server_is_given_two_minutes_to_show_it(
     run.create_job()
     assert sum(clock.waits) == pytest.approx(120)
     assert len(clock.waits) == 6
+
+
+def test_how_long_a_server_is_given_is_config(run_dir: Path, server: FaultServer, clock: FakeClock) -> None:
+    run = Run(run_dir, server, clock, settle_s=600)
+    server.faults.append(Fault("job.create", "reset"))
+    run.create_job()
+    assert sum(clock.waits) == pytest.approx(600)
+    assert len(clock.waits) == 6
+    run.connection.close()
 
 
 def test_a_process_that_died_after_its_post_adopts_the_job(

@@ -61,6 +61,7 @@ PROFILES: dict[str, Profile] = {
 
 
 def profile_of(backend: Backend) -> Profile:
-    """The profile of the configured backend, its address filled in."""
+    """The profile of the configured backend; what the config says wins."""
     profile = PROFILES[backend.kind]
-    return dataclasses.replace(profile, base_url=backend.base_url or profile.base_url)
+    settle_s = profile.settle_s if backend.settle_s is None else backend.settle_s
+    return dataclasses.replace(profile, base_url=backend.base_url or profile.base_url, settle_s=settle_s)
