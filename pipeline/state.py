@@ -12,7 +12,7 @@ import os
 import socket
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +29,9 @@ PREVIOUS = "state.json.prev"
 LOCK = "state.lock"
 
 Json = Any  # values of a config or an output as JSON has them
+
+MIGRATIONS: dict[int, Callable[[Json], Json]] = {}
+"""For each earlier version, a pure function from its body to the next version's (tests/golden has a state of each)."""
 
 
 class Attempt(msgspec.Struct, kw_only=True):
@@ -231,8 +234,8 @@ def _decode(raw: bytes, path: Path) -> Body:
         raise StateDamaged(str(path), f"{what}, so nothing is known of what was done", fix=fix) from None
     if not raw.startswith(b"{"):
         raise StateDamaged(str(path), "is damaged, so nothing is known of what was done", fix=fix)
-    if file.format != FORMAT:
-        raise StateDamaged(str(path), "not a finetune state", got=file.format, fix=fix)
+    if file.format != FORMAT or file.version < 1:
+        raise StateDamaged(str(path), "not a finetune state", got=f"{file.format} {file.version}", fix=fix)
     if file.version > VERSION:
         newer = StateDamaged(
             str(path),
@@ -245,6 +248,8 @@ def _decode(raw: bytes, path: Path) -> Body:
         body = msgspec.json.decode(file.body)
         if digest(body) != file.sha256:
             raise StateDamaged(str(path), "was changed by something else than finetune (checksum)", fix=fix)
+        for version in range(file.version, VERSION):
+            body = MIGRATIONS[version](body)
         return msgspec.convert(body, Body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise StateDamaged(str(path), "is damaged", fix=fix) from None

@@ -1,0 +1,85 @@
+"""States of every version ever released: an upgrade reads them, and buys nothing again."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.backends.client import Connection
+from pipeline.clock import SystemClock
+from pipeline.config import Config
+from pipeline.config_file import load_config
+from pipeline.remote import Ledger
+from pipeline.runner import Progress
+from pipeline.signals import Signals
+from pipeline.state import MIGRATIONS, VERSION, State, repair
+from pipeline.steps import STEPS
+from pipeline.steps.create_job import made_of
+from pipeline.steps.outputs import Convert, PollJob
+
+GOLDEN = Path(__file__).parent / "golden"
+VERSIONS = range(1, VERSION + 1)
+
+
+@pytest.fixture(params=VERSIONS)
+def version(request: pytest.FixtureRequest) -> int:
+    found: int = request.param
+    return found
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path, version: int) -> Path:
+    """A run directory as that version left it, without its artifacts."""
+    shutil.copy(GOLDEN / f"state-v{version}.json", tmp_path / "state.json")
+    return tmp_path
+
+
+@pytest.fixture
+def config(version: int) -> Config:
+    return load_config(GOLDEN / f"run-v{version}.yaml", ())
+
+
+def test_every_earlier_version_has_a_migration_and_every_version_a_golden_state() -> None:
+    assert list(MIGRATIONS) == list(VERSIONS)[:-1]
+    assert {path.name for path in GOLDEN.glob("state-*")} == {f"state-v{version}.json" for version in VERSIONS}
+
+
+def test_a_golden_state_is_read_whole(run_dir: Path, config: Config) -> None:
+    state = State.load(run_dir)
+    progress = Progress(state, config, "")
+    outputs = [progress.output(step.name) for step in STEPS]
+    assert [type(output) for output in outputs] == [step.output for step in STEPS]
+    polled = outputs[8]
+    assert isinstance(polled, PollJob)
+    name = json.loads((run_dir / "state.json").read_bytes())["body"]["steps"]["poll_job"]["output"]["model"]
+    assert (polled.model, polled.trained_tokens) == (name, 1000)
+    known = {each.step: (each.remote_id, each.how, each.tries) for each in state.body.remote.values()}
+    assert known == {"create_job": ("ftjob-1", "adopted", 1), "upload": ("file-1", "created", 1)}
+
+
+def test_an_upgrade_leaves_every_step_done_and_computes_the_same_identities(run_dir: Path, config: Config) -> None:
+    connection = Connection(config.backend, run_dir, SystemClock())
+    state = State.load(run_dir)
+    progress = Progress(state, config, connection.identity)
+    for record in state.body.steps.values():
+        record.artifacts.clear()  # not kept here; their hashes are in the outputs
+    assert {step.name: progress.why(step) for step in STEPS} == dict.fromkeys(state.body.steps)
+
+    convert = progress.output("convert")
+    assert isinstance(convert, Convert)
+    ledger = Ledger(state, connection, SystemClock(), Signals(), print)
+    ops = {ledger.op("file", convert.train.sha256), ledger.op("job", f"{made_of(config, convert)}:0")}
+    assert ops == set(state.body.remote)
+
+
+def test_the_first_save_keeps_the_state_as_the_earlier_version_wrote_it(run_dir: Path, version: int) -> None:
+    golden = (run_dir / "state.json").read_bytes()
+    state = State.load(run_dir)
+    state.save()
+    assert (run_dir / "state.json.prev").read_bytes() == golden
+    written = json.loads((run_dir / "state.json").read_bytes())
+    assert (written["version"], written["body"]["serial"]) == (VERSION, json.loads(golden)["body"]["serial"] + 1)
+
+    (run_dir / "state.json").unlink()
+    assert repair(run_dir)[1] == f"state.json.prev is good: serial {state.body.serial - 1}, 10 steps recorded."
