@@ -36,12 +36,16 @@ def generation_of(config: Config, convert: Convert, state: State, work: Work, wh
     wanted_anew = new_job or (work.connection.profile.free and why == "asked for")
     if latest is not None and not latest.ended and not wanted_anew:
         return latest.generation
-    if latest is None and state.body.rebuilt:
-        return 0  # what the lost state knew is looked for first
-    if bought and not new_job and not work.connection.profile.free:
+    if (bought or state.body.rebuilt) and not new_job and not work.connection.profile.free:
         if latest is None and work.ledger.finds_job(config.create_job, what):
             return 0
-        raise _decision(config, convert, latest or bought[-1], why)
+        known = latest or (bought[-1] if bought else None)
+        if known is not None:
+            raise _decision(config, convert, known, why)
+        lost = work.ledger.lost_job()
+        if lost is not None:
+            raise _decision(config, convert, lost, "it was for another config or other data")
+        return 0  # nothing is to be seen of what the lost state knew; create_job looks again, with patience
     refuse_if_too_much(config, convert.tokens)
     return 0 if latest is None else latest.generation + 1
 

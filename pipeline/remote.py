@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from pipeline import failpoints
 from pipeline.backends.account import check_account, is_usable
 from pipeline.backends.client import Connection
-from pipeline.backends.listing import LINEAGE_KEY, OP_KEY, JobMark, NoList, age, lineage_of, rows
+from pipeline.backends.listing import LINEAGE_KEY, OP_KEY, JobMark, NoList, age, is_file, jobs, lineage_of, rows
 from pipeline.clock import Clock, stamp
 from pipeline.config import CreateJob
 from pipeline.errors import DecisionNeeded, InputError, TryLater
@@ -32,6 +32,7 @@ T = TypeVar("T")
 SETTLE_LOOKS = 6
 POSTS_IN_A_RUN = 3
 NOT_STARTED = ("validating_files", "queued")
+CAME_TO_NOTHING = ("failed", "cancelled")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,13 +90,13 @@ class Ledger:
 
         def look(client: "openai.OpenAI") -> Found:
             files = rows(lambda: client.files.list(purpose="fine-tune"))
-            return Found([file.id for file in sorted(files, key=age) if _is_file(file, name, size)])
+            return Found([file.id for file in sorted(files, key=age) if is_file(file, name, size)])
 
         def post(client: "openai.OpenAI") -> "FileObject":
             with path.open("rb") as file:
                 return client.with_options(timeout=timeout_s).files.create(file=(name, file), purpose="fine-tune")
 
-        effect = Effect("upload", self._op("file", sha256), look, post)
+        effect = Effect("upload", self.op("file", sha256), look, post)
         file_id = self._once(effect)
         self._sweep_files(effect, file_id)
         return file_id
@@ -124,6 +125,20 @@ class Ledger:
         """Whether the backend has the first job of this data and config, though no state remembers it."""
         return bool(self._look(self._job_effect(config, "", None, f"{made_of}:0")).ids)
 
+    def lost_job(self) -> Attempt | None:
+        """The job that this run directory bought, though its state has forgotten it: its lineage is on it."""
+        # The lineage outlives the state in the lock file; a server that keeps no metadata cannot tell.
+        lineage = self._state.body.lineage
+
+        def look(client: "openai.OpenAI") -> "list[FineTuningJob]":
+            listed = jobs(client, None)
+            return [job for job in listed if lineage_of(job) == lineage and job.status not in CAME_TO_NOTHING]
+
+        found = self._list_or_none(lambda: self._connection.ask("create_job", look))
+        if not found:
+            return None
+        return Attempt(step="create_job", account=self._connection.identity, remote_id=max(found, key=age).id)
+
     def sweep_job(self, config: CreateJob, train_file: str, identity: str, job_id: str) -> None:
         """Cancel twins of our job that have not started; say so of those that have. For every poll.
 
@@ -146,11 +161,11 @@ class Ledger:
 
     def _others_like(self, config: CreateJob, train_file: str, identity: str, job_id: str) -> "list[FineTuningJob]":
         """Other jobs of the same operation that have not come to nothing."""
-        mark = self._mark(config, train_file, self._op("job", identity))
+        mark = self._mark(config, train_file, self.op("job", identity))
 
         def listed(client: "openai.OpenAI") -> "list[FineTuningJob]":
-            same = [job for job in self._jobs(client, mark) if mark.is_on(job) and job.id != job_id]
-            return [job for job in same if job.status not in ("failed", "cancelled")]
+            same = [job for job in jobs(client, mark.metadata_filter) if mark.is_on(job) and job.id != job_id]
+            return [job for job in same if job.status not in CAME_TO_NOTHING]
 
         return self._list_or_none(lambda: self._connection.look("poll_job", listed)) or []
 
@@ -171,16 +186,16 @@ class Ledger:
         self._state.save()
 
     def _job_effect(self, config: CreateJob, train_file: str, valid_file: str | None, identity: str) -> Effect:
-        op = self._op("job", identity)
+        op = self.op("job", identity)
         mark = self._mark(config, train_file, op)
 
         def look(client: "openai.OpenAI") -> Found:
-            jobs = sorted(self._jobs(client, mark), key=age)
+            listed = sorted(jobs(client, mark.metadata_filter), key=age)
             known = {attempt.remote_id for attempt in self._state.body.remote.values()}
-            matches = [job for job in jobs if mark.is_on(job)]
+            matches = [job for job in listed if mark.is_on(job)]
             return Found(
                 [job.id for job in matches],
-                frozenset(job.id for job in jobs if job.id not in known and mark.may_be_on(job)),
+                frozenset(job.id for job in listed if job.id not in known and mark.may_be_on(job)),
                 frozenset(job.id for job in matches if not self._is_ours(job)),
             )
 
@@ -211,18 +226,14 @@ class Ledger:
         suffix = config.suffix if known_by == "metadata" else f"{config.suffix or 'run'}-{op[:8]}"
         return JobMark(op, train_file, suffix, known_by)
 
-    def _jobs(self, client: "openai.OpenAI", mark: JobMark) -> "Iterator[FineTuningJob]":
-        from openai import omit
-
-        return rows(lambda: client.fine_tuning.jobs.list(limit=100, metadata=mark.metadata_filter or omit))
-
     def _is_ours(self, job: "FineTuningJob") -> bool:
         return lineage_of(job) in (None, self._state.body.lineage)
 
     def _cancel(self, job_id: str) -> None:
         self._connection.look("poll_job", lambda client: client.fine_tuning.jobs.cancel(job_id))
 
-    def _op(self, kind: Literal["file", "job"], made_of: str) -> str:
+    def op(self, kind: Literal["file", "job"], made_of: str) -> str:
+        """The identity of an effect on this account; the same from every version of finetune."""
         return digest([kind, self._connection.identity, made_of])[:32]
 
     def _once(self, effect: Effect) -> str:
@@ -362,10 +373,6 @@ class Ledger:
                 if surplus != file_id:
                     self.delete_file(surplus)
                     self._say(f"{surplus} is the same file sent twice; deleted")
-
-
-def _is_file(file: "FileObject", name: str, size: int) -> bool:
-    return file.filename == name and file.bytes == size and file.status != "error"
 
 
 def _spread(total: float, parts: int) -> Iterator[float]:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from pipeline.polling import Transient
 
 if TYPE_CHECKING:
+    import openai
     from openai.pagination import SyncCursorPage
+    from openai.types import FileObject
     from openai.types.fine_tuning import FineTuningJob
 
 T = TypeVar("T")
@@ -44,6 +46,13 @@ def rows(first_page: "Callable[[], SyncCursorPage[T]]") -> Iterator[T]:
         page = page.get_next_page()
 
 
+def jobs(client: "openai.OpenAI", metadata: dict[str, str] | None) -> "Iterator[FineTuningJob]":
+    """Every job, newest first. `metadata` only saves pages: servers ignore it or honour it, so check each row."""
+    from openai import omit
+
+    return rows(lambda: client.fine_tuning.jobs.list(limit=100, metadata=metadata or omit))
+
+
 @dataclasses.dataclass(frozen=True)
 class JobMark:
     """How the job of one operation is told from others.
@@ -74,6 +83,11 @@ class JobMark:
         """Whether it trains on our file, which nobody else knows, and shows neither mark."""
         unmarked = OP_KEY not in (job.metadata or {}) and not any(_suffixes(job))
         return job.training_file == self.train_file and unmarked
+
+
+def is_file(file: "FileObject", name: str, size: int) -> bool:
+    """Whether this is a usable file of that name and size in bytes."""
+    return file.filename == name and file.bytes == size and file.status != "error"
 
 
 def lineage_of(job: "FineTuningJob") -> str | None:

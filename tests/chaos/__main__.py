@@ -21,6 +21,7 @@ from tests.chaos.model import search
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.mutation import catch
 from tests.chaos.rows import Case, control, play
+from tests.server import crash_points
 
 MODEL_SEEDS = 8
 MODEL_EXAMPLES = 150
@@ -41,7 +42,7 @@ def main() -> int:
     workers = max(1, os.cpu_count() or 1)
     cases: Counter[tuple[str, str]] = Counter()
     bad: dict[tuple[str, str], list[str]] = {}
-    for done in _all_workers(workers):
+    for done in itertools.chain(_all_workers(workers), _server()):
         key = (done.row, done.what)
         cases[key] += done.cases
         bad.setdefault(key, []).extend(done.bad)
@@ -78,6 +79,15 @@ def _all_workers(workers: int) -> Iterator[Done]:
                 yield msgspec.json.decode(line, type=Done)
             if worker.wait() != 0:
                 yield Done("worker", "a worker died", [f"exit {worker.returncode}"], 0)
+
+
+def _server() -> Iterator[Done]:
+    """The embedded server's own rows (tests/server/crash_points.py)."""
+    if crash_points.WHY_NOT is not None:
+        _say(f"left out: the embedded server's rows ({crash_points.WHY_NOT})")
+        return
+    for what, number, bad in crash_points.run_all():
+        yield Done("server", what, bad, number)
 
 
 def work(number: int, workers: int) -> None:

@@ -72,7 +72,12 @@ MUTANTS: dict[str, Mutant] = {
     "other writers are overwritten": Mutant(
         "pipeline.state:State._refuse_other_writers", "if found != self._on_disk:", "if False:"
     ),
-    "a stale job is bought again": Mutant("pipeline.runner:_new_generation", "if steps.new_job:", "if True:"),
+    "a stale job is bought again": Mutant(
+        "pipeline.purchase:generation_of",
+        "known = latest or (bought[-1] if bought else None)",
+        "return 0",
+    ),
+    "a lost state asks nobody": Mutant("pipeline.remote:Ledger.lost_job", "if not found:", "if True:"),
     "no canary": Mutant(
         "pipeline.remote:Ledger._check_account", "account = self._connection.identity", "return\n    account = ''"
     ),

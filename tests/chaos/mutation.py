@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 
-from tests.chaos import damage, disk, faults, rows, stops
+from tests.chaos import damage, disk, faults, losses, rows, stops
 from tests.chaos.harness import Lab
 from tests.chaos.rows import Case
 
@@ -35,8 +35,9 @@ CAUGHT_BY: dict[str, tuple[Row, str]] = {
     "missing is fresh": (damage.damages, "that is deleted"),
     "an artifact is not checked": (damage.damages, "is changed"),
     "other writers are overwritten": (stops.neighbours, "changed underneath"),
-    "a stale job is bought again": (faults.losses, "config edits"),
-    "no canary": (faults.losses, "other data"),
+    "a stale job is bought again": (losses.losses, "config edits"),
+    "a lost state asks nobody": (losses.losses, "edited after .* before it"),
+    "no canary": (losses.losses, "other data"),
     "a signal cuts a request short": (stops.signals, r"SIGINT at \d+ \(post.intended\)$"),
     "the chat is logged": (stops.pauses, "nobody reads"),
     "the key is written down": (rows.kills, r"at 1\d "),
