@@ -6,8 +6,10 @@ Exits with 1 if anything is bad, a mutant survives, or the control comes out cle
 import contextlib
 import itertools
 import os
+import queue
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -48,6 +50,8 @@ def main() -> int:
         bad.setdefault(key, []).extend(done.bad)
         for problem in done.bad if done.row != "control" else ():
             _say(f"BAD {problem}")
+        if cases.total() // 500 > (cases.total() - done.cases) // 500:
+            _say(f"… {cases.total()} cases after {(time.monotonic() - started) / 60:.0f} min")
     _say(f"{'row':<8} {'cases':>6} {'bad':>4}  what")
     for key in _order(cases):
         _say(f"{key[0]:<8} {cases[key]:>6} {len(bad[key]):>4}  {key[1]}")
@@ -73,12 +77,21 @@ def _all_workers(workers: int) -> Iterator[Done]:
             )
             for number in range(workers)
         ]
+        # All at once: who is not listened to stops as soon as its pipe is full.
+        heard: queue.SimpleQueue[Done | None] = queue.SimpleQueue()
         for worker in running:
-            assert worker.stdout is not None
-            for line in worker.stdout:
-                yield msgspec.json.decode(line, type=Done)
-            if worker.wait() != 0:
-                yield Done("worker", "a worker died", [f"exit {worker.returncode}"], 0)
+            threading.Thread(target=_listen, args=(worker, heard)).start()
+        for _ in running:
+            yield from iter(heard.get, None)
+
+
+def _listen(worker: "subprocess.Popen[bytes]", heard: "queue.SimpleQueue[Done | None]") -> None:
+    assert worker.stdout is not None
+    for line in worker.stdout:
+        heard.put(msgspec.json.decode(line, type=Done))
+    if worker.wait() != 0:
+        heard.put(Done("worker", "a worker died", [f"exit {worker.returncode}"], 0))
+    heard.put(None)
 
 
 def _server() -> Iterator[Done]:
