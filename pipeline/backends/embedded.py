@@ -45,13 +45,14 @@ class EmbeddedServer:
             command += ["--model", model]
         log_fd = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
+            keyless = {name: value for name, value in os.environ.items() if not name.endswith("_KEY")}
             # A session of its own: Ctrl-C in the terminal reaches us alone, and we stop the server in good order.
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log_fd,
-                env={**os.environ, "FINETUNE_SERVER_KEY": self.key},
+                env={**keyless, "FINETUNE_SERVER_KEY": self.key},
                 start_new_session=True,
             )
         finally:

@@ -47,6 +47,17 @@ def test_a_store_keeps_its_identity_and_every_run_has_another_key(tmp_path: Path
             assert first.key.encode() not in path.read_bytes()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the environment of another process in /proc")
+def test_a_server_is_told_no_key_but_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
+    server = EmbeddedServer(tmp_path / "server", SCRIPTED)
+    told, asked = (Path(f"/proc/{server.pid}/{name}").read_bytes() for name in ("environ", "cmdline"))
+    server.stop()
+    assert server.key.encode() in told
+    assert b"sk-canary" not in told
+    assert server.key.encode() not in asked
+
+
 def test_a_server_that_dies_is_noticed(tmp_path: Path) -> None:
     server = EmbeddedServer(tmp_path / "server", SCRIPTED)
     server.check()
