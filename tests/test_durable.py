@@ -1,12 +1,23 @@
 """Files are whole or not there."""
 
+import errno
+import fcntl
 import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 
-from pipeline.durable import Artifact, atomic_writer, describe_artifact, make_private_dir, publish, write_atomically
+from pipeline.durable import (
+    Artifact,
+    atomic_writer,
+    describe_artifact,
+    keep_as,
+    make_private_dir,
+    publish,
+    write_atomically,
+)
 
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -30,6 +41,40 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
         file.write(b"new")
         _ = 1 / 0
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"old"}
+
+
+@pytest.mark.skipif(sys.platform != "darwin", reason="fsync reaches the platter elsewhere; F_FULLFSYNC is macOS's")
+def test_on_macos_every_write_is_flushed_to_the_platter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, asked = fcntl.fcntl, []
+
+    def noting(fd: int, command: int) -> object:
+        asked.append(command)
+        return real(fd, command)
+
+    monkeypatch.setattr(fcntl, "fcntl", noting)
+    write_atomically(tmp_path / "a", b"x")
+    assert asked == [getattr(fcntl, "F_FULLFSYNC", None)]
+
+
+@pytest.mark.skipif(sys.platform != "darwin", reason="APFS is macOS's")
+def test_on_macos_the_state_before_is_a_second_name_of_the_same_file(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a", b"x")
+    keep_as(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "a").samefile(tmp_path / "b")
+
+
+def test_where_there_are_no_hard_links_the_state_before_is_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cannot(_self: Path, _target: Path) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(Path, "hardlink_to", cannot)
+    write_atomically(tmp_path / "a", b"x")
+    keep_as(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == b"x"
+    assert not (tmp_path / "a").samefile(tmp_path / "b")
+    assert mode(tmp_path / "b") == 0o600
 
 
 def test_the_writer_knows_the_hash_and_size_of_what_it_wrote(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """state.json: never half written, never mistaken for a fresh start."""
 
+import errno
 import fcntl
 import json
 import os
@@ -153,10 +154,12 @@ def test_an_artifact_is_hashed_again_only_when_it_was_touched(tmp_path: Path) ->
 
 
 HOLD = """
-import sys
+import subprocess, sys
 from pathlib import Path
 from pipeline.state import locked
 with locked(Path(sys.argv[1])):
+    child = ["sh", "-c", "echo started; exec cat"]
+    subprocess.Popen(child, stdin=0, close_fds=False, stdout=subprocess.PIPE).stdout.readline()
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -174,8 +177,40 @@ def test_a_second_run_is_locked_out_until_the_first_dies(tmp_path: Path) -> None
             "Wait for it or stop it, then run again."
         )
         holder.kill()
+        holder.wait()
+        # A program that it started lives on, and has inherited nothing.
+        with locked(tmp_path):
+            pass
     with locked(tmp_path):
         assert (tmp_path / "state.lock").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_that_cannot_lock_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def cannot(_fd: int, _how: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", cannot)
+    with pytest.raises(InputError) as caught, locked(tmp_path):
+        pass
+    assert str(caught.value) == (
+        f"{tmp_path}: this file system cannot lock ({os.strerror(number)}), and two runs at once would pay twice. "
+        "Work on a local disk."
+    )
+
+
+def test_a_linked_lock_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/state.lock").symlink_to(tmp_path / "other")
+    with pytest.raises(InputError) as caught, locked(tmp_path / "run"):
+        pass
+    reason = os.strerror(errno.ELOOP)
+    assert str(caught.value) == (
+        f"{tmp_path}/run/state.lock: cannot be opened ({reason}). It must be a file of yours; remove it."
+    )
 
 
 def test_the_lock_survives_another_close_of_its_file(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -57,16 +58,32 @@ def test_a_module_can_be_read_at_one_sitting(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
 
 
+def owners_of(is_it: Callable[[ast.Call, str], bool]) -> set[str]:
+    """The modules with such a call of a method; it is asked of each call and the dotted name that it goes by."""
+    return {
+        name_of(path)
+        for path, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and is_it(node, ast.unparse(node.func))
+    }
+
+
 def test_only_the_durable_module_renames_files_of_a_run() -> None:
-    owners = set()
-    for path, tree in MODULES.items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                called = node.func.attr
-                is_path_replace = called == "replace" and len(node.args) == 1 and not node.keywords
-                if called in ("rename", "renames") or is_path_replace:
-                    owners.add(name_of(path))
-    assert owners == {"pipeline.durable"}
+    def renames(call: ast.Call, name: str) -> bool:
+        last = name.rpartition(".")[2]
+        if last == "replace" and not name.startswith(("os.", "dataclasses.")):
+            return len(call.args) == 1 and not call.keywords  # a path's, not a text's
+        return last in ("rename", "renames") or name in ("os.replace", "shutil.move")
+
+    assert owners_of(renames) == {"pipeline.durable"}
+
+
+def test_only_the_ledger_posts_what_is_stored_or_billed() -> None:
+    def posts(_: ast.Call, name: str) -> bool:
+        return name.endswith((".files.create", ".jobs.create", ".uploads.create", ".post"))
+
+    # In the server itself `.post` declares a route.
+    assert {each for each in owners_of(posts) if not each.startswith("pipeline.server.")} == {"pipeline.remote"}
 
 
 def test_there_are_ten_steps_in_order() -> None:
