@@ -298,8 +298,8 @@ def test_repair_brings_back_a_damaged_state(shop: Workshop) -> None:
         (
             ["--set", "create_job.model=gpt-7"],
             2,
-            "create_job: the embedded server has no such model (The model `gpt-7` does not exist or cannot be "
-            "fine-tuned). Change create_job.model.",
+            "create_job: the embedded server has no such model (Model gpt-7 is not available for fine-tuning or does "
+            "not exist). Change create_job.model.",
         ),
         (
             ["--set", "backend.kind=openai"],

@@ -59,13 +59,13 @@ def explain(
             f"{profile.title} refuses the key ({said})",
             fix=f"Set {profile.key_env or 'FINETUNE_SERVER_KEY'} to a valid key.",
         )
+    if error.code in ("model_not_found", "model_not_available") or (status in (400, 404) and error.param == "model"):
+        return InputError(where, f"{profile.title} has no such model ({said})", fix="Change create_job.model.")
     if status == 403 or (status == 400 and any(words in said.lower() for words in _NOT_ALLOWED)):
         closed = f". {profile.note.rstrip('.')}" if profile.closing else ""
         return InputError(
             where, f"{profile.title} does not let this organisation fine-tune ({said}){closed}", fix=SWITCH
         )
-    if error.code == "model_not_found" or (status in (400, 404) and error.param == "model"):
-        return InputError(where, f"{profile.title} has no such model ({said})", fix="Change create_job.model.")
     if status == 429:
         return TryLater(
             where, f"{profile.title} says: too many requests or no credit left ({said})", fix="Run again later."

@@ -5,6 +5,7 @@ may end with a user's turn: it teaches nothing after its last assistant turn, bu
 """
 
 _EXAMPLE_KEYS = {"messages", "tools", "parallel_tool_calls", "functions"}
+_PREFERENCE_KEYS = ("input", "preferred_output", "non_preferred_output")
 _MESSAGE_KEYS = {
     "system": {"role", "content", "name"},
     "developer": {"role", "content", "name"},
@@ -38,6 +39,44 @@ def check_example(example: object) -> str | None:
     if not any(message["role"] == "assistant" and message.get("weight") != 0 for message in messages):
         return "no assistant message to learn from"
     return None
+
+
+def check_preference(example: object) -> str | None:
+    """Return the first rule that `example`, one decoded line of JSON, breaks as a pair of answers for DPO.
+
+    Like `check_example`. Source: OpenAI's guide to direct preference optimisation: one prompt, and the last message of
+    the assistant in two versions.
+    """
+    if not isinstance(example, dict):
+        return "not an object"
+    for key in _PREFERENCE_KEYS:
+        if key not in example:
+            return f"no `{key}`"
+    if unknown := example.keys() - set(_PREFERENCE_KEYS):
+        return f"unknown key {_shown(min(unknown, key=str))}"
+    asked = example["input"]
+    if not isinstance(asked, dict):
+        return "`input` is not an object"
+    if unknown := asked.keys() - _EXAMPLE_KEYS:
+        return f"unknown key {_shown(min(unknown, key=str))} in `input`"
+    messages = asked.get("messages")
+    if not isinstance(messages, list) or not messages:
+        return "`input.messages` is not a list with at least one message"
+    for number, message in enumerate(messages, start=1):
+        if broken := _broken_in_message(message):
+            return f"message {number} of `input`: {broken}"
+    for key in ("preferred_output", "non_preferred_output"):
+        if broken := _broken_in_answer(example[key]):
+            return f"`{key}`: {broken}"
+    return None
+
+
+def _broken_in_answer(answer: object) -> str | None:
+    if not isinstance(answer, list) or len(answer) != 1:
+        return "not a list of one message"
+    if broken := _broken_in_message(answer[0]):
+        return broken
+    return None if answer[0]["role"] == "assistant" else "its message is not the assistant's"
 
 
 def _broken_in_message(message: object) -> str | None:
@@ -96,5 +135,5 @@ def _broken_in_reference(message: dict[str, object], role: str) -> str | None:
 
 
 def _shown(key: object) -> str:
-    text = str(key)
+    text = "".join(char if char.isprintable() else "\ufffd" for char in str(key))
     return f"`{text if len(text) <= 40 else text[:39] + '…'}`"

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Auto = Literal["auto"]
 
@@ -11,6 +11,30 @@ class Body(BaseModel):
     """Strict: a number in quotes is no number."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class ExpiresAfter(Body):
+    """When a file shall be deleted."""
+
+    anchor: Literal["created_at"]
+    seconds: Annotated[int, Field(ge=3600, le=2_592_000)]
+
+
+class UploadCreate(Body):
+    """POST /v1/uploads. `mime_type` is asked for and not used: a purpose takes one kind of file here."""
+
+    filename: Annotated[str, Field(min_length=1, max_length=1024)]
+    purpose: str
+    bytes: Annotated[int, Field(ge=1)]
+    mime_type: str
+    expires_after: ExpiresAfter | None = None
+
+
+class UploadComplete(Body):
+    """POST /v1/uploads/{upload_id}/complete."""
+
+    part_ids: Annotated[list[str], Field(min_length=1)]
+    md5: str | None = None
 
 
 class Hyperparameters(Body):
@@ -27,6 +51,18 @@ class Supervised(Body):
     hyperparameters: Hyperparameters | None = None
 
 
+class DpoHyperparameters(Hyperparameters):
+    """OpenAI's ranges for direct preference optimisation."""
+
+    beta: Annotated[float, Field(gt=0, le=2)] | Auto | None = None
+
+
+class Dpo(Body):
+    """Settings of the DPO method."""
+
+    hyperparameters: DpoHyperparameters | None = None
+
+
 class Method(BaseModel):
     """The method by its type; settings of the methods that `type` does not name are ignored, as OpenAI does."""
 
@@ -34,6 +70,14 @@ class Method(BaseModel):
 
     type: Literal["supervised", "dpo", "reinforcement"]
     supervised: Supervised | None = None
+    dpo: Dpo | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_unnamed(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        return {name: value for name, value in data.items() if name in ("type", data.get("type"))}
 
 
 class JobCreate(Body):

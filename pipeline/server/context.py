@@ -9,9 +9,8 @@ from pipeline.server import wire
 from pipeline.server.chats import Chats
 from pipeline.server.database import Page
 from pipeline.server.envelope import json_response
+from pipeline.server.seams import Queue, Store
 from pipeline.server.settings import ServerSettings
-from pipeline.server.store import Store
-from pipeline.server.supervisor import Supervisor
 from pipeline.training.base_models import BASE_MODELS, is_known
 
 T = TypeVar("T", wire.File, wire.Job, wire.Event, wire.Checkpoint)
@@ -22,7 +21,7 @@ class Context(msgspec.Struct, frozen=True):
 
     settings: ServerSettings
     store: Store
-    supervisor: Supervisor
+    queue: Queue
     chats: Chats
     file_fault: str | None  # scripted: every upload ends in `error`, with these status_details
 

@@ -21,11 +21,10 @@ from pipeline.server import disk
 DATABASE = "store.db"
 LOCK = "server.lock"
 LOCK_WAIT_S = 10.0
-SCHEMA_VERSION = 1
 
 T = TypeVar("T")
 
-_SCHEMA = """
+_VERSION_1 = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE files (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL,
@@ -67,6 +66,25 @@ CREATE TABLE models (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX models_by_job ON models(job_id);
 """
+_VERSION_2 = """
+ALTER TABLE files ADD COLUMN expires_at INTEGER;
+CREATE INDEX files_by_end ON files(expires_at) WHERE expires_at IS NOT NULL AND deleted = 0;
+ALTER TABLE jobs ADD COLUMN method TEXT NOT NULL DEFAULT 'supervised';
+CREATE TABLE uploads (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL, filename TEXT NOT NULL, purpose TEXT NOT NULL, bytes INTEGER NOT NULL,
+    status TEXT NOT NULL, file_lasts_s INTEGER, file_id TEXT REFERENCES files(id)
+) STRICT;
+CREATE INDEX uploads_by_end ON uploads(expires_at) WHERE status = 'pending';
+CREATE TABLE upload_parts (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL,
+    upload_id TEXT NOT NULL REFERENCES uploads(id), bytes INTEGER NOT NULL
+) STRICT;
+CREATE INDEX parts_by_upload ON upload_parts(upload_id, seq);
+"""
+# What each version adds to the one before: a new store goes through all of them, an old one through those it lacks.
+_VERSIONS = (_VERSION_1, _VERSION_2)
+SCHEMA_VERSION = len(_VERSIONS)
 
 
 def read_store_id(data_dir: Path) -> str | None:
@@ -182,14 +200,15 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
             got=f"schema {version}",
             fix=f"Use the version that made it; this one reads schemas up to {SCHEMA_VERSION}.",
         )
-    if version == 0:
-        identity = {"store_id": str(uuid.uuid4()), "org_id": f"org-{secrets.token_hex(12)}"}
-        db.executescript(
-            f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION};"
-            + "".join(f"INSERT INTO meta VALUES ('{name}', '{value}');" for name, value in identity.items())
-            + "COMMIT;"
-        )
-        durable.sync_directory(path.parent)
+    if version == SCHEMA_VERSION:
+        return
+    identity = {"store_id": str(uuid.uuid4()), "org_id": f"org-{secrets.token_hex(12)}"} if version == 0 else {}
+    db.executescript(
+        f"BEGIN IMMEDIATE; {''.join(_VERSIONS[version:])} PRAGMA user_version = {SCHEMA_VERSION};"
+        + "".join(f"INSERT INTO meta VALUES ('{name}', '{value}');" for name, value in identity.items())
+        + "COMMIT;"
+    )
+    durable.sync_directory(path.parent)
 
 
 @contextlib.contextmanager

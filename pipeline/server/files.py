@@ -1,21 +1,29 @@
 """/v1/files: what goes in for training, and the results that come out."""
 
 import contextlib
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, BinaryIO, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from pipeline.server import wire
 from pipeline.server.context import After, Context, ContextDep, list_response
 from pipeline.server.envelope import ApiError, json_response
 from pipeline.server.multipart import Form, read_form
+from pipeline.server.records import NewFile
 
 router = APIRouter(prefix="/v1/files")
 
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
+
+
+# OpenAI API reference, files: expires_after
+EXPIRES_S = (3600, 2_592_000)
+_BLOCK_BYTES = 1024 * 1024
 
 
 @router.post("")
@@ -24,43 +32,59 @@ async def create_file(request: Request, context: ContextDep) -> Response:
     incoming = context.store.incoming / wire.new_id("upload-")
     try:
         form = await read_form(request, incoming, file_field="file", max_bytes=context.settings.max_file_bytes)
-        filename = _check(form)
-        file = await run_in_threadpool(_keep, context, incoming, filename, form.fields["purpose"])
+        new = _check(form, context)
+        file = await run_in_threadpool(_keep, context, incoming, new)
     finally:
         with contextlib.suppress(FileNotFoundError):
             incoming.unlink()
     return json_response(file)
 
 
-def _keep(context: Context, incoming: Path, filename: str, purpose: str) -> wire.File:
+def _keep(context: Context, incoming: Path, new: NewFile) -> wire.File:
     if incoming.stat().st_size == 0:
         raise ApiError(400, "File is empty.", param="file", code="invalid_file")
-    fault = context.file_fault
-    return context.store.add_file(
-        incoming, filename=filename, purpose=purpose, failed=fault is not None, status_details=fault
-    )
+    return context.store.files.add(incoming, new)
 
 
-def _check(form: Form) -> str:
-    """Refuse what OpenAI refuses; returns the file's name."""
-    purpose = form.fields.get("purpose")
+def _check(form: Form, context: Context) -> NewFile:
+    """Refuse what OpenAI refuses."""
+    fields = dict(form.fields)
+    purpose = fields.pop("purpose", None)
     if form.filename is None:
         raise ApiError(400, "'file' is a required property", param="file")
     if purpose is None:
         raise ApiError(400, "'purpose' is a required property", param="purpose")
+    check_purpose(form.filename, purpose, "file")
+    lasts_s = _lasts_s(fields.pop("expires_after[anchor]", None), fields.pop("expires_after[seconds]", None))
+    for name in fields:
+        raise ApiError(400, f"Unrecognized request argument supplied: {name}", param=name, code="unknown_parameter")
+    return NewFile(form.filename, purpose, lasts_s, context.file_fault)
+
+
+def check_purpose(filename: str, purpose: str, param: str) -> None:
+    """Refuse a purpose that there is not, or that wants another kind of file; `param` is the field of the name.
+
+    Raises:
+        ApiError: as OpenAI does.
+    """
     if purpose not in PURPOSES:
         raise ApiError(400, f"'{purpose}' is not one of {list(PURPOSES)}", param="purpose")
-    if purpose == "fine-tune" and not form.filename.endswith(".jsonl"):
-        raise ApiError(
-            400,
-            "Invalid file format for Fine-Tuning API. Must be .jsonl",
-            param="file",
-            code="invalid_file_format",
-        )
-    for name in form.fields:
-        if name != "purpose":
-            raise ApiError(400, f"`{name}` is not supported by this server.", param=name, code="unsupported_parameter")
-    return form.filename
+    if purpose == "fine-tune" and not filename.endswith(".jsonl"):
+        message = "Invalid file format for Fine-Tuning API. Must be .jsonl"
+        raise ApiError(400, message, param=param, code="invalid_file_format")
+
+
+def _lasts_s(anchor: str | None, seconds: str | None) -> int | None:
+    """The form fields `expires_after[...]`, as seconds from now."""
+    if anchor is None and seconds is None:
+        return None
+    if anchor != "created_at":
+        raise ApiError(400, "`expires_after[anchor]` must be `created_at`.", param="expires_after[anchor]")
+    lowest, highest = EXPIRES_S
+    if seconds is None or not re.fullmatch("[0-9]{1,9}", seconds) or not lowest <= int(seconds) <= highest:
+        message = f"`expires_after[seconds]` must be an integer from {lowest} to {highest}."
+        raise ApiError(400, message, param="expires_after[seconds]")
+    return int(seconds)
 
 
 @router.get("")
@@ -72,7 +96,7 @@ def list_files(
     purpose: str | None = None,
 ) -> Response:
     """A page of files, newest first unless `order` is asc."""
-    page = context.store.files(purpose=purpose, after=after, limit=limit, oldest_first=order == "asc")
+    page = context.store.files.page(purpose=purpose, after=after, limit=limit, oldest_first=order == "asc")
     return list_response(page, ends=True)
 
 
@@ -84,21 +108,33 @@ def retrieve_file(file_id: str, context: ContextDep) -> Response:
 
 @router.get("/{file_id}/content")
 def retrieve_content(file_id: str, context: ContextDep) -> Response:
-    """One file's bytes."""
+    """One file's bytes, streamed from disk."""
     file = _file(file_id, context)
-    return FileResponse(context.store.blob(file.id), media_type="application/octet-stream")
+    try:
+        # Opened here and not by the response: once open, the bytes are there to the end, whoever deletes the file.
+        content = context.store.files.blob(file.id).open("rb")
+    except FileNotFoundError:  # deleted meanwhile
+        raise _unknown(file_id) from None
+    headers = {"Content-Length": str(file.bytes)}
+    return StreamingResponse(_blocks(content), media_type="application/octet-stream", headers=headers)
+
+
+def _blocks(content: BinaryIO) -> Iterator[bytes]:
+    with content:
+        while block := content.read(_BLOCK_BYTES):
+            yield block
 
 
 @router.delete("/{file_id}")
 def delete_file(file_id: str, context: ContextDep) -> Response:
     """Forget a file and its bytes."""
-    if not context.store.delete_file(file_id):
+    if not context.store.files.delete(file_id):
         raise _unknown(file_id)
     return json_response(wire.Deleted(file_id, "file"))
 
 
 def _file(file_id: str, context: Context) -> wire.File:
-    file = context.store.file(file_id)
+    file = context.store.files.get(file_id)
     if file is None:
         raise _unknown(file_id)
     return file

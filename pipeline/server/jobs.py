@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from pipeline.server import bodies, wire
@@ -25,12 +26,14 @@ IdempotencyKey = Annotated[str | None, Header(max_length=255)]
 @router.post("")
 def create_job(body: bodies.JobCreate, context: ContextDep, idempotency_key: IdempotencyKey = None) -> Response:
     """Create a job; it is validated and trained after the answer."""
-    new = _new_job(body, context)
     if idempotency_key is None:
-        job = context.store.create_job(new)
+        job = context.store.create_job(_new_job(body, context))
     else:
         digest = hashlib.sha256(body.model_dump_json().encode()).hexdigest()
-        job = context.store.create_job(new, idempotency=(idempotency_key, digest))
+        # Looked for first: a job that was created once is answered again, though its file may be deleted by now.
+        job = context.store.job_of_key(idempotency_key) or context.store.create_job(
+            _new_job(body, context), idempotency=(idempotency_key, digest)
+        )
         if job.idempotency_digest != digest:
             raise ApiError(
                 400,
@@ -38,23 +41,21 @@ def create_job(body: bodies.JobCreate, context: ContextDep, idempotency_key: Ide
                 param="Idempotency-Key",
                 code="idempotency_key_reused",
             )
-    context.supervisor.wake()
+    context.queue.wake()
     context.chats.engine.warm_up(None)  # while the worker starts, which keeps one core busy only
     return _answer(job, context)
 
 
 def _new_job(body: bodies.JobCreate, context: Context) -> NewJob:
     if not context.has_base_model(body.model):
-        raise ApiError(
-            404,
-            f"The model `{body.model}` does not exist or cannot be fine-tuned.",
-            param="model",
-            code="model_not_found",
-        )
-    if body.method is not None and body.method.type != "supervised":
+        # As the live API says it (reported in Denis2054/Transformers-for-NLP-and-Computer-Vision-3rd-Edition, issue 5).
+        message = f"Model {body.model} is not available for fine-tuning or does not exist."
+        raise ApiError(400, message, code="model_not_available")
+    method = "supervised" if body.method is None else body.method.type
+    if method == "reinforcement":
         raise ApiError(
             400,
-            f"The method `{body.method.type}` is not supported by this server; use `supervised`.",
+            "The method `reinforcement` is not supported by this server; use `supervised` or `dpo`.",
             param="method.type",
             code="unsupported_value",
         )
@@ -73,12 +74,13 @@ def _new_job(body: bodies.JobCreate, context: Context) -> NewJob:
         seed=secrets.randbelow(2**31) if body.seed is None else body.seed,
         suffix=body.suffix,
         metadata=body.metadata,
-        hyperparameters=_hyperparameters(body),
+        hyperparameters=_hyperparameters(body, method),
+        method=method,
     )
 
 
 def _check_file(file_id: str, param: str, context: Context) -> None:
-    file = context.store.file(file_id)
+    file = context.store.files.get(file_id)
     if file is None:
         raise ApiError(400, f"The file `{file_id}` does not exist.", param=param, code="file_not_found")
     if file.purpose != "fine-tune":
@@ -89,13 +91,16 @@ def _check_file(file_id: str, param: str, context: Context) -> None:
         raise ApiError(400, message, param=param, code="file_not_processed")
 
 
-def _hyperparameters(body: bodies.JobCreate) -> wire.Hyperparameters:
+def _hyperparameters(body: bodies.JobCreate, method: wire.MethodName) -> wire.Hyperparameters:
+    """Those of the method, or else the deprecated ones beside it; what is not given is `auto`."""
     given = body.hyperparameters
-    if body.method is not None and body.method.supervised is not None:
-        given = body.method.supervised.hyperparameters or given
-    if given is None:
-        return wire.Hyperparameters()
-    return wire.Hyperparameters(**{name: value for name, value in given.model_dump().items() if value is not None})
+    if body.method is not None:
+        settings = body.method.dpo if method == "dpo" else body.method.supervised
+        given = (settings and settings.hyperparameters) or given
+    values = {} if given is None else given.model_dump(exclude_none=True)
+    if method == "dpo":
+        values.setdefault("beta", "auto")
+    return wire.Hyperparameters(**values)
 
 
 def _model_name(base: str, suffix: str | None) -> str:
@@ -126,19 +131,19 @@ def retrieve_job(job_id: str, context: ContextDep) -> Response:
 @router.post("/{job_id}/cancel")
 def cancel_job(job_id: str, context: ContextDep) -> Response:
     """Stop a job for good."""
-    return _control(job_id, context, "cancel", context.supervisor.cancel(job_id))
+    return _control(job_id, context, "cancel", context.queue.cancel(job_id))
 
 
 @router.post("/{job_id}/pause")
 def pause_job(job_id: str, context: ContextDep) -> Response:
     """Stop a job until it is resumed; what it has learned is kept."""
-    return _control(job_id, context, "pause", context.supervisor.pause(job_id))
+    return _control(job_id, context, "pause", context.queue.pause(job_id))
 
 
 @router.post("/{job_id}/resume")
 def resume_job(job_id: str, context: ContextDep) -> Response:
     """Go on with a paused job."""
-    return _control(job_id, context, "resume", context.supervisor.resume(job_id))
+    return _control(job_id, context, "resume", context.queue.resume(job_id))
 
 
 def _control(job_id: str, context: Context, verb: str, moved: JobRecord | None) -> Response:
@@ -176,6 +181,8 @@ def _answer(job: JobRecord, context: Context) -> Response:
 
 def _wire(job: JobRecord, context: Context) -> wire.Job:
     hyperparameters = job.used or job.asked
+    settings = wire.MethodSettings(hyperparameters)
+    named = {"dpo": settings} if job.method == "dpo" else {"supervised": settings}
     return wire.Job(
         id=job.id,
         created_at=job.created_at,
@@ -185,8 +192,8 @@ def _wire(job: JobRecord, context: Context) -> wire.Job:
         validation_file=job.validation_file,
         status=job.status,
         seed=job.seed,
-        hyperparameters=hyperparameters,
-        method=wire.Method(wire.Supervised(hyperparameters)),
+        hyperparameters=msgspec.structs.replace(hyperparameters, beta=msgspec.UNSET),
+        method=wire.Method(job.method, **named),
         error=job.error,
         finished_at=job.finished_at,
         fine_tuned_model=job.model_name if job.status == "succeeded" else None,

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import msgspec
+
 from pipeline import durable
 from pipeline.server import wire
 from pipeline.server.store import Store
@@ -44,7 +46,8 @@ class Recorder:
         self._began = self._clock()
         self._first_step = report.first_step
         self._total_steps = report.total_steps
-        used = wire.Hyperparameters(report.n_epochs, report.batch_size, report.learning_rate_multiplier)
+        beta = msgspec.UNSET if report.beta is None else report.beta
+        used = wire.Hyperparameters(report.n_epochs, report.batch_size, report.learning_rate_multiplier, beta)
         self._store.begin(self._job_id, used)
         if report.first_step:
             self._store.add_event(self._job_id, f"Training goes on after step {report.first_step}/{report.total_steps}")

@@ -11,6 +11,27 @@ from pipeline.server import wire
 T = TypeVar("T")
 
 
+class NewFile(msgspec.Struct, frozen=True):
+    """A file as it is taken over.
+
+    Attributes:
+        lasts_s: how long from now it is kept; None for ever.
+        fault: it ends in `error`, with these `status_details`.
+    """
+
+    filename: str
+    purpose: str
+    lasts_s: int | None = None
+    fault: str | None = None
+
+
+class NewUpload(msgspec.Struct, frozen=True):
+    """An upload as it is begun; `file` is what its parts become, `bytes` how many they must be together."""
+
+    file: NewFile
+    bytes: int
+
+
 class NewJob(msgspec.Struct, frozen=True):
     """A job as asked for; `model_name` is what the tuned model will be called."""
 
@@ -22,6 +43,7 @@ class NewJob(msgspec.Struct, frozen=True):
     suffix: str | None
     metadata: dict[str, str] | None
     hyperparameters: wire.Hyperparameters
+    method: wire.MethodName = "supervised"
 
 
 class JobRecord(msgspec.Struct, frozen=True):
@@ -38,6 +60,7 @@ class JobRecord(msgspec.Struct, frozen=True):
     seed: int
     suffix: str | None
     metadata: dict[str, str] | None
+    method: wire.MethodName
     asked: wire.Hyperparameters
     used: wire.Hyperparameters | None
     error: wire.JobError | None
@@ -66,7 +89,22 @@ def read_file(row: sqlite3.Row) -> wire.File:
         filename=row["filename"],
         purpose=row["purpose"],
         status=row["status"],
+        expires_at=msgspec.UNSET if row["expires_at"] is None else row["expires_at"],
         status_details=msgspec.UNSET if row["status_details"] is None else row["status_details"],
+    )
+
+
+def read_upload(row: sqlite3.Row, file: wire.File | None) -> wire.Upload:
+    """A row of `uploads`; `file` is what it became."""
+    return wire.Upload(
+        id=row["id"],
+        bytes=row["bytes"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        filename=row["filename"],
+        purpose=row["purpose"],
+        status=row["status"],
+        file=msgspec.UNSET if file is None else file,
     )
 
 
@@ -84,6 +122,7 @@ def read_job(row: sqlite3.Row) -> JobRecord:
         seed=row["seed"],
         suffix=row["suffix"],
         metadata=_maybe(row["metadata"], dict[str, str]),
+        method=row["method"],
         asked=msgspec.json.decode(row["asked"], type=wire.Hyperparameters),
         used=_maybe(row["used"], wire.Hyperparameters),
         error=_maybe(row["error"], wire.JobError),

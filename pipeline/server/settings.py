@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 MAX_FILE_BYTES = 512 * 1024 * 1024  # OpenAI API reference, files: "individual files can be up to 512 MB"
+MAX_UPLOAD_BYTES = 8 * 1024**3  # uploads: "the maximum size of an Upload is 8 GB"
+MAX_PART_BYTES = 64 * 1024 * 1024  # "each Part can be at most 64 MB"
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,8 @@ class ServerSettings:
             of Hugging Face directories. A request that names any other path touches no file.
         script: the scripted trainer's instructions, a JSON file.
         workers: how many jobs may train at once.
-        max_file_bytes: the largest file that may be uploaded.
+        max_file_bytes: the largest file that may be uploaded in one piece.
+        max_upload_bytes, max_part_bytes: the largest that may come in parts, and its largest part.
     """
 
     data_dir: Path
@@ -31,3 +34,5 @@ class ServerSettings:
     script: Path | None = None
     workers: int = 1
     max_file_bytes: int = MAX_FILE_BYTES
+    max_upload_bytes: int = MAX_UPLOAD_BYTES
+    max_part_bytes: int = MAX_PART_BYTES

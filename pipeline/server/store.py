@@ -1,10 +1,9 @@
-"""The server's memory: files, jobs, events, checkpoints and models, in SQLite beside a folder of blobs.
+"""The server's memory: jobs, events, checkpoints and models, in SQLite; files and uploads have stores of their own.
 
 Safe to call from any thread. What a method has returned is on disk. Every change of a job's status goes through one
 guarded UPDATE, so of a success and a cancellation that arrive together exactly one happens.
 """
 
-import contextlib
 import shutil
 import sqlite3
 import time
@@ -16,16 +15,17 @@ import msgspec
 from pipeline import durable
 from pipeline.server import wire
 from pipeline.server.database import Database, Page, read_store_id
-from pipeline.server.logs import logger
+from pipeline.server.file_store import FileStore
 from pipeline.server.records import (
     JobRecord,
     ModelRecord,
+    NewFile,
     NewJob,
     read_checkpoint,
     read_event,
-    read_file,
     read_job,
 )
+from pipeline.server.upload_store import UploadStore
 
 __all__ = ["Store", "read_store_id"]
 
@@ -40,11 +40,12 @@ class Store:
     def __init__(self, data_dir: Path, *, clock: Callable[[], float] = time.time) -> None:
         self.data_dir = durable.make_private_dir(data_dir)
         self.incoming = durable.make_private_dir(data_dir / "incoming")
-        self.blobs = durable.make_private_dir(data_dir / "files")
         self.jobs_dir = durable.make_private_dir(data_dir / "jobs")
         self.models_dir = durable.make_private_dir(data_dir / "models")
         self._clock = clock
         self._db = Database(data_dir)
+        self.files = FileStore(self._db, data_dir, self.now)
+        self.uploads = UploadStore(self._db, data_dir, self.files, self.now)
         meta = {row["name"]: row["value"] for row in self._db.rows("SELECT name, value FROM meta")}
         self.store_id: str = meta["store_id"]
         self.org_id: str = meta["org_id"]
@@ -57,76 +58,21 @@ class Store:
         """Unix seconds, as every `created_at` has them."""
         return int(self._clock())
 
+    def expire(self) -> None:
+        """Give back the space of files and uploads whose time is over. They are answered as gone without this, too."""
+        self.uploads.expire()
+        self.files.expire()
+
     def sweep(self) -> None:
         """Remove what a killed server left: torn uploads, blobs and adapters that no row names, rows without a blob."""
         for path in self.incoming.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        files = {row[0] for row in self._db.rows("SELECT id FROM files WHERE deleted = 0")}
-        blobs = {path.name for path in self.blobs.iterdir()}
-        for name in blobs - files:
-            self.blob(name).unlink()
-        for name in files - blobs:
-            logger.warning("%s has lost its bytes and is forgotten", name)
-            with self._db.change() as db:
-                db.execute("UPDATE files SET deleted = 1 WHERE id = ?", (name,))
+        self.files.sweep()
+        self.uploads.sweep()
         folders = {row[0] for row in self._db.rows("SELECT folder FROM models")}
         for path in self.models_dir.iterdir():
             if path.name not in folders:
                 shutil.rmtree(path)
-
-    # files
-
-    def blob(self, file_id: str) -> Path:
-        """Where the bytes of a file lie. Only for an id that a row has: never for what a request says."""
-        return self.blobs / file_id
-
-    def add_file(
-        self, incoming: Path, *, filename: str, purpose: str, status_details: str | None = None, failed: bool = False
-    ) -> wire.File:
-        """Take over a finished upload. The bytes are durable before the row is, and both before this returns.
-
-        If it raises, the space is free again.
-        """
-        file_id = wire.new_id("file-")
-        size = incoming.stat().st_size
-        try:
-            durable.publish(incoming, self.blob(file_id))
-            with self._db.change() as db:
-                db.execute(
-                    "INSERT INTO files (id, created_at, filename, purpose, bytes, status, status_details)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (file_id, self.now(), filename, purpose, size, "error" if failed else "processed", status_details),
-                )
-                return self._file_row(file_id)
-        except BaseException:
-            # Should the row be there all the same after a crash, because only the last fsync of its commit had failed,
-            # then the next start finds that it has no bytes.
-            with contextlib.suppress(OSError):
-                self.blob(file_id).unlink(missing_ok=True)
-            raise
-
-    def _file_row(self, file_id: str) -> wire.File:
-        return read_file(self._db.rows("SELECT * FROM files WHERE id = ?", (file_id,))[0])
-
-    def file(self, file_id: str) -> wire.File | None:
-        """One file, unless it was deleted."""
-        rows = self._db.rows("SELECT * FROM files WHERE id = ? AND deleted = 0", (file_id,))
-        return read_file(rows[0]) if rows else None
-
-    def files(self, *, purpose: str | None, after: str | None, limit: int, oldest_first: bool) -> Page[wire.File]:
-        """A page of the files there are."""
-        where: list[tuple[str, Sequence[object]]] = [("deleted = 0", ())]
-        if purpose is not None:
-            where.append(("purpose = ?", (purpose,)))
-        return self._db.page("files", read_file, where, after=after, limit=limit, oldest_first=oldest_first)
-
-    def delete_file(self, file_id: str) -> bool:
-        """Forget a file and its bytes; False when there is none."""
-        with self._db.change() as db:
-            gone = db.execute("UPDATE files SET deleted = 1 WHERE id = ? AND deleted = 0", (file_id,)).rowcount == 1
-        if gone:
-            self.blob(file_id).unlink(missing_ok=True)
-        return gone
 
     # jobs
 
@@ -145,8 +91,8 @@ class Store:
             job_id = wire.new_id("ftjob-")
             db.execute(
                 "INSERT INTO jobs (id, created_at, status, model, model_name, training_file, validation_file, seed,"
-                " suffix, metadata, asked, idempotency_key, idempotency_digest)"
-                " VALUES (?, ?, 'validating_files', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " suffix, metadata, method, asked, idempotency_key, idempotency_digest)"
+                " VALUES (?, ?, 'validating_files', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     job_id,
                     self.now(),
@@ -157,6 +103,7 @@ class Store:
                     new.seed,
                     new.suffix,
                     None if new.metadata is None else _json(new.metadata),
+                    new.method,
                     _json(new.hyperparameters),
                     key,
                     digest,
@@ -165,6 +112,11 @@ class Store:
             self._event(db, job_id, f"Created fine-tuning job: {job_id}")
             self._event(db, job_id, f"Validating training file: {new.training_file}")
             return self._job_row(job_id)
+
+    def job_of_key(self, idempotency_key: str) -> JobRecord | None:
+        """The job that was created with a client's key."""
+        rows = self._db.rows("SELECT * FROM jobs WHERE idempotency_key = ?", (idempotency_key,))
+        return read_job(rows[0]) if rows else None
 
     def _job_row(self, job_id: str) -> JobRecord:
         return read_job(self._db.rows("SELECT * FROM jobs WHERE id = ?", (job_id,))[0])
@@ -264,19 +216,13 @@ class Store:
         Returns:
             False, and no change, when the job is no longer running: it was cancelled or paused meanwhile.
         """
-        file_id = wire.new_id("file-")
-        size = results.stat().st_size
-        durable.publish(results, self.blob(file_id))
-        with self._db.change() as db:
+        new = NewFile("step_metrics.csv", "fine-tune-results")
+        with self.files.publishing(results, new) as file, self._db.change() as db:
             if not _move(db, job_id, ["running"], "succeeded", self.now(), None):
-                self.blob(file_id).unlink()
+                self.files.blob(file.id).unlink()
                 return False
-            db.execute(
-                "INSERT INTO files (id, created_at, filename, purpose, bytes, status)"
-                " VALUES (?, ?, 'step_metrics.csv', 'fine-tune-results', ?, 'processed')",
-                (file_id, self.now(), size),
-            )
-            done = (file_id, trained_tokens, job_id)
+            self.files.insert(db, file)
+            done = (file.id, trained_tokens, job_id)
             db.execute("UPDATE jobs SET result_file = ?, trained_tokens = ? WHERE id = ?", done)
             name = self._add_model(db, job_id, "", folder)
             self._event(db, job_id, f"New fine-tuned model created: {name}")

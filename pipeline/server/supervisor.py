@@ -12,6 +12,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
+import msgspec
+
 from pipeline import durable
 from pipeline.server import disk, wire
 from pipeline.server.logs import log_failure
@@ -202,11 +204,14 @@ class Supervisor:
 
     def _check(self, run: Run) -> None:
         job = self._job(run)
-        wrong = check_training_file(
-            self._store.blob(job.training_file), "training_file", MIN_EXAMPLES, run.stopped.is_set
-        )
-        if wrong is None and job.validation_file is not None:
-            wrong = check_training_file(self._store.blob(job.validation_file), "validation_file", 1, run.stopped.is_set)
+        wrong = None
+        for file_id, param, least in (
+            (job.training_file, "training_file", MIN_EXAMPLES),
+            (job.validation_file, "validation_file", 1),
+        ):
+            if wrong is None and file_id is not None:
+                path = self._store.files.blob(file_id)
+                wrong = check_training_file(path, param, least, job.method, run.stopped.is_set)
         if run.stopped.is_set():
             return
         if wrong is not None:
@@ -242,7 +247,7 @@ class Supervisor:
         """Run one worker to its end; None when the job needs no other, else how the worker died."""
         job = self._job(run)
         for file_id, param in ((job.training_file, "training_file"), (job.validation_file, "validation_file")):
-            if file_id is not None and not self._store.blob(file_id).exists():
+            if file_id is not None and not self._store.files.blob(file_id).exists():
                 self._fail(job.id, f"invalid_{param}", was_deleted(param), param)
                 return None
         worker = self._spawn(run, job)
@@ -276,15 +281,18 @@ class Supervisor:
     def _spawn(self, run: Run, job: JobRecord) -> Worker | None:
         """Start a worker once an orphan of a killed server has left the job's folder; None when told to stop."""
         folder = durable.make_private_dir(self._store.jobs_dir / job.id)
+        blob = self._store.files.blob
         spec = JobSpec(
             job_id=job.id,
             trainer=self._settings.trainer,
             base_model=job.model,
-            training_file=self._store.blob(job.training_file).absolute(),
-            validation_file=None if job.validation_file is None else self._store.blob(job.validation_file).absolute(),
+            training_file=blob(job.training_file).absolute(),
+            validation_file=None if job.validation_file is None else blob(job.validation_file).absolute(),
             n_epochs=job.asked.n_epochs,
             batch_size=job.asked.batch_size,
             learning_rate_multiplier=job.asked.learning_rate_multiplier,
+            method=job.method,
+            beta="auto" if isinstance(job.asked.beta, msgspec.UnsetType) else job.asked.beta,
             seed=job.seed,
             work_dir=folder.absolute(),
             script=self._settings.script,

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 Status = Literal["validating_files", "queued", "running", "paused", "succeeded", "failed", "cancelled"]
+MethodName = Literal["supervised", "dpo"]
 Level = Literal["info", "warn", "error"]
 Metrics = dict[str, int | float]  # named as in OpenAI's events; finite numbers only
 
@@ -29,7 +30,29 @@ class File(msgspec.Struct, frozen=True, tag_field="object", tag="file"):
     filename: str
     purpose: str
     status: Literal["uploaded", "processed", "error"]
+    expires_at: int | UnsetType = UNSET
     status_details: str | UnsetType = UNSET
+
+
+class Upload(msgspec.Struct, frozen=True, tag_field="object", tag="upload"):
+    """A file that comes in parts."""
+
+    id: str
+    bytes: int
+    created_at: int
+    expires_at: int
+    filename: str
+    purpose: str
+    status: Literal["pending", "completed", "cancelled", "expired"]
+    file: File | UnsetType = UNSET
+
+
+class UploadPart(msgspec.Struct, frozen=True, tag_field="object", tag="upload.part"):
+    """A part of an upload."""
+
+    id: str
+    created_at: int
+    upload_id: str
 
 
 class JobError(msgspec.Struct, frozen=True):
@@ -41,24 +64,26 @@ class JobError(msgspec.Struct, frozen=True):
 
 
 class Hyperparameters(msgspec.Struct, frozen=True):
-    """As asked for, or as used once training has begun."""
+    """As asked for, or as used once training has begun; only DPO has a `beta`."""
 
     n_epochs: int | Literal["auto"] = "auto"
     batch_size: int | Literal["auto"] = "auto"
     learning_rate_multiplier: float | Literal["auto"] = "auto"
+    beta: float | Literal["auto"] | UnsetType = UNSET
 
 
-class Supervised(msgspec.Struct, frozen=True):
-    """The supervised method's settings."""
+class MethodSettings(msgspec.Struct, frozen=True):
+    """A method's settings."""
 
     hyperparameters: Hyperparameters
 
 
 class Method(msgspec.Struct, frozen=True):
-    """How the job trains."""
+    """How the job trains; only the settings of its own type are there."""
 
-    supervised: Supervised
-    type: Literal["supervised"] = "supervised"
+    type: MethodName
+    supervised: MethodSettings | UnsetType = UNSET
+    dpo: MethodSettings | UnsetType = UNSET
 
 
 class Job(msgspec.Struct, frozen=True, tag_field="object", tag="fine_tuning.job"):

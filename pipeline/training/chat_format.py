@@ -80,6 +80,15 @@ class ChatFormat:
             labels += ids[:targets] + [IGNORED] * (len(ids) - targets)
         return input_ids, labels
 
+    def answer(self, messages: Sequence[ChatMessage], answer: ChatMessage) -> list[int]:
+        """Token ids that follow `prompt(messages)` when the assistant says `answer`, and those that end its turn.
+
+        Raises:
+            InputError: the template refuses the conversation.
+        """
+        *_, (ids, _), (end, _) = self._segments([*messages, answer], answer_next=False)
+        return ids + end[: self._length_of_end(end)]
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of some tokens, control tokens included; U+FFFD for bytes that are no character (yet)."""
         return self._control.decode(list(ids), skip_special_tokens=False)

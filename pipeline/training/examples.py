@@ -3,7 +3,7 @@
 import codecs
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -37,6 +37,14 @@ class Example(msgspec.Struct, frozen=True):
     trained: tuple[bool, ...]
 
 
+class Preference(msgspec.Struct, frozen=True):
+    """Two answers to one conversation: the one to prefer and the other."""
+
+    prompt: tuple[ChatMessage, ...]
+    preferred: ChatMessage
+    other: ChatMessage
+
+
 class _TextPart(msgspec.Struct, tag_field="type", tag="text"):
     text: str
 
@@ -51,7 +59,26 @@ class _Line(msgspec.Struct):
     messages: list[_Turn]
 
 
+class _Input(msgspec.Struct):
+    messages: Annotated[list[_Turn], msgspec.Meta(min_length=1)]
+
+
+class _Answer(msgspec.Struct):
+    role: Literal["assistant"]
+    content: str | list[_TextPart]
+
+
+_Answers = Annotated[list[_Answer], msgspec.Meta(min_length=1, max_length=1)]
+
+
+class _Pair(msgspec.Struct):
+    input: _Input
+    preferred_output: _Answers
+    non_preferred_output: _Answers
+
+
 _decoder = msgspec.json.Decoder(_Line)
+_pair_decoder = msgspec.json.Decoder(_Pair)
 
 
 def read_examples(path: Path, param: FileParam) -> Iterator[Example]:
@@ -63,11 +90,34 @@ def read_examples(path: Path, param: FileParam) -> Iterator[Example]:
         ExamplesError: a line is not a chat example, or holds what cannot be trained here (tool calls, images). The
             message counts examples and messages from 1.
     """
+    for number, line in _lines(path):
+        yield _example(line, number, param)
+
+
+def read_preferences(path: Path, param: FileParam) -> Iterator[Preference]:
+    """Read one pair of answers a line, as OpenAI's guide to direct preference optimisation writes them.
+
+    Raises:
+        ExamplesError: as `read_examples`.
+    """
+    fix = 'Write {"input": {"messages": [...]}, "preferred_output": [...], "non_preferred_output": [...]}, text only.'
+    for number, line in _lines(path):
+        try:
+            pair = _pair_decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ExamplesError(param, f"Example {number}", str(error), fix=fix) from None
+        preferred, other = (
+            ChatMessage("assistant", _text(answers[0].content))
+            for answers in (pair.preferred_output, pair.non_preferred_output)
+        )
+        yield Preference(tuple(_message(turn) for turn in pair.input.messages), preferred, other)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     with path.open("rb") as file:
         if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
             file.seek(0)
-        for number, line in enumerate((line for line in file if line.strip()), start=1):
-            yield _example(line, number, param)
+        yield from enumerate((line for line in file if line.strip()), start=1)
 
 
 def _example(line: bytes, number: int, param: FileParam) -> Example:
@@ -87,9 +137,13 @@ def _example(line: bytes, number: int, param: FileParam) -> Example:
             param, f"Example {number}", "no message from the assistant", fix="Add one, or leave it out."
         )
     return Example(
-        messages=tuple(ChatMessage("system" if t.role == "developer" else t.role, _text(t.content)) for t in turns),
+        messages=tuple(map(_message, turns)),
         trained=tuple(t.role == "assistant" and t.weight != 0 for t in turns),
     )
+
+
+def _message(turn: _Turn) -> ChatMessage:
+    return ChatMessage("system" if turn.role == "developer" else turn.role, _text(turn.content))
 
 
 def _text(content: str | list[_TextPart]) -> str:

@@ -1,18 +1,21 @@
 """The LoRA trainer: TRL over examples that are tokenised here, on CPU, CUDA or MPS. Imports torch.
 
-TRL is given `input_ids` and `labels` as they are: its own assistant-only loss refuses SmolLM2's chat template, and
-would train turns of weight 0.
+TRL is given token ids (and labels) as they are: its own assistant-only loss refuses SmolLM2's chat template, and would
+train turns of weight 0; so it is with pairs of answers for DPO.
 """
 
 import math
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, get_peft_model
 from transformers import PreTrainedModel, PrinterCallback, set_seed
+from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.sft_config import SFTConfig
 
 from pipeline.durable import make_private_dir, write_atomically
@@ -20,18 +23,25 @@ from pipeline.training import base_models, checkpoints
 from pipeline.training.answer_trainer import AnswerTrainer
 from pipeline.training.chat_format import ChatFormat
 from pipeline.training.placement import Dtype, context_length, load_model, pick_device, pick_dtype
+from pipeline.training.preference_trainer import PreferenceTrainer
 from pipeline.training.progress import Progress, write_adapter
 from pipeline.training.protocol import JobSpec, Report, Started, Stopped, Succeeded
-from pipeline.training.tensors import TrainingSet, load_examples
+from pipeline.training.tensors import PairSet, TrainingSet, load_examples, load_preferences
 
 MAX_LENGTH = 2048
 """Longest example in tokens; a longer one loses its end. A model's own context may be shorter."""
 
 LEARNING_RATE = 2e-3
+DPO_LEARNING_RATE = 2e-4
+BETA = 0.1
+"""How strongly DPO holds a model to what it was, where the job says `auto`: the value of the DPO paper and of TRL."""
+
 RANK = 16
 CHECKPOINT_EVERY_S = 15.0
 _MICRO_TOKENS = 2048
 _PLAIN_ATTENTION = 512**2
+
+C = TypeVar("C", SFTConfig, DPOConfig)
 
 
 class _Precision(msgspec.Struct, frozen=True):
@@ -58,11 +68,12 @@ def train(
     device = pick_device()
     store = make_private_dir(spec.work_dir / "checkpoints")
     model = load_model(directory, _dtype(store, device), device)
+    load = load_preferences if spec.method == "dpo" else load_examples
     max_length = min(MAX_LENGTH, context_length(model))
-    examples = load_examples(spec.training_file, "training_file", chat_format, max_length)
+    examples = load(spec.training_file, "training_file", chat_format, max_length)
     valid = None
     if spec.validation_file is not None:
-        valid = load_examples(spec.validation_file, "validation_file", chat_format, max_length)
+        valid = load(spec.validation_file, "validation_file", chat_format, max_length)
     resumed = checkpoints.last_good(store)
     plan = plan_training(spec, examples, first_step=0 if resumed is None else checkpoints.step_of(resumed))
     report(plan)
@@ -70,28 +81,48 @@ def train(
         return report(Stopped(plan.first_step))
 
     set_seed(spec.seed)
-    longest = max(len(ids) for ids in (examples.input_ids if valid is None else examples.input_ids + valid.input_ids))
-    micro_batch = _micro_batch(plan.batch_size, longest)
-    _choose_attention(model, longest, micro_batch)
-    adapted = _with_adapter(model)
-    trainer = AnswerTrainer(adapted, _arguments(spec, plan, micro_batch, device), examples, chat_format)
+    trainer, measure = _trainer(spec, plan, model, examples, valid, chat_format)
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(Progress(trainer, spec.work_dir, plan, valid, report, stop, checkpoint_every_s))
+    trainer.add_callback(Progress(trainer, spec.work_dir, plan, measure, report, stop, checkpoint_every_s))
     trainer.train(resume_from_checkpoint=None if resumed is None else str(resumed))
     if trainer.state.global_step < plan.total_steps:
         return report(Stopped(trainer.state.global_step))
-    write_adapter(adapted, spec.work_dir / "adapter")
+    write_adapter(trainer.adapted, spec.work_dir / "adapter")
     return report(Succeeded(trainer.state.num_input_tokens_seen))
 
 
-def plan_training(spec: JobSpec, examples: TrainingSet, first_step: int) -> Started:
+def _trainer(
+    spec: JobSpec,
+    plan: Started,
+    model: PreTrainedModel,
+    examples: TrainingSet | PairSet,
+    valid: TrainingSet | PairSet | None,
+    chat_format: ChatFormat,
+) -> tuple[AnswerTrainer | PreferenceTrainer, Callable[[], tuple[float, float]] | None]:
+    """The trainer of the job's method, and what measures the validation file with it."""
+    longest = max(examples.lengths() + (valid.lengths() if valid else []))
+    micro_batch = _micro_batch(plan.batch_size, longest)
+    _choose_attention(model, longest, micro_batch)
+    lora = LoraConfig(task_type="CAUSAL_LM", r=RANK, lora_alpha=2 * RANK, target_modules="all-linear")
+    if isinstance(examples, PairSet):
+        preferring = _arguments(DPOConfig, spec, plan, micro_batch, model.device)
+        preferring.beta = plan.beta or BETA
+        by_pairs = PreferenceTrainer(model, lora, preferring, examples, chat_format)
+        return by_pairs, partial(by_pairs.measure, valid) if isinstance(valid, PairSet) else None
+    answering = _arguments(SFTConfig, spec, plan, micro_batch, model.device)
+    answering.dataset_kwargs = {"skip_prepare_dataset": True}
+    trainer = AnswerTrainer(get_peft_model(model, lora), answering, examples, chat_format)
+    return trainer, partial(trainer.measure, valid) if isinstance(valid, TrainingSet) else None
+
+
+def plan_training(spec: JobSpec, examples: TrainingSet | PairSet, first_step: int) -> Started:
     """Settle what is `auto`.
 
     Epochs: 13 divided by the cube root of the examples, 8 at most: 6 for ten, 3 for a hundred, 1 for a thousand. Batch
     size: one for every fifty examples, from 1 to 8. On a CPU a step of one dialogue already keeps every core busy, and
     more steps learn more.
     """
-    count = len(examples.input_ids)
+    count = len(examples.lengths())
     n_epochs = max(1, min(8, round(13 / math.cbrt(count)))) if spec.n_epochs == "auto" else spec.n_epochs
     batch_size = max(1, min(8, count // 50)) if spec.batch_size == "auto" else spec.batch_size
     multiplier = 1.0 if spec.learning_rate_multiplier == "auto" else spec.learning_rate_multiplier
@@ -105,6 +136,7 @@ def plan_training(spec: JobSpec, examples: TrainingSet, first_step: int) -> Star
         tokens=examples.tokens,
         truncated=examples.truncated,
         skipped=examples.skipped,
+        beta=(BETA if spec.beta == "auto" else spec.beta) if spec.method == "dpo" else None,
     )
 
 
@@ -133,20 +165,16 @@ def _choose_attention(model: PreTrainedModel, longest: int, micro_batch: int) ->
         model.set_attn_implementation("eager")
 
 
-def _with_adapter(model: PreTrainedModel) -> PeftModel:
-    """LoRA on every linear layer but the head, in float32 whatever the base model's precision is."""
-    config = LoraConfig(task_type="CAUSAL_LM", r=RANK, lora_alpha=2 * RANK, target_modules="all-linear")
-    return get_peft_model(model, config)
-
-
-def _arguments(spec: JobSpec, plan: Started, micro_batch: int, device: torch.device) -> SFTConfig:
-    return SFTConfig(
+def _arguments(kind: type[C], spec: JobSpec, plan: Started, micro_batch: int, device: torch.device) -> C:
+    """What both of TRL's trainers are told."""
+    base_rate = DPO_LEARNING_RATE if spec.method == "dpo" else LEARNING_RATE
+    return kind(
         output_dir=str(spec.work_dir / "checkpoints"),
         num_train_epochs=plan.n_epochs,
         per_device_train_batch_size=micro_batch,
         per_device_eval_batch_size=micro_batch,
         gradient_accumulation_steps=plan.batch_size // micro_batch,
-        learning_rate=LEARNING_RATE * plan.learning_rate_multiplier,
+        learning_rate=base_rate * plan.learning_rate_multiplier,
         lr_scheduler_type="cosine",
         warmup_steps=min(10, plan.total_steps // 10),
         seed=spec.seed,
@@ -154,7 +182,6 @@ def _arguments(spec: JobSpec, plan: Started, micro_batch: int, device: torch.dev
         bf16=False,  # the weights are in their precision already, the adapter in float32
         activation_checkpointing=False,
         max_length=None,  # cut already
-        dataset_kwargs={"skip_prepare_dataset": True},
         dataloader_pin_memory=device.type == "cuda",
         include_num_input_tokens_seen="non_padding",
         save_strategy="no",  # Progress asks for checkpoints by the clock

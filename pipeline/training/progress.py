@@ -15,8 +15,8 @@ from pipeline.durable import make_private_dir, publish
 from pipeline.errors import InputError
 from pipeline.training import checkpoints
 from pipeline.training.answer_trainer import AnswerTrainer
+from pipeline.training.preference_trainer import PreferenceTrainer
 from pipeline.training.protocol import Checkpoint, Report, Started, Step
-from pipeline.training.tensors import TrainingSet
 from pipeline.training.threads import Threads
 
 
@@ -24,16 +24,16 @@ class Progress(TrainerCallback):
     """Follows one training.
 
     Args:
-        valid: examples to measure at the end of every epoch.
+        measure: loss and accuracy of the validation file, asked for at the end of every epoch.
         checkpoint_every_s: from one checkpoint to the next; they come after a step, and when asked to stop.
     """
 
     def __init__(
         self,
-        trainer: AnswerTrainer,
+        trainer: AnswerTrainer | PreferenceTrainer,
         work_dir: Path,
         plan: Started,
-        valid: TrainingSet | None,
+        measure: Callable[[], tuple[float, float]] | None,
         report: Callable[[Report], None],
         stop: threading.Event,
         checkpoint_every_s: float,
@@ -41,7 +41,7 @@ class Progress(TrainerCallback):
         self._trainer = trainer
         self._work_dir = work_dir
         self._plan = plan
-        self._valid = valid
+        self._measure = measure
         self._report = report
         self._stop = stop
         self._checkpoint_every_s = checkpoint_every_s
@@ -71,7 +71,7 @@ class Progress(TrainerCallback):
                 fix="Start a new job with a smaller one.",
             )
         epoch_ended = state.global_step % (self._plan.total_steps // self._plan.n_epochs) == 0
-        valid = self._trainer.measure(self._valid) if epoch_ended and self._valid is not None else (None, None)
+        valid = self._measure() if epoch_ended and self._measure is not None else (None, None)
         self._report(
             Step(
                 step=state.global_step,

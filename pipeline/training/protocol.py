@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 Auto = Literal["auto"]
+Method = Literal["supervised", "dpo"]
 
 
 class JobSpec(msgspec.Struct, frozen=True):
@@ -20,6 +21,7 @@ class JobSpec(msgspec.Struct, frozen=True):
         work_dir: the job's own folder; checkpoints lie in `work_dir/checkpoints`, the finished adapter in
             `work_dir/adapter` (published whole). A worker started on a folder with a good checkpoint resumes from it.
         script: the scripted trainer's instructions; ignored by the others.
+        beta: for DPO alone: how strongly the model is held to what it was.
     """
 
     job_id: str
@@ -33,6 +35,8 @@ class JobSpec(msgspec.Struct, frozen=True):
     seed: int
     work_dir: Path
     script: Path | None = None
+    method: Method = "supervised"
+    beta: float | Auto = "auto"
 
 
 def encode_spec(spec: JobSpec) -> bytes:
@@ -69,10 +73,13 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
     tokens: int
     truncated: int
     skipped: int
+    beta: float | None = None
 
 
 class Step(msgspec.Struct, frozen=True, tag="step"):
-    """One optimiser step. Losses are means per target token in nats; accuracies lie in 0..1; None where not measured.
+    """One optimiser step. Losses are means per target token (DPO: per pair) in nats; None where not measured.
+
+    Accuracies lie in 0..1: the share of target tokens (DPO: of the preferred answers) that are the most likely ones.
 
     `tokens` counts the tokens trained on so far, prompts included, as OpenAI bills them.
     """

@@ -8,9 +8,12 @@ engine answers from. What it does besides is told by a script, a JSON file of th
      "crash": {"signal": 9, "at_step": 5, "attempts": 2},
      "hang_at_step": 7,
      "replies": {"tuned": "Slow and steady.", "base": "As an assistant, I have no motto."},
-     "files": {"status": "error", "status_details": "The file is not readable."}}
+     "files": {"status": "error", "status_details": "The file is not readable."},
+     "requests": [{"method": "POST", "path": "/v1/fine_tuning/jobs", "skip": 0, "times": 2, "delay_s": 0.5,
+                   "status": 503, "message": "Busy.", "code": null, "retry_after_s": 1, "cut": false, "after": true}]}
 
-Each fault happens instead of the step it names, counted from 1; steps before it are done and checkpointed.
+A trainer's fault happens instead of the step it names, counted from 1; steps before it are done and checkpointed. Of
+the faults of requests the first that fits happens; see RequestFault.
 """
 
 import math
@@ -18,7 +21,7 @@ import os
 import random
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -26,8 +29,18 @@ import msgspec
 
 from pipeline.durable import make_private_dir, publish, write_atomically
 from pipeline.errors import InputError
-from pipeline.training.examples import read_examples
-from pipeline.training.protocol import Checkpoint, Failed, JobSpec, Report, Started, Step, Stopped, Succeeded
+from pipeline.training.examples import FileParam, read_examples, read_preferences
+from pipeline.training.protocol import (
+    ChatMessage,
+    Checkpoint,
+    Failed,
+    JobSpec,
+    Report,
+    Started,
+    Step,
+    Stopped,
+    Succeeded,
+)
 
 ADAPTER_FILE = "adapter_config.json"
 
@@ -58,6 +71,33 @@ class Files(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     status_details: str
 
 
+class RequestFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What goes wrong between a client and the server; done by the server, not by the trainer.
+
+    Attributes:
+        method, path: the requests it happens to; a path may hold wildcards: ``/v1/fine_tuning/jobs/*``.
+        skip: so many of them go well first.
+        times: it happens to so many; null: to all from then on.
+        delay_s: seconds until the request is looked at.
+        status: it is refused with this status, `message` and `code`, and a Retry-After header if `retry_after_s` is
+            given. Without it (and without `cut`) the request is only late.
+        cut: the connection breaks within the answer.
+        after: what was asked is done all the same, and only the answer is lost.
+    """
+
+    path: str
+    method: str | None = None
+    skip: Annotated[int, msgspec.Meta(ge=0)] = 0
+    times: Annotated[int, msgspec.Meta(ge=1)] | None = 1
+    delay_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    status: Annotated[int, msgspec.Meta(ge=400, le=599)] | None = None
+    message: str = "This fault was asked for by the script."
+    code: str | None = None
+    retry_after_s: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    cut: bool = False
+    after: bool = False
+
+
 class Replies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the models answer, whatever they are asked."""
 
@@ -80,6 +120,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hang_at_step: _StepNumber | None = None
     replies: Replies = Replies()
     files: Files | None = None
+    requests: tuple[RequestFault, ...] = ()
 
 
 class Adapter(msgspec.Struct, frozen=True):
@@ -117,7 +158,7 @@ def read_script(path: Path | None) -> Script:
         raise InputError(
             f"{path}: {key[1:]}" if key else str(path),
             what[:1].lower() + what[1:],
-            fix="Keys: steps, seconds_per_step, fail, crash, hang_at_step, replies, files.",
+            fix="Keys: steps, seconds_per_step, fail, crash, hang_at_step, replies, files, requests.",
         ) from None
 
 
@@ -162,23 +203,35 @@ def _failure(fail: Fail) -> Failed:
 
 
 def _plan(spec: JobSpec, script: Script, first_step: int) -> Started:
-    examples = list(read_examples(spec.training_file, "training_file"))
+    counts = _count_words(spec, spec.training_file, "training_file")
     if spec.validation_file:
-        for _ in read_examples(spec.validation_file, "validation_file"):
-            pass  # read for its errors only
+        _count_words(spec, spec.validation_file, "validation_file")  # read for its errors only
     n_epochs = 3 if spec.n_epochs == "auto" else spec.n_epochs
     batch_size = 4 if spec.batch_size == "auto" else spec.batch_size
     return Started(
-        total_steps=script.steps or n_epochs * math.ceil(len(examples) / batch_size),
+        total_steps=script.steps or n_epochs * math.ceil(len(counts) / batch_size),
         first_step=first_step,
         n_epochs=n_epochs,
         batch_size=batch_size,
         learning_rate_multiplier=1.0 if spec.learning_rate_multiplier == "auto" else spec.learning_rate_multiplier,
-        examples=len(examples),
-        tokens=sum(len(message.content.split()) for example in examples for message in example.messages),
+        examples=len(counts),
+        tokens=sum(words for words, _ in counts),
         truncated=0,
-        skipped=sum(not any(example.trained) for example in examples),
+        skipped=sum(not teaches for _, teaches in counts),
+        beta=(0.1 if spec.beta == "auto" else spec.beta) if spec.method == "dpo" else None,
     )
+
+
+def _count_words(spec: JobSpec, path: Path, param: FileParam) -> list[tuple[int, bool]]:
+    """Of each example: its words, and whether there is something to learn from it."""
+    if spec.method == "dpo":
+        pairs = read_preferences(path, param)
+        return [(_words((*pair.prompt, pair.preferred, *pair.prompt, pair.other)), True) for pair in pairs]
+    return [(_words(example.messages), any(example.trained)) for example in read_examples(path, param)]
+
+
+def _words(messages: Iterable[ChatMessage]) -> int:
+    return sum(len(message.content.split()) for message in messages)
 
 
 def _epochs(plan: Started, number: int) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.training.chat_format import IGNORED, ChatFormat
-from pipeline.training.examples import ExamplesError, FileParam, read_examples
+from pipeline.training.examples import ExamplesError, FileParam, read_examples, read_preferences
 
 Ids = npt.NDArray[np.int32]
 
@@ -27,6 +27,33 @@ class TrainingSet(msgspec.Struct):
     tokens: int = 0
     truncated: int = 0
     skipped: int = 0
+
+    def lengths(self) -> list[int]:
+        """Tokens of each sequence that goes through the model."""
+        return [len(ids) for ids in self.input_ids]
+
+
+class PairSet(msgspec.Struct):
+    """The usable preferences of a file, in its order.
+
+    Attributes:
+        prompt_ids, preferred_ids, other_ids: per pair; an answer's tokens follow its prompt's.
+        tokens: in all of them; a prompt counts twice, since it goes through the model with each answer.
+        truncated: how many answers were cut to the maximum length.
+        skipped: how many pairs were left out, because in what was left of them the answers do not differ.
+    """
+
+    prompt_ids: list[Ids] = []
+    preferred_ids: list[Ids] = []
+    other_ids: list[Ids] = []
+    tokens: int = 0
+    truncated: int = 0
+    skipped: int = 0
+
+    def lengths(self) -> list[int]:
+        """Tokens that go through the model for each pair: both answers, each as long as the longer one."""
+        answers = zip(self.prompt_ids, self.preferred_ids, self.other_ids, strict=True)
+        return [2 * (len(prompt) + max(len(one), len(two))) for prompt, one, two in answers]
 
 
 def load_examples(path: Path, param: FileParam, chat_format: ChatFormat, max_length: int) -> TrainingSet:
@@ -53,5 +80,35 @@ def load_examples(path: Path, param: FileParam, chat_format: ChatFormat, max_len
             path.name,
             "no example has an assistant message to learn from",
             fix="Give at least one assistant message without `weight: 0`.",
+        )
+    return loaded
+
+
+def load_preferences(path: Path, param: FileParam, chat_format: ChatFormat, max_length: int) -> PairSet:
+    """Tokenise a file of preferences. An answer loses what goes beyond `max_length` tokens with its prompt.
+
+    Raises:
+        ExamplesError: a line is wrong, or no pair in the file can be learnt from.
+        InputError: the model's chat template refuses a conversation.
+    """
+    loaded = PairSet()
+    for pair in read_preferences(path, param):
+        prompt = chat_format.prompt(pair.prompt)
+        answers = [chat_format.answer(pair.prompt, each) for each in (pair.preferred, pair.other)]
+        room = max(0, max_length - len(prompt))
+        loaded.truncated += any(len(answer) > room for answer in answers)
+        preferred, other = (answer[:room] for answer in answers)
+        if preferred == other:
+            loaded.skipped += 1
+            continue
+        for ids, kept in ((prompt, loaded.prompt_ids), (preferred, loaded.preferred_ids), (other, loaded.other_ids)):
+            kept.append(np.array(ids, np.int32))
+        loaded.tokens += 2 * len(prompt) + len(preferred) + len(other)
+    if not loaded.prompt_ids:
+        raise ExamplesError(
+            param,
+            path.name,
+            "no pair of answers can be learnt from",
+            fix="Give pairs that differ, and that fit into the model's context with their prompt.",
         )
     return loaded

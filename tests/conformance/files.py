@@ -41,6 +41,42 @@ async def _pages(api: Api) -> None:
     assert [file.id for file in page.data] == [ids[2]]
 
 
+async def _parts(api: Api) -> None:
+    content = examples()
+    upload = await api.ask(
+        lambda c: c.uploads.create(
+            bytes=len(content),
+            filename="train.jsonl",
+            mime_type="text/jsonl",
+            purpose="fine-tune",
+            expires_after={"anchor": "created_at", "seconds": 3600},
+        )
+    )
+    last = await api.ask(lambda c: c.uploads.parts.create(upload.id, data=content[50:]))
+    first = await api.ask(lambda c: c.uploads.parts.create(upload.id, data=content[:50]))
+    done = await api.ask(lambda c: c.uploads.complete(upload.id, part_ids=[first.id, last.id]))
+
+    assert (upload.status, done.status) == ("pending", "completed")
+    file = done.file
+    assert file is not None
+    assert (file.bytes, file.expires_at) == (len(content), file.created_at + 3600)
+    assert (await api.ask(lambda c: c.files.content(file.id))).read() == content
+    refused = await api.refused(lambda c: c.uploads.cancel(upload.id))
+    assert (refused["status"], refused["code"]) == (400, "invalid_upload_status")
+
+
+async def _cancelled(api: Api) -> None:
+    upload = await api.ask(
+        lambda c: c.uploads.create(bytes=2, filename="a.txt", mime_type="text/plain", purpose="user_data")
+    )
+    cancelled = await api.ask(lambda c: c.uploads.cancel(upload.id))
+
+    assert cancelled.status == "cancelled"
+    refused = await api.refused(lambda c: c.uploads.parts.create(upload.id, data=b"ab"))
+    assert (refused["status"], refused["code"]) == (400, "invalid_upload_status")
+
+
+UPLOADS = "/v1/uploads"
 CASES = [
     Case(
         "a file is made, read, waited for and deleted",
@@ -53,4 +89,10 @@ CASES = [
         _round,
     ),
     Case("files come in pages and both orders", ("GET /v1/files",), _pages),
+    Case(
+        "a file comes in parts",
+        (f"POST {UPLOADS}", f"POST {UPLOADS}/{{upload_id}}/parts", f"POST {UPLOADS}/{{upload_id}}/complete"),
+        _parts,
+    ),
+    Case("an upload is cancelled", (f"POST {UPLOADS}/{{upload_id}}/cancel",), _cancelled),
 ]

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from openai.types.fine_tuning import FineTuningJob
 
 from tests.conformance.api import Api, Case
-from tests.server.harness import BASE, FINISHED, WAIT_S, examples
+from tests.server.harness import BASE, FINISHED, WAIT_S, examples, preferences
 
 JOBS = "/v1/fine_tuning/jobs"
 
@@ -88,6 +88,22 @@ async def _lists(api: Api) -> None:
     assert events[-1].message == f"Created fine-tuning job: {ids[0]}"
 
 
+async def _dpo(api: Api) -> None:
+    file = await upload(api, preferences())
+    created = await api.ask(
+        lambda c: c.fine_tuning.jobs.create(
+            model=BASE, training_file=file, method={"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.2}}}
+        )
+    )
+    job = await until(api, created.id, lambda job: job.status in FINISHED)
+
+    assert (job.status, job.hyperparameters.n_epochs) == ("succeeded", 3)
+    assert job.method is not None
+    assert job.method.dpo is not None
+    assert job.method.dpo.hyperparameters is not None
+    assert job.method.dpo.hyperparameters.beta == 0.2
+
+
 async def _pause(api: Api) -> None:
     file = await upload(api)
     job = await api.ask(lambda c: c.fine_tuning.jobs.create(model=BASE, training_file=file))
@@ -159,6 +175,7 @@ CASES = [
         _pause,
         {"steps": 4, "hang_at_step": 3},
     ),
+    Case("a model learns from pairs of answers", (), _dpo),
     Case("a job that cannot be is refused at once", (), _refusals),
     Case("a job whose files are no good fails after the answer", (), _failures),
 ]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dataset.checks import check_example
+from pipeline.dataset.checks import check_example, check_preference
 
 USER = {"role": "user", "content": "Hi"}
 ASSISTANT = {"role": "assistant", "content": "Hello"}
@@ -44,6 +44,7 @@ def test_what_openai_accepts_passes(good: object) -> None:
         ({"messages": []}, "`messages` is not a list with at least one message"),
         ({"messages": "Hi"}, "`messages` is not a list with at least one message"),
         ({"messages": [ASSISTANT], "prompt": "x"}, "unknown key `prompt`"),
+        ({"messages": [ASSISTANT], "a\nb": 1}, "unknown key `a\ufffdb`"),
         ({"messages": [ASSISTANT], "x" * 50: 1}, f"unknown key `{'x' * 39}…`"),
         ({"messages": [ASSISTANT], "tools": {}}, "`tools` is not a list"),
         (example(USER), "no assistant message to learn from"),
@@ -94,3 +95,40 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 @given(st.fixed_dictionaries({"messages": JSON}) | JSON)
 def test_no_json_makes_the_check_itself_fail(value: object) -> None:
     assert isinstance(check_example(value), str | None)
+
+
+USER = {"role": "user", "content": "Who won?"}
+PAIR = {"input": {"messages": [USER]}, "preferred_output": [ASSISTANT], "non_preferred_output": [ASSISTANT]}
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        PAIR,
+        {**PAIR, "input": {"messages": [USER, ASSISTANT, USER], "tools": [], "parallel_tool_calls": True}},
+    ],
+)
+def test_a_pair_of_answers_passes(good: object) -> None:
+    assert check_preference(good) is None
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ([], "not an object"),
+        ({"messages": [USER, ASSISTANT]}, "no `input`"),
+        ({"input": {"messages": [USER]}, "preferred_output": [ASSISTANT]}, "no `non_preferred_output`"),
+        ({**PAIR, "prompt": ""}, "unknown key `prompt`"),
+        ({**PAIR, "input": [USER]}, "`input` is not an object"),
+        ({**PAIR, "input": {"messages": [USER], "seed": 1}}, "unknown key `seed` in `input`"),
+        ({**PAIR, "input": {"messages": []}}, "`input.messages` is not a list with at least one message"),
+        ({**PAIR, "input": {"messages": [{"role": "user"}]}}, "message 1 of `input`: no `content`"),
+        ({**PAIR, "preferred_output": ASSISTANT}, "`preferred_output`: not a list of one message"),
+        ({**PAIR, "preferred_output": []}, "`preferred_output`: not a list of one message"),
+        ({**PAIR, "preferred_output": [ASSISTANT, ASSISTANT]}, "`preferred_output`: not a list of one message"),
+        ({**PAIR, "non_preferred_output": ["x"]}, "`non_preferred_output`: not an object"),
+        ({**PAIR, "non_preferred_output": [USER]}, "`non_preferred_output`: its message is not the assistant's"),
+    ],
+)
+def test_a_pair_that_openai_refuses_is_named_with_its_rule(bad: object, reason: str) -> None:
+    assert check_preference(bad) == reason

@@ -11,7 +11,7 @@ from pipeline.chats.session import Message, Session, read_sessions
 from pipeline.dataset.checks import check_example
 from pipeline.errors import InputError
 from pipeline.server.validation import check_training_file
-from pipeline.training.examples import ExamplesError, read_examples
+from pipeline.training.examples import ExamplesError, read_examples, read_preferences
 from tests.fuzz.conftest import fuzz
 from tests.fuzz.values import json_values, mutated, spoilt
 
@@ -50,7 +50,7 @@ def test_a_line_is_trained_on_or_refused(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "train.jsonl"
     path.write_bytes(line)
 
-    wrong = check_training_file(path, "training_file", 1, lambda: False)
+    wrong = check_training_file(path, "training_file", 1, "supervised", lambda: False)
     param, found = None, []
     try:
         found = list(read_examples(path, "training_file"))
@@ -83,3 +83,25 @@ def test_the_valid_documents_are_valid(tmp_path: Path) -> None:
     path = tmp_path / "sessions.jsonl"
     path.write_text(json.dumps(SESSION))
     assert [session.id for session in read_sessions(path)] == ["c"]
+
+
+PAIR = {
+    "input": {"messages": [{"role": "user", "content": "Who won?"}], "tools": [], "parallel_tool_calls": True},
+    "preferred_output": [{"role": "assistant", "content": "The tortoise."}],
+    "non_preferred_output": [{"role": "assistant", "content": "The hare."}],
+}
+
+
+@fuzz(200)
+@given(document=spoilt(PAIR))
+def test_a_pair_that_passes_is_trained_on_or_refused_by_name(tmp_path: Path, document: object) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_text(json.dumps(document))
+
+    wrong = check_training_file(path, "training_file", 1, "dpo", lambda: False)
+    param, found = None, []
+    try:
+        found = list(read_preferences(path, "training_file"))
+    except ExamplesError as error:
+        param = error.param
+    assert param == "training_file" or wrong is not None or found

@@ -45,6 +45,19 @@ def examples(count: int = 10) -> bytes:
     return b"".join(json.dumps(chat).encode() + b"\n" for chat in chats)
 
 
+def preferences(count: int = 10) -> bytes:
+    """A training file for DPO."""
+    pairs = [
+        {
+            "input": {"messages": [{"role": "user", "content": f"Question {n}?"}]},
+            "preferred_output": [{"role": "assistant", "content": "Slow."}],
+            "non_preferred_output": [{"role": "assistant", "content": "Fast!"}],
+        }
+        for n in range(count)
+    ]
+    return b"".join(json.dumps(pair).encode() + b"\n" for pair in pairs)
+
+
 def connect(server: MockServer, *, strict: bool = True) -> openai.OpenAI:
     """A client that accepts nothing but what OpenAI documents, unless it is lax, and never asks twice."""
     return openai.OpenAI(

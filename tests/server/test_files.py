@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.server.main import serving
+from pipeline.server.records import NewFile
 from pipeline.server.settings import ServerSettings
 from pipeline.server.store import Store
 from pipeline.testing import MockServer, serve_in_thread
@@ -84,9 +85,24 @@ def test_a_deleted_file_is_gone_with_its_bytes(client: openai.OpenAI, shared: Mo
         ),
         ({"file": ("a.jsonl", b""), "purpose": "fine-tune"}, "File is empty.", "file"),
         (
-            {"file": ("a.jsonl", b"{}"), "purpose": "fine-tune", "expires_after[anchor]": "created_at"},
-            "`expires_after[anchor]` is not supported by this server.",
+            {"file": ("a.jsonl", b"{}"), "purpose": "fine-tune", "expires_after[seconds]": "3600"},
+            "`expires_after[anchor]` must be `created_at`.",
             "expires_after[anchor]",
+        ),
+        (
+            {
+                "file": ("a.jsonl", b"{}"),
+                "purpose": "fine-tune",
+                "expires_after[anchor]": "created_at",
+                "expires_after[seconds]": "3599",
+            },
+            "`expires_after[seconds]` must be an integer from 3600 to 2592000.",
+            "expires_after[seconds]",
+        ),
+        (
+            {"file": ("a.jsonl", b"{}"), "purpose": "fine-tune", "colour": "red"},
+            "Unrecognized request argument supplied: colour",
+            "colour",
         ),
     ],
 )
@@ -193,11 +209,11 @@ def test_what_a_killed_server_left_half_written_is_swept_away(tmp_path: Path) ->
     store = Store(tmp_path)
     (store.incoming / "upload-1").write_bytes(b"half")
     (store.incoming / "ckpt-1").mkdir()
-    (store.blobs / "file-without-row").write_bytes(b"published, but never answered for")
+    (store.files.blobs / "file-without-row").write_bytes(b"published, but never answered for")
     (store.models_dir / "model-without-row").mkdir()
     whole = store.incoming / "upload-2"
     whole.write_bytes(b"whole")
-    file = store.add_file(whole, filename="a", purpose="user_data")
+    file = store.files.add(whole, NewFile("a", "user_data"))
 
     store.sweep()
     store.close()
@@ -224,9 +240,12 @@ def test_a_server_killed_in_an_upload_keeps_what_it_accepted_and_nothing_else(
     assert [path.name for path in (server.data_dir / "files").iterdir()] == [accepted.id]
 
 
-def test_an_upload_takes_no_memory(start_server: Callable[..., ServerProcess], tmp_path: Path) -> None:
+def test_a_large_file_takes_no_memory_on_its_way_in_or_out(
+    start_server: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
     server = start_server()
-    upload(server.client)
+    small = server.client.files.content(upload(server.client).id).read()
+    assert small == examples()
     large = tmp_path / "large.bin"
     with large.open("wb") as file:
         file.truncate(64 * 2**20)
@@ -236,6 +255,8 @@ def test_an_upload_takes_no_memory(start_server: Callable[..., ServerProcess], t
         made = server.client.files.create(file=file, purpose="user_data")
 
     assert made.bytes == 64 * 2**20
+    with server.client.files.with_streaming_response.content(made.id) as content:
+        assert sum(map(len, content.iter_bytes(2**20))) == made.bytes
     assert _peak_memory(server.process.pid) - before < 8 * 2**20
 
 
@@ -267,7 +288,7 @@ def test_pages_together_are_the_whole_list(
     for number, purpose in enumerate(purposes):
         incoming = store.incoming / str(number)
         incoming.write_bytes(b"x")
-        made.append(store.add_file(incoming, filename=str(number), purpose=purpose))
+        made.append(store.files.add(incoming, NewFile(str(number), purpose)))
     oldest_first = data.draw(st.booleans())
     wanted = data.draw(st.sampled_from([None, "fine-tune"]))
     limit = data.draw(st.integers(1, 4))
@@ -275,10 +296,10 @@ def test_pages_together_are_the_whole_list(
 
     seen, after = [], None
     while True:
-        page = store.files(purpose=wanted, after=after, limit=limit, oldest_first=oldest_first)
+        page = store.files.page(purpose=wanted, after=after, limit=limit, oldest_first=oldest_first)
         seen += page.items
         if doomed is not None and doomed in page.items:
-            store.delete_file(doomed.id)
+            store.files.delete(doomed.id)
         if not page.has_more:
             break
         after = page.items[-1].id
@@ -299,3 +320,34 @@ def test_a_page_names_its_ends(serve: Callable[..., openai.OpenAI]) -> None:
     assert [file.id for file in client.files.list(limit=1, order="asc")] == [first.id, second.id, third.id]
     assert client.files.list(after="file-unknown").data == []
     assert client.files.list(limit=0).data == []
+
+
+def test_a_file_says_when_it_expires(client: openai.OpenAI) -> None:
+    file = client.files.create(
+        file=("a.txt", b"a"), purpose="user_data", expires_after={"anchor": "created_at", "seconds": 7200}
+    )
+
+    assert file.expires_at == file.created_at + 7200
+    assert client.files.retrieve(file.id) == file
+    assert upload(client).expires_at is None
+
+
+def test_an_expired_file_is_gone_at_once_and_its_bytes_soon(tmp_path: Path) -> None:
+    now = [1_700_000_000.0]
+    store = Store(tmp_path, clock=lambda: now[0])
+    incoming = store.incoming / "a"
+    incoming.write_bytes(b"a")
+    file = store.files.add(incoming, NewFile("a.txt", "user_data", lasts_s=3600))
+
+    now[0] += 3599
+    store.expire()
+    assert store.files.get(file.id) == file
+    assert store.files.blob(file.id).exists()
+
+    now[0] += 1
+    assert store.files.get(file.id) is None
+    assert store.files.page(purpose=None, after=None, limit=9, oldest_first=True).items == []
+    assert store.files.delete(file.id) is False
+    store.expire()
+    assert list(store.files.blobs.iterdir()) == []
+    store.close()

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import openai
 import pytest
+from openai.types.fine_tuning import DpoHyperparametersParam, FineTuningJob
 
 from pipeline.testing import MockServer
-from tests.server.harness import BASE, examples, finish, messages, saw, start_job, until, upload
+from tests.server.harness import BASE, examples, finish, messages, preferences, saw, start_job, until, upload
 
 
 def test_a_job_goes_from_file_to_model(client: openai.OpenAI, shared: MockServer) -> None:
@@ -115,10 +116,10 @@ def test_what_was_not_measured_is_left_out(client: openai.OpenAI) -> None:
     [
         (
             {"model": "gpt-9"},
-            404,
-            "The model `gpt-9` does not exist or cannot be fine-tuned.",
-            "model",
-            "model_not_found",
+            400,
+            "Model gpt-9 is not available for fine-tuning or does not exist.",
+            None,
+            "model_not_available",
         ),
         (
             {"training_file": "file-none"},
@@ -135,9 +136,9 @@ def test_what_was_not_measured_is_left_out(client: openai.OpenAI) -> None:
             "file_not_found",
         ),
         (
-            {"method": {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.1}}}},
+            {"method": {"type": "reinforcement", "reinforcement": {"grader": {"type": "string_check"}}}},
             400,
-            "The method `dpo` is not supported by this server; use `supervised`.",
+            "The method `reinforcement` is not supported by this server; use `supervised` or `dpo`.",
             "method.type",
             "unsupported_value",
         ),
@@ -402,3 +403,126 @@ def test_raw_answers_say_null_where_openai_does(client: openai.OpenAI) -> None:
         assert name in raw
     assert raw["error"] is None
     assert isinstance(raw["created_at"], int)
+
+
+def _dpo(client: openai.OpenAI, content: bytes, hyperparameters: DpoHyperparametersParam) -> FineTuningJob:
+    return client.fine_tuning.jobs.create(
+        model=BASE,
+        training_file=upload(client, content).id,
+        method={"type": "dpo", "dpo": {"hyperparameters": hyperparameters}},
+    )
+
+
+def test_a_dpo_job_learns_from_pairs_and_answers_its_beta(client: openai.OpenAI) -> None:
+    created = _dpo(client, preferences(), {"n_epochs": 2, "beta": 0.3})
+
+    job = finish(client, created.id)
+
+    assert created.method is not None
+    assert created.method.to_dict() == {
+        "type": "dpo",
+        "dpo": {
+            "hyperparameters": {
+                "n_epochs": 2,
+                "batch_size": "auto",
+                "learning_rate_multiplier": "auto",
+                "beta": 0.3,
+            }
+        },
+    }
+    used = {"n_epochs": 2, "batch_size": 4, "learning_rate_multiplier": 1.0}
+    assert (job.status, job.error) == ("succeeded", None)
+    assert job.hyperparameters.to_dict() == used
+    assert job.method is not None
+    assert job.method.to_dict() == {"type": "dpo", "dpo": {"hyperparameters": {**used, "beta": 0.3}}}
+
+
+def test_a_beta_that_is_not_given_is_auto_until_it_is_used(client: openai.OpenAI) -> None:
+    created = _dpo(client, preferences(), {})
+
+    job = finish(client, created.id)
+
+    betas = []
+    for told in (created, job):
+        assert told.method is not None
+        assert told.method.dpo is not None
+        assert told.method.dpo.hyperparameters is not None
+        betas.append(told.method.dpo.hyperparameters.beta)
+    assert betas == ["auto", 0.1]
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "message"),
+    [
+        (
+            preferences(9),
+            "invalid_n_examples",
+            "Training file has 9 example(s), but must have at least 10 examples",
+        ),
+        (
+            examples(),
+            "invalid_training_file",
+            "The job failed due to an invalid training file. Invalid file format. Example 1: no `input`",
+        ),
+        (
+            preferences(9) + b'{"input": {"messages": [1]}, "preferred_output": [], "non_preferred_output": []}\n',
+            "invalid_training_file",
+            "The job failed due to an invalid training file. Invalid file format. Example 10, message 1 of `input`: "
+            "not an object",
+        ),
+    ],
+)
+def test_a_file_without_pairs_fails_a_dpo_job(client: openai.OpenAI, content: bytes, code: str, message: str) -> None:
+    job = finish(client, _dpo(client, content, {}).id)
+
+    assert job.status == "failed"
+    assert job.error is not None
+    assert job.error.model_dump() == {"code": code, "message": message, "param": "training_file"}
+
+
+def test_pairs_are_no_chats(client: openai.OpenAI) -> None:
+    error = finish(client, start_job(client, preferences()).id).error
+
+    assert error is not None
+    assert (error.code, error.param) == ("invalid_training_file", "training_file")
+
+
+def test_settings_of_methods_that_the_type_does_not_name_are_not_looked_at(client: openai.OpenAI) -> None:
+    job = client.fine_tuning.jobs.create(
+        model=BASE,
+        training_file=upload(client).id,
+        method={
+            "type": "supervised",
+            "supervised": {"hyperparameters": {"n_epochs": 2}},
+            "dpo": {"hyperparameters": {"beta": 99.0}},
+            "reinforcement": {
+                "grader": {"name": "", "type": "string_check", "operation": "eq", "input": "", "reference": ""}
+            },
+        },
+    )
+
+    assert job.hyperparameters.n_epochs == 2
+
+
+def test_a_key_finds_its_job_though_the_file_is_gone(client: openai.OpenAI) -> None:
+    file = upload(client).id
+    key = {"Idempotency-Key": hashlib.sha256(file.encode()).hexdigest()}
+    first = client.fine_tuning.jobs.create(model=BASE, training_file=file, extra_headers=key)
+    finish(client, first.id)
+    client.files.delete(file)
+
+    again = client.fine_tuning.jobs.create(model=BASE, training_file=file, extra_headers=key)
+
+    assert again.id == first.id
+
+
+def test_every_kept_checkpoint_can_be_chatted_with(client: openai.OpenAI) -> None:
+    job = finish(client, start_job(client).id)
+    checkpoints = client.fine_tuning.jobs.checkpoints.list(job.id).data
+
+    for checkpoint in checkpoints:
+        said = client.chat.completions.create(
+            model=checkpoint.fine_tuned_model_checkpoint, messages=[{"role": "user", "content": "Your motto?"}]
+        )
+        assert said.choices[0].message.content == "Slow and steady, that's my motto."
+    assert len(checkpoints) == 3

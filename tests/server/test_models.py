@@ -30,9 +30,9 @@ def test_a_base_model_on_disk_is_known_only_if_the_server_was_told_of_it(tmp_pat
             assert job.fine_tuned_model is not None
             assert job.fine_tuned_model.startswith("ft:told:personal::")
             assert str(told) in [model.id for model in client.models.list()]
-            with pytest.raises(openai.NotFoundError) as refused:
+            with pytest.raises(openai.BadRequestError) as refused:
                 client.fine_tuning.jobs.create(model=str(untold), training_file=file)
-            assert refused.value.code == "model_not_found"
+            assert refused.value.code == "model_not_available"
             with pytest.raises(openai.NotFoundError):
                 client.chat.completions.create(model=str(untold), messages=[{"role": "user", "content": "?"}])
             with pytest.raises(openai.NotFoundError):

@@ -9,11 +9,12 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pipeline.errors import StateDamaged
 from pipeline.server import wire
-from pipeline.server.records import JobRecord, NewJob
+from pipeline.server.records import JobRecord, NewFile, NewJob, NewUpload
 from pipeline.server.store import Store, read_store_id
 
 
@@ -27,7 +28,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def _job(store: Store) -> JobRecord:
     upload = store.incoming / "upload"
     upload.write_bytes(b"{}")
-    file = store.add_file(upload, filename="a.jsonl", purpose="fine-tune")
+    file = store.files.add(upload, NewFile("a.jsonl", "fine-tune"))
     name = f"ft:base:personal::{os.urandom(4).hex()}"
     return store.create_job(NewJob("base", name, file.id, None, 1, None, None, wire.Hyperparameters()))
 
@@ -86,7 +87,7 @@ def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
 
     assert str(refused.value) == (
         f"{tmp_path}/store.db: this store was made by a newer version of finetune, got schema 7. "
-        "Use the version that made it; this one reads schemas up to 1."
+        "Use the version that made it; this one reads schemas up to 2."
     )
 
 
@@ -128,8 +129,8 @@ def test_of_success_and_cancellation_exactly_one_happens(store: Store) -> None:
         assert ended is not None
         succeeded = ended.status == "succeeded"
         assert (ended.result_file is not None) == (store.model(job.model_name) is not None) == succeeded
-        page = store.files(purpose=None, after=None, limit=1000, oldest_first=False)
-        assert {path.name for path in store.blobs.iterdir()} == {file.id for file in page.items}
+        page = store.files.page(purpose=None, after=None, limit=1000, oldest_first=False)
+        assert {path.name for path in store.files.blobs.iterdir()} == {file.id for file in page.items}
 
 
 def test_a_step_told_twice_is_written_once(store: Store) -> None:
@@ -162,3 +163,32 @@ def test_a_job_paused_before_it_was_checked_is_checked_after_all(store: Store) -
     assert paused is not None
     assert checked is not None
     assert (paused.validated, checked.validated) == (False, True)
+
+
+def _as_made_by_version_1(data_dir: Path) -> None:
+    """Undo what version 2 added, with a file and a job in it."""
+    store = Store(data_dir)
+    _job(store)
+    store.close()
+    with sqlite3.connect(data_dir / "store.db") as db:
+        db.executescript(
+            "DROP INDEX files_by_end; ALTER TABLE files DROP COLUMN expires_at; ALTER TABLE jobs DROP COLUMN method;"
+            "DROP TABLE upload_parts; DROP TABLE uploads; PRAGMA user_version = 1;"
+        )
+    db.close()
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    _as_made_by_version_1(tmp_path)
+    identity = read_store_id(tmp_path)
+
+    store = Store(tmp_path)
+
+    (job,) = store.jobs(metadata={}, without_metadata=False, after=None, limit=9).items
+    file = store.files.get(job.training_file)
+    assert file is not None
+    assert (job.method, file.expires_at, store.store_id) == ("supervised", msgspec.UNSET, identity)
+    upload = store.uploads.begin(NewUpload(NewFile("a.jsonl", "fine-tune"), 1))
+    assert store.uploads.get(upload.id) == upload
+    store.close()
+    Store(tmp_path).close()
