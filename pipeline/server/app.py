@@ -16,6 +16,7 @@ from pipeline.server.context import Context
 from pipeline.server.envelope import EnvelopeMiddleware, add_error_handlers, json_response
 from pipeline.server.faults import FaultMiddleware
 from pipeline.server.logs import log_failure
+from pipeline.server.openapi import describe
 from pipeline.server.seams import Queue, Store
 from pipeline.server.settings import ServerSettings
 from pipeline.training.generation import Engine
@@ -51,6 +52,7 @@ def create_app(settings: ServerSettings, store: Store, engine: Engine, queue: Qu
     app.add_api_route("/healthz", _healthz)
     for area in (files, uploads, jobs, models, completions):
         app.include_router(area.router)
+    describe(app)
     return app
 
 

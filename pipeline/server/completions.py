@@ -18,6 +18,7 @@ from pipeline.server.bodies import ChatCreate, Message
 from pipeline.server.context import Context, ContextDep
 from pipeline.server.envelope import ApiError, error_body, json_response
 from pipeline.server.models import find_model
+from pipeline.server.openapi import streams
 from pipeline.training.generation import ContextLengthError
 from pipeline.training.protocol import ChatMessage, Finish, ModelRef, Piece, Sampling
 
@@ -48,6 +49,8 @@ UNSUPPORTED: dict[str, tuple[object, ...]] = {
 # They change nothing in the answer: who asks, and where OpenAI would look for a cached prompt.
 IGNORED = frozenset({"user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"})
 
+ANSWERS = streams({"application/json": wire.ChatCompletion, "text/event-stream": wire.ChatChunk}, 404, 413, 500, 503)
+
 Generation = AsyncGenerator[Piece | Finish]
 
 
@@ -55,7 +58,7 @@ class Cut(Exception):
     """A generation ended without a Finish: the client has left, or the server is closing."""
 
 
-@router.post("/completions")
+@router.post("/completions", responses=ANSWERS)
 async def create_chat_completion(body: ChatCreate, request: Request, context: ContextDep) -> Response:
     """Answer a conversation `n` times."""
     _check(body)

@@ -14,6 +14,7 @@ from pipeline.server import wire
 from pipeline.server.context import After, Context, ContextDep, list_response
 from pipeline.server.envelope import ApiError, json_response
 from pipeline.server.multipart import Form, read_form
+from pipeline.server.openapi import Json, answers, form, lists, streams
 from pipeline.server.records import NewFile
 
 router = APIRouter(prefix="/v1/files")
@@ -26,7 +27,17 @@ EXPIRES_S = (3600, 2_592_000)
 _BLOCK_BYTES = 1024 * 1024
 
 
-@router.post("")
+_EXPIRY_FIELDS: Json = {
+    "expires_after[anchor]": {"const": "created_at"},
+    "expires_after[seconds]": {"type": "integer", "minimum": EXPIRES_S[0], "maximum": EXPIRES_S[1]},
+}
+
+
+@router.post(
+    "",
+    responses=answers(wire.File, 413),
+    openapi_extra=form("file", "purpose", purpose={"enum": list(PURPOSES)}, **_EXPIRY_FIELDS),
+)
 async def create_file(request: Request, context: ContextDep) -> Response:
     """Upload a file, streamed to disk. The answer means that it is there to stay."""
     incoming = context.store.incoming / wire.new_id("upload-")
@@ -87,7 +98,7 @@ def _lasts_s(anchor: str | None, seconds: str | None) -> int | None:
     return int(seconds)
 
 
-@router.get("")
+@router.get("", responses=lists(wire.File, ends=True))
 def list_files(
     context: ContextDep,
     after: After = None,
@@ -100,13 +111,13 @@ def list_files(
     return list_response(page, ends=True)
 
 
-@router.get("/{file_id}")
+@router.get("/{file_id}", responses=answers(wire.File, 404))
 def retrieve_file(file_id: str, context: ContextDep) -> Response:
     """One file's description."""
     return json_response(_file(file_id, context))
 
 
-@router.get("/{file_id}/content")
+@router.get("/{file_id}/content", responses=streams({"application/octet-stream": None}, 404))
 def retrieve_content(file_id: str, context: ContextDep) -> Response:
     """One file's bytes, streamed from disk."""
     file = _file(file_id, context)
@@ -125,7 +136,7 @@ def _blocks(content: BinaryIO) -> Iterator[bytes]:
             yield block
 
 
-@router.delete("/{file_id}")
+@router.delete("/{file_id}", responses=answers(wire.Deleted, 404))
 def delete_file(file_id: str, context: ContextDep) -> Response:
     """Forget a file and its bytes."""
     if not context.store.files.delete(file_id):

@@ -13,6 +13,7 @@ from pipeline.server import bodies, wire
 from pipeline.server.context import After, Context, ContextDep, list_response
 from pipeline.server.database import Page
 from pipeline.server.envelope import ApiError, json_response
+from pipeline.server.openapi import Json, answers, lists
 from pipeline.server.records import JobRecord, NewJob
 
 router = APIRouter(prefix="/v1/fine_tuning/jobs")
@@ -23,7 +24,7 @@ Limit = Annotated[int, Query(ge=0, le=10_000)]
 IdempotencyKey = Annotated[str | None, Header(max_length=255)]
 
 
-@router.post("")
+@router.post("", responses=answers(wire.Job))
 def create_job(body: bodies.JobCreate, context: ContextDep, idempotency_key: IdempotencyKey = None) -> Response:
     """Create a job; it is validated and trained after the answer."""
     if idempotency_key is None:
@@ -109,7 +110,17 @@ def _model_name(base: str, suffix: str | None) -> str:
     return f"ft:{Path(base).name}:personal:{readable}:{secrets.token_hex(4)}"
 
 
-@router.get("")
+_BY_METADATA: Json = {
+    "name": "metadata",
+    "in": "query",
+    "style": "deepObject",
+    "explode": True,
+    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+    "description": "Keeps the jobs that have every pair: metadata[key]=value. `metadata=null`: those without any.",
+}
+
+
+@router.get("", responses=lists(wire.Job), openapi_extra={"parameters": [_BY_METADATA]})
 def list_jobs(request: Request, context: ContextDep, after: After = None, limit: Limit = 20) -> Response:
     """A page of jobs, newest first; `metadata[key]=value` keeps those that have every given pair."""
     wanted: dict[str, str] = {}
@@ -122,25 +133,25 @@ def list_jobs(request: Request, context: ContextDep, after: After = None, limit:
     return list_response(Page([_wire(job, context) for job in page.items], page.has_more))
 
 
-@router.get("/{job_id}")
+@router.get("/{job_id}", responses=answers(wire.Job, 404))
 def retrieve_job(job_id: str, context: ContextDep) -> Response:
     """One job."""
     return _answer(_job(job_id, context), context)
 
 
-@router.post("/{job_id}/cancel")
+@router.post("/{job_id}/cancel", responses=answers(wire.Job, 404))
 def cancel_job(job_id: str, context: ContextDep) -> Response:
     """Stop a job for good."""
     return _control(job_id, context, "cancel", context.queue.cancel(job_id))
 
 
-@router.post("/{job_id}/pause")
+@router.post("/{job_id}/pause", responses=answers(wire.Job, 404))
 def pause_job(job_id: str, context: ContextDep) -> Response:
     """Stop a job until it is resumed; what it has learned is kept."""
     return _control(job_id, context, "pause", context.queue.pause(job_id))
 
 
-@router.post("/{job_id}/resume")
+@router.post("/{job_id}/resume", responses=answers(wire.Job, 404))
 def resume_job(job_id: str, context: ContextDep) -> Response:
     """Go on with a paused job."""
     return _control(job_id, context, "resume", context.queue.resume(job_id))
@@ -153,14 +164,14 @@ def _control(job_id: str, context: Context, verb: str, moved: JobRecord | None) 
     return _answer(moved, context)
 
 
-@router.get("/{job_id}/events")
+@router.get("/{job_id}/events", responses=lists(wire.Event, 404))
 def list_events(job_id: str, context: ContextDep, after: After = None, limit: Limit = 20) -> Response:
     """A page of what happened to a job, newest first."""
     _job(job_id, context)
     return list_response(context.store.events(job_id, after=after, limit=limit))
 
 
-@router.get("/{job_id}/checkpoints")
+@router.get("/{job_id}/checkpoints", responses=lists(wire.Checkpoint, 404, ends=True))
 def list_checkpoints(job_id: str, context: ContextDep, after: After = None, limit: Limit = 10) -> Response:
     """A page of a job's checkpoints, newest first."""
     _job(job_id, context)

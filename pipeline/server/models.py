@@ -5,6 +5,7 @@ from fastapi import APIRouter, Response
 from pipeline.server import wire
 from pipeline.server.context import Context, ContextDep
 from pipeline.server.envelope import ApiError, json_response
+from pipeline.server.openapi import answers, lists
 from pipeline.training.base_models import BASE_MODELS
 from pipeline.training.protocol import ModelRef
 
@@ -14,7 +15,7 @@ BASE_CREATED = 1730419200  # 2024-11-01, when SmolLM2 came out; the API wants so
 BASE_OWNER = "system"
 
 
-@router.get("")
+@router.get("", responses=lists(wire.Model, pages=False))
 def list_models(context: ContextDep) -> Response:
     """Every model there is to talk to, checkpoints aside."""
     tuned = [wire.Model(model.name, model.created_at, context.store.org_id) for model in context.store.models()]
@@ -23,7 +24,7 @@ def list_models(context: ContextDep) -> Response:
 
 
 # `path`, because the name of a model may hold a slash, which the SDK sends percent-encoded and the server decodes.
-@router.get("/{model:path}")
+@router.get("/{model:path}", responses=answers(wire.Model, 404))
 def retrieve_model(model: str, context: ContextDep) -> Response:
     """One model or checkpoint."""
     tuned = context.store.model(model)
@@ -34,7 +35,7 @@ def retrieve_model(model: str, context: ContextDep) -> Response:
     raise unknown_model(model)
 
 
-@router.delete("/{model:path}")
+@router.delete("/{model:path}", responses=answers(wire.Deleted, 403, 404))
 def delete_model(model: str, context: ContextDep) -> Response:
     """Forget a tuned model and free its adapter."""
     adapters = context.store.delete_model(model)

@@ -10,13 +10,14 @@ from pipeline.server.context import Context, ContextDep
 from pipeline.server.envelope import ApiError, json_response
 from pipeline.server.files import check_purpose
 from pipeline.server.multipart import read_form
+from pipeline.server.openapi import answers, form
 from pipeline.server.records import NewFile, NewUpload
 from pipeline.server.upload_store import UploadRefused
 
 router = APIRouter(prefix="/v1/uploads")
 
 
-@router.post("")
+@router.post("", responses=answers(wire.Upload))
 def create_upload(body: bodies.UploadCreate, context: ContextDep) -> Response:
     """Begin a file whose parts come one by one, within an hour."""
     check_purpose(body.filename, body.purpose, "filename")
@@ -28,7 +29,7 @@ def create_upload(body: bodies.UploadCreate, context: ContextDep) -> Response:
     return json_response(upload)
 
 
-@router.post("/{upload_id}/parts")
+@router.post("/{upload_id}/parts", responses=answers(wire.UploadPart, 404, 413), openapi_extra=form("data"))
 async def add_part(upload_id: str, request: Request, context: ContextDep) -> Response:
     """Add a part, streamed to disk. Parts may come in any order, and several at a time."""
     await run_in_threadpool(_pending, upload_id, context)
@@ -47,7 +48,7 @@ async def add_part(upload_id: str, request: Request, context: ContextDep) -> Res
     return json_response(part)
 
 
-@router.post("/{upload_id}/complete")
+@router.post("/{upload_id}/complete", responses=answers(wire.Upload, 404))
 def complete_upload(upload_id: str, body: bodies.UploadComplete, context: ContextDep) -> Response:
     """Join the parts to a file, in the order of `part_ids`."""
     _pending(upload_id, context)
@@ -58,7 +59,7 @@ def complete_upload(upload_id: str, body: bodies.UploadComplete, context: Contex
     return json_response(upload)
 
 
-@router.post("/{upload_id}/cancel")
+@router.post("/{upload_id}/cancel", responses=answers(wire.Upload, 404))
 def cancel_upload(upload_id: str, context: ContextDep) -> Response:
     """Give an upload up. No part may be added afterwards."""
     upload = _pending(upload_id, context)
