@@ -63,10 +63,12 @@ def run(
 ) -> None:
     """Run the ten steps; what is done and intact is skipped."""
     from pipeline import runner
+    from pipeline.steps import STEPS
 
     steps = runner.Range.parse(first, last, only, new_job)
     with _at_work(config_path, overrides, as_json) as (config, state, work):
-        work.display.begin(config.name, work.connection.profile.title, work.run_dir)
+        names = [step.name for step in STEPS]
+        work.display.begin(config.name, work.connection.profile.title, work.run_dir, names)
         runner.run(config, state, work, steps)
         work.display.end(
             f"Talk to it: {_called(config_path, overrides).command('chat')}" if last is None and only is None else ""
@@ -95,6 +97,25 @@ def status(config_path: ConfigPath, overrides: Overrides = None, as_json: AsJson
             typer.echo(f"      {row['error']}")
         if row["would_run"] and row["state"] != "pending":
             typer.echo(f"      would run again: {row['would_run']}")
+
+
+@app.command()
+def logs(
+    config_path: ConfigPath,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as the log grows, until Ctrl-C.")] = False,
+    overrides: Overrides = None,
+) -> None:
+    """Print what the runs said, with times."""
+    from pipeline.clock import SystemClock
+    from pipeline.config_file import load_config
+    from pipeline.logs import log_lines
+    from pipeline.runner import run_directory
+
+    called = _called(config_path, overrides)
+    with _in_words_of(called):
+        log = run_directory(load_config(config_path, called.overrides).name) / "run.log"
+        for line in log_lines(log, follow=follow, clock=SystemClock()):
+            typer.echo(line)
 
 
 @app.command()

@@ -4,28 +4,32 @@ Every line also goes to run.log. A reader that goes away (a closed pipe) never s
 """
 
 import os
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from pipeline.clock import Clock, stamp
 from pipeline.invocation import Invocation
 
+if TYPE_CHECKING:
+    from pipeline.live import Below
+
 NAME_WIDTH = 11
 INDENT = " " * 6
+SPEECH_INDENT = 7
 
 
 class Display(Protocol):
     """What the runner and the steps tell the user."""
 
-    def begin(self, name: str, backend: str, run_dir: Path) -> None:
-        """A run begins."""
+    def begin(self, name: str, backend: str, run_dir: Path, steps: Sequence[str]) -> None:
+        """A run begins; `steps` names all that there are, in order."""
 
     def started(self, step: str, why: str | None) -> None:
         """A step begins; `why` it runs, unless it never ran."""
@@ -62,20 +66,25 @@ class TextDisplay:
         self._console = console or _Console(highlight=False, soft_wrap=True)
         self._log = log
         self._clock = clock
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
+        self._below: Below | None = None
+        self._step = ""
+        self._began = 0.0
         self._tenth = -1
         self._speaking = False
+        self._column = 0
 
-    def begin(self, name: str, backend: str, run_dir: Path) -> None:  # noqa: D102 - see Display
+    def begin(self, name: str, backend: str, run_dir: Path, steps: Sequence[str]) -> None:  # noqa: D102 - see Display
+        if self._console.is_terminal:
+            from pipeline.live import Below
+
+            self._below = Below(self._console, steps, NAME_WIDTH)
         self._line(Text.assemble((name, "bold"), f" with {backend}, in {run_dir}/"))
 
     def started(self, step: str, why: str | None) -> None:  # noqa: D102
-        self._tenth = -1
+        self._step, self._tenth, self._began = step, -1, self._clock.monotonic()
         if why is not None:
             self._line(Text(f"{INDENT}{step} runs again: {why}", style="yellow"))
-        if self._console.is_terminal:
-            self.progress(0, None, step)
+        self.progress(0, None, "")
 
     def skipped(self, number: int, total: int, step: str, summary: str) -> None:  # noqa: D102
         self._clear()
@@ -89,28 +98,35 @@ class TextDisplay:
         self._line(Text(f"{INDENT}{self._called.typable(text)}", style="dim"))
 
     def progress(self, done: float, total: float | None, text: str) -> None:  # noqa: D102
-        if self._console.is_terminal:
-            if self._bar is None or self._task is None:
-                columns = (TextColumn(f"{INDENT}{{task.description}}"), BarColumn(30), TimeElapsedColumn())
-                self._bar = Progress(*columns, console=self._console, transient=True)
-                self._task = self._bar.add_task(text, total=total)
-                self._bar.start()
-            self._bar.update(self._task, completed=done, total=total, description=text)
+        if self._below is not None:
+            self._below.show(self._step)
+            self._below.update(done, total, text)
         elif total:
             tenth = int(10 * done / total)
             at_once = self._tenth < 0 and done >= total
             if tenth > self._tenth and not at_once:
                 self._tenth = tenth
-                self._line(Text(f"{INDENT}{text}"))
+                self._line(Text(f"{INDENT}{text}  {_seconds(self._clock.monotonic() - self._began)}"))
 
     def speaker(self, label: str) -> None:  # noqa: D102
         self._clear()
         self._end_speech()
-        self._write(Text(f"{INDENT}{label:<7}", style="bold"), end="")
-        self._speaking = True
+        self._write(Text(f"{INDENT}{label:<{SPEECH_INDENT}}", style="bold"), end="")
+        self._speaking, self._column = True, len(INDENT) + SPEECH_INDENT
 
     def speech(self, text: str) -> None:  # noqa: D102
-        self._write(Text(text.replace("\n", f"\n{INDENT}{'':<7}")), end="")
+        self._write(Text("".join(map(self._placed, re.findall(r"\n|[^\S\n]+|\S+", text)))), end="")
+
+    def _placed(self, word: str) -> str:
+        """A word, a stretch of blanks or a line's end, below the words before it; in a terminal lines are broken."""
+        edge = len(INDENT) + SPEECH_INDENT
+        too_long = self._console.is_terminal and edge < self._column and self._column + len(word) > self._console.width
+        if word == "\n" or too_long:
+            self._column = 0
+            return "\n" if word.isspace() else "\n" + self._placed(word)
+        margin = " " * (edge - self._column) if self._column < edge else ""
+        self._column += len(margin) + len(word)
+        return margin + word
 
     def end(self, text: str) -> None:  # noqa: D102
         self._clear()
@@ -119,9 +135,8 @@ class TextDisplay:
             self._line(Text(text))
 
     def _clear(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = self._task = None
+        if self._below is not None:
+            self._below.hide()
 
     def _end_speech(self) -> None:
         if self._speaking:
@@ -147,8 +162,8 @@ class JsonDisplay:
         self._log = log
         self._clock = clock
 
-    def begin(self, name: str, backend: str, run_dir: Path) -> None:  # noqa: D102 - see Display
-        self._emit("begin", {"name": name, "backend": backend, "run_dir": str(run_dir)})
+    def begin(self, name: str, backend: str, run_dir: Path, steps: Sequence[str]) -> None:  # noqa: D102 - see Display
+        self._emit("begin", {"name": name, "backend": backend, "run_dir": str(run_dir), "steps": list(steps)})
 
     def started(self, step: str, why: str | None) -> None:  # noqa: D102
         self._emit("started", {"step": step, "why": why})

@@ -41,6 +41,7 @@ def test_ten_steps_run_then_all_are_skipped_without_touching_a_byte(shop: Worksh
         "03_merged.jsonl",
         "04_mapped.jsonl",
         "05_train.jsonl",
+        "09_events.jsonl",
         "09_metrics.csv",
         "10_smoke_test.json",
     }

@@ -69,8 +69,11 @@ class Recorder:
         message = f"Step {report.step}/{self._total_steps}: training loss={report.train_loss:.2f}"
         if report.valid_loss is not None:
             message += f", validation loss={report.valid_loss:.2f}"
+        beside = {
+            "total_steps": self._total_steps, "learning_rate": report.learning_rate, "trained_tokens": report.tokens,
+        }  # fmt: skip
         self._store.add_step(
-            self._job_id, report.step, metrics, message, total_steps=self._total_steps, finish=self._finish(report.step)
+            self._job_id, report.step, metrics, message, beside=beside, finish=self._finish(report.step)
         )
 
     def _finish(self, step: int) -> int:

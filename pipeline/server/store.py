@@ -169,11 +169,12 @@ class Store:
             db.execute("UPDATE jobs SET used = ? WHERE id = ?", (_json(used), job_id))
 
     def add_step(
-        self, job_id: str, step: int, metrics: wire.Metrics, message: str, *, total_steps: int, finish: int
+        self, job_id: str, step: int, metrics: wire.Metrics, message: str, *, beside: wire.Metrics, finish: int
     ) -> None:
         """Add the metrics of one step and their event, unless the step is known from before a resume.
 
         Args:
+            beside: what the event says beside the metrics.
             finish: when training is now expected to end, in Unix seconds.
         """
         values = {"step": step, **metrics}
@@ -181,7 +182,7 @@ class Store:
             added = db.execute("INSERT OR IGNORE INTO metrics VALUES (?, ?, ?)", (job_id, step, _json(values))).rowcount
             db.execute("UPDATE jobs SET estimated_finish = ? WHERE id = ? AND status = 'running'", (finish, job_id))
             if added:
-                self._event(db, job_id, message, data={**values, "total_steps": total_steps})
+                self._event(db, job_id, message, data={**values, **beside})
 
     def steps(self, job_id: str) -> list[wire.Metrics]:
         """The metrics of every step so far, in order, named as in OpenAI's events."""

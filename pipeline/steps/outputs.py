@@ -116,11 +116,12 @@ class CreateJob(Output, frozen=True):
 
 
 class PollJob(Output, frozen=True):
-    """The tuned model."""
+    """The tuned model, how the training went, and what the server said of it."""
 
     model: str
     trained_tokens: int | None
     metrics: Artifact | None
+    events: Artifact | None = None
 
     def summary(self) -> str:  # noqa: D102
         tokens = "" if self.trained_tokens is None else f", {self.trained_tokens:,} tokens trained"

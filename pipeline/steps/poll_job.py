@@ -1,7 +1,8 @@
 """Step 9: wait for the tuned model, and show how the training goes."""
 
 import contextlib
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.backends.listing import NoList, rows
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
 METRICS = "09_metrics.csv"
+EVENTS = "09_events.jsonl"
 ENDED = ("succeeded", "failed", "cancelled")
 KNOWN = ("validating_files", "queued", "running", "paused", "pending", *ENDED)
 _PAGE = 50
+_LATELY_S = 30
 
 
 def run(config: Config, created: CreateJob, work: Work) -> PollJob:
@@ -44,22 +47,28 @@ def run(config: Config, created: CreateJob, work: Work) -> PollJob:
     metrics = _save_metrics(job, work)
     if config.upload.cleanup:
         _clean_up(created, work)
-    return PollJob(job.fine_tuned_model, job.trained_tokens, metrics)
+    return PollJob(job.fine_tuned_model, job.trained_tokens, metrics, _save_events(watch.events, work))
 
 
 class _Watch:
-    """Looks at a job and shows what is new about it."""
+    """Looks at a job and shows what is new about it.
+
+    Attributes:
+        events: all of them so far, oldest first.
+    """
 
     def __init__(self, config: Config, created: CreateJob, work: Work) -> None:
         self._config = config
         self._created = created
         self._job_id = created.job
         self._work = work
+        self.events: list[FineTuningJobEvent] = []
         self._shown: set[str] = set()
         self._status: str | None = None
         self._started = self._moved = work.clock.monotonic()
         self._told_stuck = False
         self._told: set[str] = set()
+        self._pace: deque[tuple[int, int]] = deque()
 
     def look(self) -> "FineTuningJob":
         job = self._retrieve()
@@ -68,6 +77,7 @@ class _Watch:
             events = self._work.connection.look("poll_job", self._new_events)
         with self._aside("twins"):
             job = self._mind_others(job)
+        self.events += events
         for event in events:
             self._show(event)
         if job.status != self._status:
@@ -101,7 +111,7 @@ class _Watch:
         if successor is None:
             return job
         self._work.display.note(f"{self._job_id} failed and the backend goes on as {successor}")
-        self._job_id, self._shown = successor, set()
+        self._job_id, self._shown, self.events = successor, set(), []
         return self._retrieve()
 
     def _retrieve(self) -> "FineTuningJob":
@@ -135,12 +145,23 @@ class _Watch:
         if event.type == "metrics" and isinstance(step, int) and isinstance(loss, int | float):
             steps = total if isinstance(total, int) else 0
             of = f"/{steps}" if steps else ""
-            elapsed = self._work.clock.monotonic() - self._started
-            text = f"step {step}{of}  loss {loss:.3f}{_valid(data.get('valid_loss'))}  {elapsed:.0f} s"
+            text = f"step {step}{of}  loss {loss:.3f}{_valid(data.get('valid_loss'))}{self._speed(event, data)}"
             self._work.display.progress(step, steps or None, text)
         elif isinstance(event.message, str):
             said = event.message if event.level == "info" else self._work.connection.quote(event.message)
             self._work.display.note(said)
+
+    def _speed(self, event: "FineTuningJobEvent", data: dict[str, object]) -> str:
+        """Tokens a second of late, where the server counts them."""
+        tokens = data.get("trained_tokens")
+        if not isinstance(tokens, int):
+            return ""
+        self._pace.append((event.created_at, tokens))
+        while event.created_at - self._pace[0][0] > _LATELY_S:
+            self._pace.popleft()
+        since, before = self._pace[0]
+        seconds = event.created_at - since
+        return f"  {(tokens - before) / seconds:,.0f} tokens/s" if seconds > 0 else ""
 
 
 def _valid(loss: object) -> str:
@@ -180,6 +201,16 @@ def _save_metrics(job: "FineTuningJob", work: Work) -> Artifact | None:
     with atomic_writer(work.run_dir / METRICS) as file:
         file.write(content)
     return Artifact(METRICS, file.sha256, file.size)
+
+
+def _save_events(events: "Sequence[FineTuningJobEvent]", work: Work) -> Artifact | None:
+    """What the server said while it trained, a line each, oldest first; None where it says nothing."""
+    if not events:
+        return None
+    with atomic_writer(work.run_dir / EVENTS) as file:
+        for event in events:
+            file.write(event.to_json(indent=None).encode() + b"\n")
+    return Artifact(EVENTS, file.sha256, file.size)
 
 
 STEP = Step(

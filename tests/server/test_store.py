@@ -136,7 +136,7 @@ def test_of_success_and_cancellation_exactly_one_happens(store: Store) -> None:
 def test_a_step_told_twice_is_written_once(store: Store) -> None:
     job = _job(store)
     for loss in (1.5, 9.9):
-        store.add_step(job.id, 3, {"train_loss": loss}, "Step 3", total_steps=4, finish=1)
+        store.add_step(job.id, 3, {"train_loss": loss}, "Step 3", beside={}, finish=1)
 
     assert store.steps(job.id) == [{"step": 3, "train_loss": 1.5}]
     events = store.events(job.id, after=None, limit=10).items

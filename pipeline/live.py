@@ -1,0 +1,85 @@
+"""What moves at the bottom of a terminal: the step at work, and those that are still to come.
+
+Lines that are finished scroll away above it, the same ones that a pipe gets.
+"""
+
+from collections.abc import Sequence
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Task as Row
+from rich.table import Column
+from rich.text import Text
+
+BAR_WIDTH = 24
+
+
+class Below:
+    """The live region under the lines.
+
+    Args:
+        steps: all names of a run, in order; empty for a command that runs none.
+    """
+
+    def __init__(self, console: Console, steps: Sequence[str], name_width: int) -> None:
+        self._console = console
+        self._steps = steps
+        self._width = name_width
+        self._live: Live | None = None
+        self._progress: Progress | None = None
+
+    def show(self, step: str) -> None:
+        """Begin with a step, or go on showing it."""
+        if self._live is not None:
+            return
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            SpinnerColumn(),
+            TimeElapsedColumn(),
+            _BarOfKnownLength(bar_width=BAR_WIDTH),
+            TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
+            _Left(),
+            console=self._console,
+            auto_refresh=False,
+        )
+        self._progress.add_task(self._head(step), total=None, text="")
+        self._live = Live(
+            Group(self._progress, *self._to_come(step)), console=self._console, transient=True, refresh_per_second=8
+        )
+        self._live.start(refresh=True)
+
+    def update(self, done: float, total: float | None, text: str) -> None:
+        """How far the step is; without a total no bar is shown."""
+        if self._progress is not None:
+            self._progress.update(self._progress.task_ids[0], completed=done, total=total, text=text)
+
+    def hide(self) -> None:
+        """Leave the terminal to lines or speech."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = self._progress = None
+
+    def _head(self, step: str) -> str:
+        number = self._steps.index(step) + 1 if step in self._steps else 0
+        return f"{number:>2}/{len(self._steps)} {step:<{self._width}}" if number else f"      {step}"
+
+    def _to_come(self, step: str) -> list[Text]:
+        after = self._steps[self._steps.index(step) + 1 :] if step in self._steps else ()
+        room = max(0, self._console.height - 4)
+        return [Text(self._head(each), style="dim") for each in after[:room]]
+
+
+class _BarOfKnownLength(BarColumn):
+    def render(self, task: Row) -> Text:  # type: ignore[override]  # nothing, or what rich makes of it
+        return Text("") if task.total is None else super().render(task)  # type: ignore[return-value]
+
+
+class _Left(TimeRemainingColumn):
+    """The time left, once it can be told."""
+
+    def render(self, task: Row) -> Text:
+        if task.total is None or task.finished or task.time_remaining is None:
+            return Text("")
+        minutes, seconds = divmod(int(task.time_remaining), 60)
+        return Text(f"{minutes} min {seconds:02} s left" if minutes else f"{seconds} s left", style="cyan")

@@ -1,0 +1,97 @@
+"""What a person sees, in a terminal and in a pipe."""
+
+import io
+import re
+from pathlib import Path
+
+import pyte
+from rich.console import Console
+
+from pipeline.display import TextDisplay
+from tests.conftest import FakeClock
+
+STEPS = ("download", "load")
+
+
+class Screen(TextDisplay):
+    """A display on a terminal, or a pipe, of 60 columns that keeps what it was sent."""
+
+    def __init__(self, *, terminal: bool) -> None:
+        self.sent = io.StringIO()
+        self.time = FakeClock()
+        console = Console(file=self.sent, force_terminal=terminal, width=60, height=20, no_color=True, highlight=False)
+        super().__init__(None, self.time, console=console)
+
+    def shown(self) -> list[str]:
+        """What a person sees now."""
+        screen = pyte.Screen(60, 20)
+        pyte.Stream(screen).feed(self.sent.getvalue().replace("\n", "\r\n"))
+        return "\n".join(line.rstrip() for line in screen.display).rstrip().split("\n")
+
+
+def test_a_pipe_gets_plain_lines_without_control_codes() -> None:
+    screen = Screen(terminal=False)
+    screen.begin("tortoise", "the embedded server", Path("runs/tortoise"), STEPS)
+    screen.started("download", "it was interrupted")
+    for part in (1.0, 50.0, 51.0, 100.0):
+        screen.time.sleep(1.5)
+        screen.progress(part, 100.0, f"{part:.0f} MB")
+    screen.finished(1, 2, "download", "01_archive.db", 6.0)
+    screen.skipped(2, 2, "load", "10 sessions")
+    screen.end("Talk to it.")
+    assert screen.sent.getvalue().splitlines() == [
+        "tortoise with the embedded server, in runs/tortoise/",
+        "      download runs again: it was interrupted",
+        "      1 MB  1.5 s",
+        "      50 MB  3.0 s",
+        "      100 MB  6.0 s",
+        " 1/2 download         6.0 s  01_archive.db",
+        " 2/2 load       done before  10 sessions",
+        "Talk to it.",
+    ]
+
+
+def test_a_terminal_shows_the_step_at_work_above_those_to_come_and_is_left_with_the_lines() -> None:
+    screen = Screen(terminal=True)
+    screen.begin("tortoise", "the embedded server", Path("runs/tortoise"), STEPS)
+    head = "tortoise with the embedded server, in runs/tortoise/"
+    screen.started("download", None)
+    screen.progress(50.0, 100.0, "50 MB")
+    screen.note("a note")
+    first, second, at_work, to_come = screen.shown()
+    assert (first, second, to_come) == (head, "      a note", " 2/2 load")
+    assert re.fullmatch(r" 1/2 download    . 0:00:00 ━{12} {13}50 MB", at_work), at_work
+    screen.finished(1, 2, "download", "01_archive.db", 6.0)
+    screen.started("load", None)
+    assert re.fullmatch(r" 2/2 load        . 0:00:00", screen.shown()[-1]), screen.shown()
+    screen.finished(2, 2, "load", "10 sessions", 0.1)
+    screen.end("")
+    assert screen.shown() == [
+        head,
+        "      a note",
+        " 1/2 download         6.0 s  01_archive.db",
+        " 2/2 load             0.1 s  10 sessions",
+    ]
+
+
+def test_speech_is_indented_and_broken_between_words_in_a_terminal() -> None:
+    said = ["The gol", "den thread is spun from patience", " and", " from nothing else.\n\nEver", "."]
+    shown = {}
+    for terminal in (True, False):
+        screen = Screen(terminal=terminal)
+        screen.speaker("tuned")
+        for piece in said:
+            screen.speech(piece)
+        screen.end("")
+        shown[terminal] = screen.shown() if terminal else screen.sent.getvalue().splitlines()
+    assert shown[True] == [
+        "      tuned  The golden thread is spun from patience and",
+        "             from nothing else.",
+        "",
+        "             Ever.",
+    ]
+    assert shown[False] == [
+        "      tuned  The golden thread is spun from patience and from nothing else.",
+        "",
+        "             Ever.",
+    ]
