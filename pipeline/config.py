@@ -48,13 +48,13 @@ class Download(Section):
 class Load(Section):
     """Read the archive into sessions."""
 
-    source: Literal["imessage", "langchain"] = "imessage"
+    source: Literal["imessage", "whatsapp", "langchain"] = "imessage"
     loader: str | None = None
 
     @model_validator(mode="after")
     def _loader_goes_with_langchain(self) -> Self:
         if self.source == "langchain" and self.loader is None:
-            raise ValueError("source `langchain` needs `loader`, such as whatsapp, telegram or slack")
+            raise ValueError("source `langchain` needs `loader`, such as telegram or slack")
         if self.source != "langchain" and self.loader is not None:
             raise ValueError("`loader` goes with `source: langchain` only")
         return self

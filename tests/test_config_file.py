@@ -142,7 +142,7 @@ def test_a_missing_config_names_the_nearest_one(tmp_path: Path) -> None:
 def test_keys_that_exclude_each_other_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "name: a\nload: {source: langchain}\n")
     assert refusal(path) == (
-        f"{path}:2 load: source `langchain` needs `loader`, such as whatsapp, telegram or slack. "
+        f"{path}:2 load: source `langchain` needs `loader`, such as telegram or slack. "
         "configs/reference.yaml shows every key with its values."
     )
 

@@ -25,6 +25,10 @@ def run(config: Config, download: Download, work: Work) -> Load:
             from pipeline.chats.langchain import read_langchain
 
             found = read_langchain(config.load.loader, archive, dropped)
+        elif config.load.source == "whatsapp":
+            from pipeline.chats.whatsapp import read_whatsapp
+
+            found = read_whatsapp(archive, dropped)
         else:
             from pipeline.chats.imessage import read_imessage
 
