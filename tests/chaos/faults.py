@@ -102,9 +102,11 @@ def setup(world: World, call: str) -> None:
         world.server.faults.append(Fault("job.create", "duplicate"))
 
 
-def overrides_for(call: str, kind: str) -> tuple[str, ...]:
+def overrides_for(call: str, place: str, kind: str) -> tuple[str, ...]:
     waits = ("backend.timeout_s=0.25", "upload.timeout_s=0.25") if kind.startswith("timeout") else ()
-    return (*waits, *(("upload.cleanup=true",) if call == "file.delete" else ()))
+    # Given up after ten minutes, not a day: T15 has the days, and a look takes real time.
+    gives_up = ("poll_file.outage_s=600", "poll_job.outage_s=600") if place == "every" else ()
+    return (*waits, *gives_up, *(("upload.cleanup=true",) if call == "file.delete" else ()))
 
 
 def _calls_in_a_run(lab: Lab, call: str) -> int:
@@ -133,7 +135,7 @@ def _case(lab: Lab, call: str, place: str, kind: Kind) -> Case:
         if world.server.requests[call] == 0:
             world.bad(f"T3: {call} was never called")
 
-    return Case(f"T3 {place} {call}: {kind.name}", happens, overrides_for(call, kind.name))
+    return Case(f"T3 {place} {call}: {kind.name}", happens, overrides_for(call, place, kind.name))
 
 
 def _line_case(lab: Lab, call: str, place: str, name: str) -> Case:
@@ -144,7 +146,7 @@ def _line_case(lab: Lab, call: str, place: str, name: str) -> Case:
         world.run(line=Line(call, name, skip, times))
         recover(world, cleans_up=call == "file.delete")
 
-    return Case(f"T3 {place} {call}: {name}", happens, overrides_for(call, name))
+    return Case(f"T3 {place} {call}: {name}", happens, overrides_for(call, place, name))
 
 
 def recover(world: World, *, exact: bool = True, cleans_up: bool = False) -> None:
