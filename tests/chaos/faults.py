@@ -103,7 +103,7 @@ def setup(world: World, call: str) -> None:
 
 
 def overrides_for(call: str, place: str, kind: str) -> tuple[str, ...]:
-    waits = ("backend.timeout_s=0.25", "upload.timeout_s=0.25") if kind.startswith("timeout") else ()
+    waits = ("backend.timeout_s=0.5", "upload.timeout_s=0.5") if kind.startswith("timeout") else ()
     # Given up after ten minutes, not a day: T15 has the days, and a look takes real time.
     gives_up = ("poll_file.outage_s=600", "poll_job.outage_s=600") if place == "every" else ()
     return (*waits, *gives_up, *(("upload.cleanup=true",) if call == "file.delete" else ()))
