@@ -205,12 +205,12 @@ def resolve(
     overrides: Overrides = None,
 ) -> None:
     """Say what became of a request that was never answered."""
-    from pipeline import remote
+    from pipeline import runner
 
     if (adopt is None) != none:
         raise InputError("resolve", "needs either --adopt ID or --none", fix="Look in the provider's dashboard first.")
     with _locked_state(config_path, overrides) as (_, state):
-        remote.resolve(state, step, adopt)
+        runner.resolve(state, step, adopt)
         typer.echo(f"{step} is settled. Go on with: {_called(config_path, overrides).command('run')}")
 
 

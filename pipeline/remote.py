@@ -19,7 +19,7 @@ from pipeline.backends.client import Connection
 from pipeline.backends.listing import LINEAGE_KEY, OP_KEY, JobMark, NoList, age, is_file, jobs, lineage_of, rows
 from pipeline.clock import Clock, stamp
 from pipeline.config import CreateJob
-from pipeline.errors import DecisionNeeded, InputError, TryLater
+from pipeline.errors import DecisionNeeded, TryLater
 from pipeline.signals import Signals
 from pipeline.state import Attempt, State, digest
 
@@ -33,6 +33,7 @@ SETTLE_LOOKS = 6
 POSTS_IN_A_RUN = 3
 NOT_STARTED = ("validating_files", "queued")
 CAME_TO_NOTHING = ("failed", "cancelled")
+_LOST = "the state that was lost may have known what was made"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,11 +42,13 @@ class Found:
 
     Attributes:
         ids: matches, oldest first.
+        listed: whether it keeps a list at all.
         doubtful: ids that may be ours, but carry nothing to tell by.
         strangers: those of `ids` that another run directory made.
     """
 
     ids: list[str]
+    listed: bool = True
     doubtful: frozenset[str] = frozenset()
     strangers: frozenset[str] = frozenset()
 
@@ -195,8 +198,8 @@ class Ledger:
             matches = [job for job in listed if mark.is_on(job)]
             return Found(
                 [job.id for job in matches],
-                frozenset(job.id for job in listed if job.id not in known and mark.may_be_on(job)),
-                frozenset(job.id for job in matches if not self._is_ours(job)),
+                doubtful=frozenset(job.id for job in listed if job.id not in known and mark.may_be_on(job)),
+                strangers=frozenset(job.id for job in matches if not self._is_ours(job)),
             )
 
         def post(client: "openai.OpenAI") -> "FineTuningJob":
@@ -245,6 +248,8 @@ class Ledger:
             if is_usable(self._connection, effect.where, attempt.remote_id):
                 return attempt.remote_id
             unknown = True  # gone, or not shown yet: a list that lags would make us buy it again
+        if self._state.body.rebuilt and effect.op not in self._state.body.remote:
+            self._refuse_blindness(effect, attempt)
         for _ in range(POSTS_IN_A_RUN):
             found = self._settled(effect) if unknown else self._look(effect)
             if found.ids:
@@ -281,7 +286,7 @@ class Ledger:
             return found
         attempt = self._state.body.remote.get(effect.op)
         if attempt is None or (attempt.remote_id is None and attempt.tries == 0):
-            return Found([])
+            return Found([], listed=False)
         if attempt.remote_id is None:
             raise self._undecided(effect, "keeps no list to look it up in")
         return Found([] if attempt.deleted else [attempt.remote_id])
@@ -308,12 +313,20 @@ class Ledger:
             raise self._undecided(effect, f"does not tell whether {', '.join(sorted(found.doubtful))} came of it")
         return found
 
+    def _refuse_blindness(self, effect: Effect, attempt: Attempt) -> None:
+        """After a loss of the state, on a server without a list, only the user can know what was made."""
+        if not self._look(effect).listed:
+            self._state.body.remote[effect.op] = attempt
+            attempt.tries = 1  # open, for `resolve` to settle
+            self._state.save()
+            raise self._undecided(effect, "keeps no list to look it up in")
+
     def _undecided(self, effect: Effect, why: str) -> DecisionNeeded:
         attempt = self._state.body.remote.get(effect.op)
-        first_at = (attempt and attempt.first_at) or "an unknown time"
+        sent = f"a request sent at {attempt.first_at} was never answered" if attempt and attempt.first_at else _LOST
         return DecisionNeeded(
             effect.where,
-            f"a request sent at {first_at} was never answered, and {self._connection.profile.title} {why}",
+            f"{sent}, and {self._connection.profile.title} {why}",
             fix=f"Look in its dashboard, then run `finetune resolve CONFIG {effect.where} --adopt ID`, "
             f"or `--none` if nothing is there.",
         )
@@ -379,22 +392,3 @@ def _spread(total: float, parts: int) -> Iterator[float]:
     """`parts` delays that double and add up to `total` seconds; none at all for a total of 0."""
     if total > 0:
         yield from (total * 2**part / (2**parts - 1) for part in range(parts))
-
-
-def resolve(state: State, step: str, adopt: str | None) -> None:
-    """Settle by hand what became of a request that was never answered: adopt its id, or say that nothing came of it.
-
-    Raises:
-        InputError: no request of this step is open.
-    """
-    waiting = [each for each in state.body.remote.values() if each.step == step and each.tries and not each.remote_id]
-    if not waiting:
-        raise InputError(
-            f"resolve {step}", "nothing is undecided there", fix="`finetune status CONFIG` shows each step."
-        )
-    for attempt in waiting:
-        if adopt is None:
-            attempt.tries = 0
-        else:
-            attempt.remote_id, attempt.how = adopt, "adopted"
-    state.save()

@@ -267,6 +267,25 @@ def forget(state: State, name: str) -> Sequence[str]:
     return gone
 
 
+def resolve(state: State, step: str, adopt: str | None) -> None:
+    """Settle by hand what became of a request that was never answered: adopt its id, or say that nothing came of it.
+
+    Raises:
+        InputError: no request of this step is open.
+    """
+    waiting = [each for each in state.body.remote.values() if each.step == step and each.tries and not each.remote_id]
+    if not waiting:
+        raise InputError(
+            f"resolve {step}", "nothing is undecided there", fix="`finetune status CONFIG` shows each step."
+        )
+    for attempt in waiting:
+        if adopt is None:
+            attempt.tries = 0
+        else:
+            attempt.remote_id, attempt.how = adopt, "adopted"
+    state.save()
+
+
 def _end(state: State, step: str) -> None:
     """What the step made remotely has come to nothing: it is not to be found again."""
     record = state.body.steps[step]

@@ -8,7 +8,8 @@ import pytest
 from pipeline.backends.client import Connection
 from pipeline.config import Backend, CreateJob
 from pipeline.errors import BackendFailed, DecisionNeeded, FinetuneError, InputError, TryLater
-from pipeline.remote import Ledger, resolve
+from pipeline.remote import Ledger
+from pipeline.runner import resolve
 from pipeline.signals import Signals
 from pipeline.state import State
 from tests.conftest import FakeClock

@@ -96,6 +96,17 @@ def losses(lab: Lab) -> Iterator[Case]:
             lost_and_edited,
         )
 
+    def lost_without_a_list(world: World) -> None:
+        """A server that cannot be asked: whether something was made is for the user to say, and nothing is bought."""
+        world.server.lists = False
+        world.run()
+        lose_state(world)
+        if world.run().code != 3 or len(world.server.posts) != 3:
+            world.bad(f"exit {world.ended[-1].code}, POSTs {world.server.posts}")
+        recover(world, exact=False)
+
+    yield Case("state lost, and no list to look in", lost_without_a_list)
+
     def bought_twice_on_purpose(world: World) -> None:
         """A second training of the same data, its state lost: both are found, none is bought."""
         world.run()
