@@ -119,6 +119,33 @@ def logs(
 
 
 @app.command()
+def senders(
+    config_path: ConfigPath,
+    everybody: Annotated[bool, typer.Option("--all", help="Not only the thirty most talkative.")] = False,
+    chats: Annotated[bool, typer.Option("--chats", help="List conversations instead of people.")] = False,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show who talks in the archive: how much, since when, until when."""
+    import msgspec
+
+    from pipeline import runner
+    from pipeline import senders as listing
+    from pipeline.chats.senders import chats_of, senders_of
+
+    config, state, progress = _read_only(config_path, overrides)
+    if not listing.is_fetched(progress):
+        with _at_work(config_path, overrides, False, aside=True) as (config, state, work):
+            runner.run(config, state, work, runner.Range(last="download"))
+        config, state, progress = _read_only(config_path, overrides)
+    with _in_words_of(_called(config_path, overrides)):
+        sessions = listing.sessions_of(config, state.run_dir, progress)
+        found = chats_of(sessions) if chats else senders_of(sessions)
+    for row in found if as_json else listing.lines_of(found, everybody=everybody):
+        typer.echo(msgspec.json.encode(row) if as_json else row)
+
+
+@app.command()
 def forget(config_path: ConfigPath, step: str, overrides: Overrides = None) -> None:
     """Make STEP and all after it run again next time."""
     from pipeline import runner
@@ -259,11 +286,18 @@ def _locked_state(config_path: Path, overrides: list[str] | None) -> "Iterator[t
 
 
 @contextlib.contextmanager
-def _at_work(config_path: Path, overrides: list[str] | None, as_json: bool) -> "Iterator[tuple[Config, State, Work]]":
-    """The run directory locked, signals handled, the log open; the backend is closed whatever happens."""
+def _at_work(
+    config_path: Path, overrides: list[str] | None, as_json: bool, *, aside: bool = False
+) -> "Iterator[tuple[Config, State, Work]]":
+    """The run directory locked, signals handled, the log open; the backend is closed whatever happens.
+
+    `aside` shows on stderr what is done, where stdout is for something else.
+    """
+    from rich.console import Console
+
     from pipeline.backends.client import Connection
     from pipeline.clock import SystemClock, stamp
-    from pipeline.display import JsonDisplay, TextDisplay
+    from pipeline.display import Display, JsonDisplay, TextDisplay
     from pipeline.remote import Ledger
     from pipeline.signals import Signals, SignalStop
     from pipeline.steps.step import Work
@@ -273,7 +307,9 @@ def _at_work(config_path: Path, overrides: list[str] | None, as_json: bool) -> "
     clock, signals = SystemClock(), Signals()
     with _locked_state(config_path, overrides) as (config, state), _open_log(state.run_dir) as log:
         connection = Connection(config.backend, state.run_dir, clock, config.create_job.model)
-        display = (JsonDisplay if as_json else TextDisplay)(log, clock, called)
+        display: Display = TextDisplay(log, clock, called, Console(stderr=True, soft_wrap=True) if aside else None)
+        if as_json:
+            display = JsonDisplay(log, clock, called)
         ledger = Ledger(state, connection, clock, signals, display.note)
         work = Work(state.run_dir, display, clock, connection, ledger, go_on=f"Go on with: {command}")
         try:

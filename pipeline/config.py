@@ -1,12 +1,14 @@
 """The settings: one section per step, plus `name` and `backend`. configs/reference.yaml shows every key."""
 
 import re
+from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Auto = Literal["auto"]
+Name = Annotated[str, Field(min_length=1)]
 
 
 class Section(BaseModel):
@@ -50,13 +52,38 @@ class Load(Section):
 
     source: Literal["imessage", "whatsapp", "langchain"] = "imessage"
     loader: str | None = None
+    attachments: Literal["drop", "tokens"] = "drop"
+    contacts: bool | str = False
+    names: Literal["pseudonyms", "contacts", "addresses"] = "pseudonyms"
+    only_people: list[Name] = []
+    exclude_people: list[Name] = []
+    only_chats: list[Name] = []
+    kinds: Annotated[list[Literal["direct", "group"]], Field(min_length=1)] = ["direct", "group"]
+    since: date | None = None
+    until: date | None = None
+
+    @field_validator("contacts", mode="before")
+    @classmethod
+    def _the_environment_knows_no_booleans(cls, value: object) -> object:
+        return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
+
+    @field_validator("only_people", "exclude_people", "only_chats", "kinds", mode="before")
+    @classmethod
+    def _one_stands_for_a_list_of_one(cls, value: object) -> object:
+        return value if isinstance(value, list) else [value]
 
     @model_validator(mode="after")
-    def _loader_goes_with_langchain(self) -> Self:
+    def _keys_go_together(self) -> Self:
         if self.source == "langchain" and self.loader is None:
             raise ValueError("source `langchain` needs `loader`, such as telegram or slack")
         if self.source != "langchain" and self.loader is not None:
             raise ValueError("`loader` goes with `source: langchain` only")
+        if self.source != "imessage" and (self.contacts or self.attachments != "drop"):
+            raise ValueError("`contacts` and `attachments` go with `source: imessage` only")
+        if self.names == "contacts" and not self.contacts:
+            raise ValueError("`names: contacts` needs `contacts`: true, or an AddressBook folder")
+        if self.since is not None and self.until is not None and self.since > self.until:
+            raise ValueError("`since` comes after `until`")
         return self
 
 

@@ -398,7 +398,7 @@ def test_a_limit_holds_even_when_the_file_is_uploaded_already(shop: Workshop) ->
 
 def test_help_names_every_command(shop: Workshop) -> None:
     text = shop.finetune("--help").out
-    for command in ("run", "status", "forget", "cancel", "chat", "serve", "resolve", "repair"):
+    for command in ("run", "status", "senders", "forget", "cancel", "chat", "serve", "resolve", "repair"):
         assert f" {command} " in text
 
 

@@ -1,5 +1,6 @@
 """The config: precedence, and mistakes named by file and line, all at once."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,27 @@ def test_a_telephone_number_keeps_its_plus_and_a_date_is_a_text(tmp_path: Path) 
 @pytest.mark.parametrize("text", ["? [a]\n: b\n", "name: x\nmerge: &a\n  x: *a\n", "name: \x07\n", "1: x\nname: y\n"])
 def test_strange_yaml_is_refused_without_a_traceback(tmp_path: Path, text: str) -> None:
     assert refusal(write(tmp_path, text)).startswith(str(tmp_path))
+
+
+def test_filters_take_one_or_several_and_dates_are_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINETUNE_LOAD__CONTACTS", "true")
+    path = write(tmp_path, "name: a\nload: {exclude_people: +15551234567, kinds: direct, since: 2020-01-31}\n")
+    load = load_config(path).load
+    assert (load.exclude_people, load.kinds, load.contacts) == (["+15551234567"], ["direct"], True)
+    assert (load.since, load.until) == (date(2020, 1, 31), None)
+
+
+@pytest.mark.parametrize(
+    ("load", "what"),
+    [
+        ("{since: 2024-01-01, until: 2020-01-01}", "`since` comes after `until`"),
+        ("{names: contacts}", "`names: contacts` needs `contacts`: true, or an AddressBook folder"),
+        (
+            "{source: langchain, loader: slack, contacts: true}",
+            "`contacts` and `attachments` go with `source: imessage` only",
+        ),
+    ],
+)
+def test_filters_that_make_no_sense_are_refused(tmp_path: Path, load: str, what: str) -> None:
+    path = write(tmp_path, f"name: a\nload: {load}\n")
+    assert refusal(path) == f"{path}:2 load: {what}. configs/reference.yaml shows every key with its values."

@@ -47,6 +47,15 @@ LOADERS = {
     ),
 }
 
+APPS = {
+    "facebook_messenger": "Messenger",
+    "imessage": "iMessage",
+    "slack": "Slack",
+    "telegram": "Telegram",
+    "whatsapp": "WhatsApp",
+}
+"""What the apps call themselves."""
+
 _UNIX_SECONDS = re.compile(r"\d{9,10}\.\d+")  # Slack's `ts`
 
 

@@ -15,6 +15,9 @@ from pipeline.errors import InputError
 OWNER = "me"
 """Sender of the archive's owner, where the archive says who that is."""
 
+QUOTED = 120
+"""Characters of a message that is replied to."""
+
 
 class Message(msgspec.Struct, gc=False):
     """One message.
@@ -38,6 +41,18 @@ class Message(msgspec.Struct, gc=False):
     only_context: bool | msgspec.UnsetType = msgspec.UNSET
 
 
+class Person(msgspec.Struct):
+    """Somebody other than the owner.
+
+    Attributes:
+        name: what training data call them.
+        addresses: all that are known of them, as the archive writes them.
+    """
+
+    name: str
+    addresses: list[str] = []
+
+
 class Session(msgspec.Struct):
     """The messages of one conversation, in order of time.
 
@@ -45,12 +60,21 @@ class Session(msgspec.Struct):
         id: unique in its archive and the same on every read of it.
         kind: between two people, or among more.
         title: the group's name, or None.
+        people: who else is in it, whether they say anything or not, by sender.
+        platform: the app's name, such as "iMessage".
     """
 
     id: str
     kind: Literal["direct", "group"]
     title: str | None
     messages: list[Message]
+    people: dict[str, Person] = {}
+    platform: str | None = None
+
+    def name_of(self, sender: str) -> str:
+        """What training data call a sender."""
+        person = self.people.get(sender)
+        return sender if person is None else person.name
 
 
 _encoder = msgspec.json.Encoder()

@@ -26,7 +26,7 @@ def merge_runs(session: Session, delimiter: str) -> Session:
             run.append(message)
     if run:
         messages.append(run[0] if len(run) == 1 else _merged(run, delimiter))
-    return Session(session.id, session.kind, session.title, messages)
+    return msgspec.structs.replace(session, messages=messages)
 
 
 def map_roles(session: Session, assistant: str | list[str]) -> Session:
@@ -50,7 +50,7 @@ def map_roles(session: Session, assistant: str | list[str]) -> Session:
         )
         for message in session.messages
     ]
-    return Session(session.id, session.kind, session.title, messages)
+    return msgspec.structs.replace(session, messages=messages)
 
 
 def count_senders(sessions: Iterable[Session]) -> Counter[str]:

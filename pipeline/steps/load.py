@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from pipeline.chats.archive import read_archive
 from pipeline.chats.session import Session, write_sessions
 from pipeline.config import Config
 from pipeline.errors import InputError
@@ -14,31 +15,24 @@ def run(config: Config, download: Download, work: Work) -> Load:
     """Read every session of the archive.
 
     Raises:
-        InputError: the archive cannot be read, or holds no message.
+        InputError: the archive cannot be read, a filter names nobody in it, or no message is left.
     """
     archive = work.run_dir / download.archive.path
     dropped: Counter[str] = Counter()
     counts: Counter[str] = Counter()
 
     def sessions() -> Iterator[Session]:
-        if config.load.loader is not None:
-            from pipeline.chats.langchain import read_langchain
-
-            found = read_langchain(config.load.loader, archive, dropped)
-        elif config.load.source == "whatsapp":
-            from pipeline.chats.whatsapp import read_whatsapp
-
-            found = read_whatsapp(archive, dropped)
-        else:
-            from pipeline.chats.imessage import read_imessage
-
-            found = read_imessage(archive, dropped)
-        for session in found:
+        for session in read_archive(config.load, archive, dropped):
             counts["sessions"] += 1
             counts["messages"] += len(session.messages)
             yield session
         if not counts["messages"]:
-            raise InputError(str(archive), "holds no messages", fix="Check download.source and load.loader.")
+            reasons = f" but {', '.join(f'{n:,} {reason}' for reason, n in dropped.most_common())}" if dropped else ""
+            raise InputError(
+                str(archive),
+                f"holds no messages to learn from{reasons}",
+                fix="Check `download.source`, and what `load` leaves out.",
+            )
 
     artifact = write_sessions(work.run_dir, "02_sessions.jsonl", sessions())
     return Load(artifact, counts["sessions"], counts["messages"], dict(sorted(dropped.items())))
@@ -46,7 +40,7 @@ def run(config: Config, download: Download, work: Work) -> Load:
 
 STEP = Step(
     name="load",
-    version=1,
+    version=2,
     needs=("download",),
     declares=("load",),
     output=Load,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.chats.imessage import read_imessage, utc_time
-from pipeline.chats.session import Message, Session
+from pipeline.chats.session import Message, Person, Session
 from pipeline.errors import InputError
 from pipeline.samples.attributed_body import ONE_TIME_CODE, encode_attributed_body
 from pipeline.samples.chatdb import GROUP
@@ -28,6 +28,8 @@ def test_is_from_me_alone_says_who_is_me(phone: Phone, handle_of_own_rows: str |
                 "direct",
                 None,
                 [Message("+15550100", False, second(1), "hello"), Message("me", True, second(2), "hi")],
+                {"+15550100": Person("Friend-1", ["+15550100"])},
+                "iMessage",
             )
         ],
         Counter(),
@@ -243,6 +245,8 @@ def test_a_column_poor_database_is_read_by_name(tmp_path: Path) -> None:
                 Message("Tortoise", False, second(2), "No"),
                 Message("me", True, second(3), "Please"),
             ],
+            {name: Person(name, [name]) for name in ("Hare", "Tortoise")},
+            "iMessage",
         )
     ]
 

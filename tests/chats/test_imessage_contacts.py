@@ -10,6 +10,7 @@ from pipeline.chats.imessage import read_imessage
 from pipeline.errors import InputError
 from tests.chats.phone import Phone, read, said
 
+ACCESS = "This Mac's own needs Full Disk Access."
 Card = tuple[str | None, str | None, list[str], list[str]]
 
 
@@ -74,7 +75,7 @@ def test_of_several_cards_the_fullest_name_counts_and_namesakes_are_told_apart(p
 
 def test_a_folder_without_contacts_is_named(phone: Phone, book: Path) -> None:
     book.mkdir()
-    message = f"{book}: holds no AddressBook-v22.abcddb. Point at ~/Library/Application Support/AddressBook."
+    message = f"{book}: holds no AddressBook-v22.abcddb. Point `load.contacts` at an AddressBook folder. {ACCESS}"
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         read_with(phone, book)
 
@@ -83,7 +84,7 @@ def test_contacts_that_cannot_be_read_are_one_clear_message(phone: Phone, book: 
     book.write_text("no database" * 100)
     message = (
         f"{book}: no readable Contacts database (file is not a database). "
-        "Point at an AddressBook folder or AddressBook-v22.abcddb."
+        f"Point `load.contacts` at an AddressBook folder or AddressBook-v22.abcddb. {ACCESS}"
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         read_with(phone, book)

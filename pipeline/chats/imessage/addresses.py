@@ -20,6 +20,12 @@ def normal_address(address: str) -> str:
     return digits[-_PHONE_DIGITS:] if len(digits) >= _LOCAL_DIGITS else address
 
 
+def is_address(text: str) -> bool:
+    """Whether a text is a phone number, an email address or a business's address, rather than a name."""
+    normal = normal_address(text)
+    return "@" in normal or normal.startswith("urn:") or (normal.isdecimal() and len(normal) >= _LOCAL_DIGITS)
+
+
 def is_service(address: str) -> bool:
     """Whether a normal address is a business's or a short code, such as a bank's or a carrier's."""
     return address.startswith("urn:biz:") or (address.isdecimal() and len(address) < _LOCAL_DIGITS)

@@ -14,6 +14,7 @@ from pipeline.chats.imessage.addresses import normal_address
 from pipeline.errors import InputError
 
 _DATABASE = "AddressBook-v22.abcddb"
+_ACCESS = "This Mac's own needs Full Disk Access."
 _QUERY = (
     "SELECT ZABCDRECORD.Z_PK, ZFIRSTNAME, ZLASTNAME, {address} FROM {table} "
     "JOIN ZABCDRECORD ON ZABCDRECORD.Z_PK = {table}.ZOWNER WHERE {address} <> ''"
@@ -49,10 +50,14 @@ def read_contacts(path: Path) -> dict[str, Card]:
         raise InputError(
             str(database),
             f"no readable Contacts database ({error})",
-            fix=f"Point at an AddressBook folder or {_DATABASE}.",
+            fix=f"Point `load.contacts` at an AddressBook folder or {_DATABASE}. {_ACCESS}",
         ) from None
     if not databases:
-        raise InputError(str(path), f"holds no {_DATABASE}", fix="Point at ~/Library/Application Support/AddressBook.")
+        raise InputError(
+            str(path),
+            f"holds no {_DATABASE}",
+            fix=f"Point `load.contacts` at an AddressBook folder. {_ACCESS}",
+        )
     return cards
 
 

@@ -15,6 +15,8 @@ from typing import NamedTuple
 from pipeline.chats.imessage.addresses import is_service, normal_address
 from pipeline.chats.imessage.contacts import Card
 from pipeline.chats.imessage.database import Chat, Database
+from pipeline.chats.pseudonyms import Names, Pseudonyms
+from pipeline.chats.session import Person
 
 UNKNOWN_SENDER = "unknown"
 """Sender of a message that came in without a handle."""
@@ -32,6 +34,7 @@ class Conversation(NamedTuple):
         chats: ROWIDs, ascending.
         guid: of the first chat.
         style: GROUP, DIRECT, or None where the database does not say.
+        people: who else is in it, as far as it says.
         why_not: the reason to leave all of it out, or None.
         is_filtered: Messages keeps it apart, as from unknown senders.
     """
@@ -40,6 +43,7 @@ class Conversation(NamedTuple):
     guid: str
     style: int | None
     title: str | None
+    people: frozenset[str]
     why_not: str | None
     is_filtered: bool
 
@@ -50,33 +54,49 @@ class People:
     Args:
         handles: ROWID, address and person_centric_id of each.
         cards: the cards of addresses, by their normal form.
+        names: what training data call people.
 
     Attributes:
         senders: the sender's name by handle ROWID: the address of that person's first handle, or their card's name.
+        known: everybody, by sender.
     """
 
-    def __init__(self, handles: Iterable[tuple[int, str, str]], cards: Mapping[str, Card] | None = None) -> None:
+    def __init__(
+        self,
+        handles: Iterable[tuple[int, str, str]],
+        cards: Mapping[str, Card] | None = None,
+        names: Names = "pseudonyms",
+    ) -> None:
         self._parents: dict[str, str] = {}
         self._people: dict[int, str] = {}
+        self._senders: dict[str, str] = {}
         self.senders: dict[object, str] = {}
-        cards = cards or {}
+        self.known: dict[str, Person] = {}
+        cards, pseudonyms, taken = cards or {}, Pseudonyms(names), set()
         known = [(rowid, address, normal_address(address), person) for rowid, address, person in handles if address]
         for _, _, node, person in known:
             card = cards.get(node)
             for sign in ([f"person {person}"] if person else []) + ([f"card {card}"] if card else []):
                 self._parents[self._root(sign)] = self._root(node)
-        names: dict[str, str] = {}
         for rowid, address, node, _ in known:
-            root = self._root(node)
-            self._people[rowid] = root
-            if root not in names:
+            root = self._people[rowid] = self._root(node)
+            if root not in self._senders:
                 name = cards[node].name if node in cards else address
-                names[root] = f"{name} ({address})" if name in names.values() else name
-            self.senders[rowid] = names[root]
+                sender = self._senders[root] = f"{name} ({address})" if name in taken else name
+                taken.add(sender)
+                called = pseudonyms.name(address, card=sender if node in cards else None)
+                self.known[sender] = Person(called)
+            sender = self.senders[rowid] = self._senders[root]
+            if address not in self.known[sender].addresses:
+                self.known[sender].addresses.append(address)
 
     def of_handle(self, rowid: int) -> str | None:
         """The person behind a handle."""
         return self._people.get(rowid)
+
+    def sender(self, person: str) -> str | None:
+        """The sender's name of a person, None if they have no handle."""
+        return self._senders.get(person)
 
     def of_address(self, address: str) -> str:
         """The person behind an address, with or without a handle."""
@@ -123,7 +143,7 @@ def _conversation(chats: list[Chat], present: frozenset[str], own: frozenset[str
             why_not = "from a service"
     title = next((chat.title for chat in chats if chat.title), None)
     filtered = all(chat.is_filtered for chat in chats)
-    return Conversation([chat.rowid for chat in chats], first.guid, first.style, title, why_not, filtered)
+    return Conversation([chat.rowid for chat in chats], first.guid, first.style, title, present, why_not, filtered)
 
 
 def _own_people(database: Database, people: People, chats: list[Chat]) -> frozenset[str]:

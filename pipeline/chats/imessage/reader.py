@@ -15,7 +15,8 @@ from pipeline.chats.imessage.contacts import Card, read_contacts
 from pipeline.chats.imessage.database import Database, Row, opened
 from pipeline.chats.imessage.people import DIRECT, GROUP, Conversation, People, conversations
 from pipeline.chats.imessage.speech import OutOfOrder, Speech
-from pipeline.chats.session import Message, Session
+from pipeline.chats.pseudonyms import Names
+from pipeline.chats.session import Message, Person, Session
 from pipeline.errors import InputError
 
 DELETED, ORPHANED = "recently deleted", "not in any chat"
@@ -27,6 +28,7 @@ def read_imessage(
     *,
     attachments: Attachments = "drop",
     contacts: Path | None = None,
+    names: Names = "pseudonyms",
     noted: Counter[str] | None = None,
 ) -> Iterator[Session]:
     """Yield the sessions of a chat.db, one in memory at a time, by chat.ROWID; those without speech are left out.
@@ -38,13 +40,14 @@ def read_imessage(
         attachments: leave no trace of them, or write "[image]" and the like where they stood; a message of nothing
             else then has `only_context` set.
         contacts: an AddressBook folder, whose names then stand for addresses; nothing is read without.
+        names: what training data call people; senders are addresses, or names of contacts, whatever this says.
         noted: counts what was kept and may be worth a word.
 
     Raises:
         InputError: not a database, damaged (names the row), or without the tables of an iMessage database.
     """
     cards = read_contacts(contacts) if contacts is not None else {}
-    reading = _Reading(dropped, attachments, cards, Counter() if noted is None else noted)
+    reading = _Reading(dropped, attachments, cards, names, Counter() if noted is None else noted)
     try:
         with opened(path) as db:
             yield from reading.sessions(Database(path, db, with_attachments=attachments == "tokens"))
@@ -64,10 +67,16 @@ class _Reading:
     """
 
     def __init__(
-        self, dropped: Counter[str], attachments: Attachments, cards: Mapping[str, Card], noted: Counter[str]
+        self,
+        dropped: Counter[str],
+        attachments: Attachments,
+        cards: Mapping[str, Card],
+        names: Names,
+        noted: Counter[str],
     ) -> None:
         self._dropped = dropped
         self._cards = cards
+        self._names = names
         self._attachments = attachments
         self._noted = noted
         self._elsewhere: set[int] = set()
@@ -78,7 +87,7 @@ class _Reading:
         return self._speech.rowid if self._speech is not None and self._speech.read else None
 
     def sessions(self, database: Database) -> Iterator[Session]:
-        people = People(database.handles(), self._cards)
+        people = People(database.handles(), self._cards, self._names)
         several = database.in_several_chats()
         ids: set[str] = set()
         read = 0
@@ -99,7 +108,14 @@ class _Reading:
                 conversation.guid if conversation.guid not in ids else f"{conversation.guid}#{conversation.chats[0]}"
             )
             ids.add(session_id)
-            yield Session(session_id, _kind(conversation.style, speech.messages), conversation.title, speech.messages)
+            yield Session(
+                session_id,
+                _kind(conversation.style, speech.messages),
+                conversation.title,
+                speech.messages,
+                _present(people, conversation, speech.messages),
+                "iMessage",
+            )
         deleted = database.recently_deleted()
         orphans = database.messages() - read - deleted
         self._dropped.update({reason: n for reason, n in ((DELETED, deleted), (ORPHANED, orphans)) if n})
@@ -118,6 +134,13 @@ class _Reading:
         self._speech = Speech(database, people, self._elsewhere, self._attachments, is_direct)
         self._speech.hear(rows)
         return self._speech
+
+
+def _present(people: People, conversation: Conversation, messages: list[Message]) -> dict[str, Person]:
+    """Who else is in a conversation, and who else has said something in it."""
+    senders = {sender for person in conversation.people if (sender := people.sender(person)) is not None}
+    senders.update(message.sender for message in messages if not message.is_me)
+    return {sender: people.known.get(sender) or Person(sender) for sender in sorted(senders)}
 
 
 def _kind(style: int | None, messages: list[Message]) -> Literal["direct", "group"]:

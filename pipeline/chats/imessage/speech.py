@@ -29,7 +29,7 @@ from pipeline.chats.imessage.database import (
 )
 from pipeline.chats.imessage.people import UNKNOWN_SENDER, People
 from pipeline.chats.imessage.times import MICROSECONDS, utc_text
-from pipeline.chats.session import OWNER, Message
+from pipeline.chats.session import OWNER, QUOTED, Message
 from pipeline.chats.text_tapbacks import is_text_edit, is_text_tapback
 from pipeline.chats.typedstream import decode_attributed_body
 
@@ -38,7 +38,6 @@ UNSENT, ONE_TIME_CODE, TAPBACK_IN_WORDS, EDIT_IN_WORDS = "unsent", "one-time cod
 
 _CODE_ATTRIBUTE = b"__kIMOneTimeCodeAttributeName"
 _LINK_TWIN = timedelta(seconds=90)  # between a link and its preview, where Messages keeps both (openclaw/imsg)
-_QUOTED = 120  # characters of a message that is replied to
 _RECENT = 500  # messages back to which a tapback in words may refer
 _RECENT_LINKS = 20
 _SUSPECTS = ("E", "LDEQR\u200a\u200b\u200c\u200d")  # how edits, and tapbacks, in words begin: by kind of row
@@ -190,7 +189,7 @@ class Speech:
         """What the message replies to, shortened."""
         original = self._database.original(detail.thread_originator_guid) if detail.thread_originator_guid else None
         quoted = bodies.plain(bodies.spoken(*original) or "") if original else ""
-        return quoted[:_QUOTED] or msgspec.UNSET
+        return quoted[:QUOTED] or msgspec.UNSET
 
 
 def _plain_text(body: Value, kind: int) -> str | None:

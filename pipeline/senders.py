@@ -1,0 +1,75 @@
+"""Who talks in the archive of a config, as `finetune senders` shows it; nothing is written but the archive itself."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.cells import cell_len
+
+from pipeline.chats.archive import read_archive
+from pipeline.chats.senders import Chat, Sender
+from pipeline.chats.session import Session, read_sessions
+from pipeline.config import Config
+from pipeline.runner import Progress
+from pipeline.steps import DOWNLOAD, LOAD
+from pipeline.steps.outputs import Download, Load
+
+SHOWN = 30
+_DAY = len("2023-08-28")
+_TITLE = 40
+_SENDER = ["chats", "sender", "in training data"]
+_CHAT = ["people", "kind", "chat", "title"]
+_NUMBERS = (0, 3)
+
+
+def is_fetched(progress: Progress) -> bool:
+    """Whether the archive is there to be read."""
+    return progress.why(DOWNLOAD) is None
+
+
+def sessions_of(config: Config, run_dir: Path, progress: Progress) -> Iterator[Session]:
+    """What the load step made, where that is up to date, else what it would make.
+
+    A filter that names nobody is no mistake here: this is where one looks for the right name.
+
+    Raises:
+        InputError: the archive cannot be read.
+    """
+    if progress.why(LOAD) is None and isinstance(loaded := progress.output("load"), Load):
+        return read_sessions(run_dir / loaded.sessions.path)
+    fetched = progress.output("download")
+    if not isinstance(fetched, Download):
+        raise TypeError(f"download made {fetched!r}")
+    return read_archive(config.load, run_dir / fetched.archive.path, Counter(), strict=False)
+
+
+def lines_of(found: Sequence[Sender | Chat], *, everybody: bool) -> Iterator[str]:
+    """A table of people or of conversations, a line at a time; the first SHOWN only, unless `everybody` is wanted."""
+    shown = found if everybody else found[:SHOWN]
+    rows = [["messages", "since", "until", *(_CHAT if found and isinstance(found[0], Chat) else _SENDER)]]
+    rows += [[f"{each.messages:,}", _day(each.since), _day(each.until), *_about(each)] for each in shown]
+    yield from _table(rows)
+    if len(shown) < len(found):
+        yield f"… and {len(found) - len(shown):,} more; --all shows them."
+
+
+def _about(row: Sender | Chat) -> list[str]:
+    if isinstance(row, Chat):
+        return [f"{len(row.people):,}", row.kind, row.id, (row.title or "")[:_TITLE]]
+    name = "" if row.name == row.sender else row.name
+    return [f"{row.chats:,}", row.sender, "(the owner)" if row.is_me else name]
+
+
+def _day(time: str | None) -> str:
+    return time[:_DAY] if time else ""
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    clean = [["".join(c if c.isprintable() else "\ufffd" for c in cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(*clean, strict=True)]
+    for row in clean:
+        cells = []
+        for number, (cell, width) in enumerate(zip(row, widths, strict=True)):
+            space = " " * (width - cell_len(cell))
+            cells.append(space + cell if number in _NUMBERS else cell + space)
+        yield "  ".join(cells).rstrip()
