@@ -11,7 +11,8 @@ from pipeline.chats.senders import Chat, Sender
 from pipeline.chats.session import Session, read_sessions
 from pipeline.config import Config
 from pipeline.runner import Progress
-from pipeline.steps import DOWNLOAD, LOAD
+from pipeline.steps.download import STEP as DOWNLOAD
+from pipeline.steps.load import STEP as LOAD
 from pipeline.steps.outputs import Download, Load
 
 SHOWN = 30
