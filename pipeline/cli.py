@@ -184,10 +184,16 @@ def chat(
 @app.command()
 def serve(
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8642,
-    data_dir: Annotated[Path, typer.Option(help="Where files, jobs and models live.")] = Path("server"),
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where files, jobs and models live: ./server; a mocked API forgets them.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Beyond loopback a key of your own is needed.")] = "127.0.0.1",
-    trainer: Annotated[str, typer.Option(help="lora, or scripted for tests.")] = "lora",
-    script: Annotated[Path | None, typer.Option(help="What the scripted trainer does.")] = None,
+    mock: Annotated[bool, typer.Option("--mock", help="Train nothing: a mocked API, for tests.")] = False,
+    script: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --mock: how jobs go, what models say, which requests fail."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many jobs may train at once.")] = 1,
     model: Annotated[
         list[str] | None, typer.Option(metavar="PATH", help="A local Hugging Face model directory to offer too.")
     ] = None,
@@ -195,20 +201,25 @@ def serve(
 ) -> None:
     """Serve the OpenAI-compatible API until stopped; its key is FINETUNE_SERVER_KEY, or made and printed once."""
     import secrets
+    import tempfile
 
     from pipeline.server.main import run as run_server
     from pipeline.server.settings import ServerSettings
 
     given = os.environ.pop("FINETUNE_SERVER_KEY", "")
-    if trainer not in ("lora", "scripted"):
-        raise InputError("--trainer", "no such trainer", got=trainer, fix="Use lora or scripted.")
+    if script is not None and not mock:
+        raise InputError("--script", "only a mocked API follows a script", fix="Add --mock.")
+    scratch = contextlib.ExitStack()
+    if data_dir is None and mock:
+        data_dir = Path(scratch.enter_context(tempfile.TemporaryDirectory(prefix="mock-openai-")))
     settings = ServerSettings(
-        data_dir=data_dir,
+        data_dir=data_dir or Path("server"),
         key=given or secrets.token_urlsafe(32),
         host=host,
         port=0 if embedded else port,
-        trainer="scripted" if trainer == "scripted" else "lora",
+        trainer="scripted" if mock else "lora",
         script=script,
+        workers=workers,
         models=tuple(model or ()),
     )
 
@@ -220,7 +231,8 @@ def serve(
         typer.echo(f"export OPENAI_BASE_URL={base_url}")
         typer.echo(f"export OPENAI_API_KEY={'$FINETUNE_SERVER_KEY' if given else settings.key}")
 
-    run_server(settings, announce=announce, parent_fd=sys.stdin.fileno() if embedded else None)
+    with scratch:
+        run_server(settings, announce=announce, parent_fd=sys.stdin.fileno() if embedded else None)
 
 
 @app.command()

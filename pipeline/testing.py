@@ -6,7 +6,8 @@
         client = openai.OpenAI(base_url=mocked_openai.base_url, api_key=mocked_openai.api_key)
         ...
 
-A script says how jobs go, and how they fail: see pipeline/training/scripted.py.
+A script says how jobs go, how they fail, and which requests go wrong: see pipeline/training/scripted.py and the README.
+Without Python around it the same server is `finetune serve --mock --script FILE`.
 """
 
 import contextlib

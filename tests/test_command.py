@@ -8,6 +8,7 @@ import sqlite3
 import stat
 from pathlib import Path
 
+import openai
 import pytest
 
 from pipeline.steps import STEPS
@@ -413,13 +414,42 @@ def test_a_finished_run_needs_no_heavy_import(shop: Workshop) -> None:
 
 
 def test_a_serving_server_prints_its_key_once_and_stops_on_sigterm(shop: Workshop) -> None:
-    with shop.start("serve", "--port", "0", "--trainer", "scripted", "--data-dir", "data") as server:
+    with shop.start("serve", "--port", "0", "--mock", "--data-dir", "data") as server:
         assert server.stdout is not None
         url, key = server.stdout.readline(), server.stdout.readline()
         assert re.fullmatch(r"export OPENAI_BASE_URL=http://127\.0\.0\.1:\d+/v1\n", url)
         assert re.fullmatch(r"export OPENAI_API_KEY=\S{40,}\n", key)
         server.send_signal(signal.SIGTERM)
         assert server.wait(timeout=30) == 0
+
+
+def test_a_mocked_api_follows_its_script_and_leaves_nothing(shop: Workshop) -> None:
+    (shop.folder / "script.json").write_text(
+        '{"replies": {"base": "Scripted."}, "requests": [{"path": "/v1/files", "status": 503}]}'
+    )
+    shop.env["FINETUNE_SERVER_KEY"] = "sk-ci"
+    shop.env["TMPDIR"] = str(shop.folder)
+    with shop.start("serve", "--port", "0", "--mock", "--script", "script.json") as server:
+        assert server.stdout is not None
+        url = server.stdout.readline().partition("=")[2].strip()
+        assert server.stdout.readline() == "export OPENAI_API_KEY=$FINETUNE_SERVER_KEY\n"
+        with openai.OpenAI(base_url=url, api_key="sk-ci", max_retries=0) as client:
+            with pytest.raises(openai.InternalServerError):
+                client.files.list()
+            said = client.chat.completions.create(
+                model="smollm2-135m-instruct", messages=[{"role": "user", "content": "?"}]
+            )
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(timeout=30) == 0
+    assert said.choices[0].message.content == "Scripted."
+    assert list(shop.folder.glob("mock-openai-*")) == []
+    assert not (shop.folder / "server").exists()
+
+
+def test_a_script_is_for_a_mocked_api(shop: Workshop) -> None:
+    refused = shop.finetune("serve", "--script", "script.json")
+
+    assert (refused.code, refused.err) == (2, "error: --script: only a mocked API follows a script. Add --mock.\n")
 
 
 def test_a_local_model_directory_can_be_the_base(shop: Workshop) -> None:

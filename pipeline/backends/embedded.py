@@ -38,9 +38,9 @@ class EmbeddedServer:
         self.key = secrets.token_urlsafe(32)
         self.log = make_private_dir(data_dir) / LOG
         command = [sys.executable, "-m", "pipeline", "serve", "--data-dir", str(data_dir), "--embedded"]
-        command += ["--trainer", backend.trainer]
-        if backend.script is not None:
-            command += ["--script", backend.script]
+        if backend.trainer == "scripted":
+            command.append("--mock")
+            command += ["--script", backend.script] if backend.script is not None else []
         if model is not None and model.startswith(("/", "./", "../", "~")):
             command += ["--model", model]
         log_fd = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

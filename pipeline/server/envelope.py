@@ -9,6 +9,7 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.server import disk
@@ -74,10 +75,21 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     if status == 404:
         return _error_response(404, f"Invalid URL ({route})", code="unknown_url")
     if status == 405:
-        return _error_response(
+        refused = _error_response(
             405, f"Not allowed to {request.method} on {request.url.path}.", code="method_not_allowed"
         )
+        refused.headers["Allow"] = ", ".join(_allowed(request))
+        return refused
     return _error_response(status, "The request could not be read.")
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods that the path takes; the framework's own answer names those of one route only."""
+    found = set()
+    for route in request.app.router.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= set(getattr(route, "methods", ()) or ())
+    return sorted(found)
 
 
 async def _on_invalid_request(_: Request, error: Exception) -> Response:

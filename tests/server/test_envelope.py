@@ -55,6 +55,7 @@ def test_a_wrong_method_answers_the_envelope(shared: MockServer) -> None:
         "param": None,
         "code": "method_not_allowed",
     }
+    assert answer.headers["allow"] == "GET, POST"
 
 
 @pytest.mark.parametrize(
