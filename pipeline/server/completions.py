@@ -49,7 +49,7 @@ UNSUPPORTED: dict[str, tuple[object, ...]] = {
 # They change nothing in the answer: who asks, and where OpenAI would look for a cached prompt.
 IGNORED = frozenset({"user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"})
 
-ANSWERS = streams({"application/json": wire.ChatCompletion, "text/event-stream": wire.ChatChunk}, 404, 413, 500, 503)
+ANSWERS = streams({"application/json": wire.ChatCompletion, "text/event-stream": wire.ChatChunk}, 404, 500, 503)
 
 Generation = AsyncGenerator[Piece | Finish]
 

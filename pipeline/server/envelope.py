@@ -1,5 +1,6 @@
 """Every answer's frame: JSON bodies, OpenAI's error envelope, the request id, and a limit on what is read."""
 
+import re
 import secrets
 from collections.abc import Sequence
 from typing import NoReturn, cast
@@ -9,7 +10,6 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
-from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.server import disk
@@ -85,11 +85,13 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request) -> list[str]:
     """The methods that the path takes; the framework's own answer names those of one route only."""
-    found = set()
-    for route in request.app.router.routes:
-        if route.matches(request.scope)[0] is not Match.NONE:
-            found |= set(getattr(route, "methods", ()) or ())
-    return sorted(found)
+    app: FastAPI = request.app
+    paths: dict[str, dict[str, object]] = app.openapi()["paths"]
+    for inside in ("[^/]+", ".+"):  # the name of a model may hold a slash, and no other parameter may
+        for template, operations in paths.items():
+            if re.fullmatch(re.sub(r"\{\w+\}", inside, template), request.url.path):
+                return sorted(map(str.upper, operations))
+    return []
 
 
 async def _on_invalid_request(_: Request, error: Exception) -> Response:

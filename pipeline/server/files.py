@@ -35,7 +35,7 @@ _EXPIRY_FIELDS: Json = {
 
 @router.post(
     "",
-    responses=answers(wire.File, 413),
+    responses=answers(wire.File),
     openapi_extra=form("file", "purpose", purpose={"enum": list(PURPOSES)}, **_EXPIRY_FIELDS),
 )
 async def create_file(request: Request, context: ContextDep) -> Response:
@@ -117,7 +117,9 @@ def retrieve_file(file_id: str, context: ContextDep) -> Response:
     return json_response(_file(file_id, context))
 
 
-@router.get("/{file_id}/content", responses=streams({"application/octet-stream": None}, 404))
+@router.get(
+    "/{file_id}/content", responses=streams({"application/octet-stream": None}, 404), response_class=StreamingResponse
+)
 def retrieve_content(file_id: str, context: ContextDep) -> Response:
     """One file's bytes, streamed from disk."""
     file = _file(file_id, context)

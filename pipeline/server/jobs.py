@@ -115,7 +115,7 @@ _BY_METADATA: Json = {
     "in": "query",
     "style": "deepObject",
     "explode": True,
-    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+    "schema": {"type": "object", "additionalProperties": True},  # whatever stands in a query is text
     "description": "Keeps the jobs that have every pair: metadata[key]=value. `metadata=null`: those without any.",
 }
 

@@ -42,6 +42,7 @@ _ERROR: Json = {
 }
 # What any route may answer: a request that is wrong, without the key, too frequent, or for a full disk.
 _ANYWHERE = (400, 401, 429, 507)
+_LARGE = {"post": (413,)}
 OPEN_PATHS = frozenset({"/healthz"})
 
 
@@ -100,8 +101,10 @@ def describe(app: FastAPI) -> None:
     schemas["ErrorResponse"] = _ERROR
     page["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, operations in page["paths"].items():
-        for operation in operations.values():
+        for method, operation in operations.items():
             operation["responses"].pop("422", None)
             if path not in OPEN_PATHS:
                 operation["security"] = [{"key": []}]
-                operation["responses"] |= {str(status): _refusal(status) for status in _ANYWHERE}
+                operation["responses"] |= {
+                    str(status): _refusal(status) for status in (*_ANYWHERE, *_LARGE.get(method, ()))
+                }

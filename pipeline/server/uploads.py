@@ -29,7 +29,7 @@ def create_upload(body: bodies.UploadCreate, context: ContextDep) -> Response:
     return json_response(upload)
 
 
-@router.post("/{upload_id}/parts", responses=answers(wire.UploadPart, 404, 413), openapi_extra=form("data"))
+@router.post("/{upload_id}/parts", responses=answers(wire.UploadPart, 404), openapi_extra=form("data"))
 async def add_part(upload_id: str, request: Request, context: ContextDep) -> Response:
     """Add a part, streamed to disk. Parts may come in any order, and several at a time."""
     await run_in_threadpool(_pending, upload_id, context)

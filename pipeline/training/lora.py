@@ -32,7 +32,7 @@ MAX_LENGTH = 2048
 """Longest example in tokens; a longer one loses its end. A model's own context may be shorter."""
 
 LEARNING_RATE = 2e-3
-DPO_LEARNING_RATE = 5e-5
+DPO_LEARNING_RATE = 1e-4
 BETA = 0.1
 """How strongly DPO holds a model to what it was, where the job says `auto`: the value of the DPO paper and of TRL."""
 

@@ -51,7 +51,7 @@ def spec(make_spec: Callable[..., JobSpec], tiny_model: Path, tmp_path: Path) ->
         training_file=pairs,
         n_epochs=6,
         batch_size=4,
-        learning_rate_multiplier=10.0,
+        learning_rate_multiplier=20.0,
     )
 
 
