@@ -88,9 +88,10 @@ class Load(Section):
 
 
 class Merge(Section):
-    """Join consecutive messages of one sender."""
+    """Join consecutive messages of one sender; None lets `convert.preset` say how."""
 
-    delimiter: str = "\n\n"
+    delimiter: str | None = None
+    max_gap_s: float | None = Field(None, ge=0)
 
 
 class Map(Section):
@@ -100,13 +101,42 @@ class Map(Section):
 
 
 class Convert(Section):
-    """Write the training examples."""
+    """Write the training examples. What stands after `tokens` goes with `preset: texting`."""
 
-    preset: Literal["notebook"] = "notebook"
+    preset: Literal["notebook", "texting"] = "notebook"
     system_prompt: str | None = None
     validation_fraction: float = Field(0.0, ge=0, le=0.5)
     min_examples: int = Field(10, ge=1)
     tokens: Literal["exact", "estimate"] = "estimate"
+    group_prompt: str | None = None
+    me: str | None = Field(None, min_length=1)
+    session_gap_s: float = Field(3600.0, gt=0)
+    window_tokens: int = Field(2048, ge=64)
+    context_turns: int = Field(4, ge=0, le=20)
+    opening: str | None = Field("[start]", min_length=1)
+    weights: bool | Auto = "auto"
+    special_tokens: Literal["neutralise", "drop"] = "neutralise"
+    same_target: int | None = Field(3, ge=1)
+    short_characters: int = Field(7, ge=0)
+    short_share: float = Field(0.15, ge=0, lt=1)
+    conversation_share: float = Field(0.5, gt=0, le=1)
+    redact: list[Literal["phones", "emails", "cards", "codes"]] = []
+
+    @model_validator(mode="after")
+    def _keys_go_with_the_preset(self) -> Self:
+        if self.preset == "notebook":
+            for name in list(type(self).model_fields)[5:]:
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"`{name}` goes with `preset: texting` only")
+            return self
+        for name, template in (("system_prompt", self.system_prompt), ("group_prompt", self.group_prompt)):
+            try:
+                (template or "").format_map(dict.fromkeys(("me", "friend", "platform", "group"), ""))
+            except (KeyError, ValueError, IndexError, AttributeError):
+                raise ValueError(
+                    f"`{name}`: braces hold {{me}}, {{friend}}, {{platform}} or {{group}}; double any others"
+                ) from None
+        return self
 
 
 class Upload(Section):

@@ -74,7 +74,7 @@ def test_set_takes_yaml_values_and_dotted_keys(tmp_path: Path) -> None:
 
 
 def test_an_empty_section_means_its_defaults(tmp_path: Path) -> None:
-    assert load_config(write(tmp_path, "name: a\nmerge:\n")).merge.delimiter == "\n\n"
+    assert load_config(write(tmp_path, "name: a\nconvert:\n")).convert.preset == "notebook"
 
 
 def test_every_mistake_is_named_at_once_by_line_with_the_nearest_name(

@@ -17,6 +17,8 @@ class Profile:
         interval_s, max_interval_s: how often to poll unless the config says.
         settle_s: after a lost answer, how long the server may take to show what it did. No provider documents it.
         known_by: what jobs echo, so that ours can be recognised: metadata, the suffix, or nobody knows which.
+        weights: it understands `weight` 0 on an assistant's message; else `preset: texting` writes one example an own
+            turn, whose last message alone is meant to be learnt.
         note: what to know before using it.
         closing: it refuses more and more organisations; the note says since when.
     """
@@ -29,6 +31,7 @@ class Profile:
     max_interval_s: float = 60.0
     settle_s: float = 120.0
     known_by: Literal["metadata", "suffix", "either"] = "metadata"
+    weights: bool = True
     note: str = ""
     closing: bool = False
 

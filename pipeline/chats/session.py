@@ -30,6 +30,8 @@ class Message(msgspec.Struct, gc=False):
         role: None until the map step.
         reply_to: the beginning of the message that it answers, where the archive says so.
         only_context: it holds nothing that anybody said, such as a photo alone: not to be learnt from.
+        merged: how many messages of the archive it is made of, where that is more than one.
+        until: the time of the last of them.
     """
 
     sender: str
@@ -39,6 +41,8 @@ class Message(msgspec.Struct, gc=False):
     role: Literal["user", "assistant"] | None = None
     reply_to: str | msgspec.UnsetType = msgspec.UNSET
     only_context: bool | msgspec.UnsetType = msgspec.UNSET
+    merged: int | msgspec.UnsetType = msgspec.UNSET
+    until: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Person(msgspec.Struct):

@@ -6,19 +6,25 @@ on the same messages; tests hold this against the installed package.
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime
 
 import msgspec
 
 from pipeline.chats.session import OWNER, Message, Session
 
 
-def merge_runs(session: Session, delimiter: str) -> Session:
-    """Join consecutive messages of one sender with `delimiter`; a joined message has the time of its first."""
+def merge_runs(session: Session, delimiter: str, max_gap_s: float | None = None) -> Session:
+    """Join consecutive messages of one sender with `delimiter`; a joined message has the time of its first.
+
+    Args:
+        max_gap_s: a message that comes more than so many seconds after the one before begins anew; None joins however
+            long the pause, as LangChain does.
+    """
     messages: list[Message] = []
     run: list[Message] = []
     sender: str | None = None
     for message in session.messages:
-        if message.sender != sender:
+        if message.sender != sender or (max_gap_s is not None and pause_s(run[-1], message) > max_gap_s):
             if run:
                 messages.append(run[0] if len(run) == 1 else _merged(run, delimiter))
             run, sender = [message], message.sender
@@ -27,6 +33,14 @@ def merge_runs(session: Session, delimiter: str) -> Session:
     if run:
         messages.append(run[0] if len(run) == 1 else _merged(run, delimiter))
     return msgspec.structs.replace(session, messages=messages)
+
+
+def pause_s(before: Message, after: Message) -> float:
+    """Seconds from the end of one message to the next; 0 where the archive does not say when."""
+    if before.time is None or after.time is None:
+        return 0.0
+    end = before.until or before.time
+    return (datetime.fromisoformat(after.time) - datetime.fromisoformat(end)).total_seconds()
 
 
 def map_roles(session: Session, assistant: str | list[str]) -> Session:
@@ -47,6 +61,8 @@ def map_roles(session: Session, assistant: str | list[str]) -> Session:
             "assistant" if message.sender in names or (owner and message.is_me) else "user",
             message.reply_to,
             message.only_context,
+            message.merged,
+            message.until,
         )
         for message in session.messages
     ]
@@ -59,10 +75,14 @@ def count_senders(sessions: Iterable[Session]) -> Counter[str]:
 
 
 def _merged(run: list[Message], delimiter: str) -> Message:
-    first = run[0]
+    first, last = run[0], run[-1]
     content = _join([message.content for message in run], delimiter)
     only_context = all(message.only_context is True for message in run) or msgspec.UNSET
-    return Message(first.sender, first.is_me, first.time, content, first.role, first.reply_to, only_context)
+    until = last.until or last.time or msgspec.UNSET
+    count = sum(message.merged or 1 for message in run)
+    return Message(
+        first.sender, first.is_me, first.time, content, first.role, first.reply_to, only_context, count, until
+    )
 
 
 def _join(contents: list[str], delimiter: str) -> str:

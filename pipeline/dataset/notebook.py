@@ -4,16 +4,17 @@ The result is that of langchain_community.adapters.openai.convert_messages_for_f
 installed package. Nothing is trimmed: an example may begin or end with anybody's turn.
 """
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from pipeline.chats.session import Session
 
 
 class Turn(TypedDict):
-    """One message of an example."""
+    """One message of an example; weight 0 keeps an assistant's from being learnt."""
 
     role: Literal["system", "user", "assistant"]
     content: str
+    weight: NotRequired[Literal[0, 1]]
 
 
 class Example(TypedDict):

@@ -1,20 +1,43 @@
 """How many tokens an example has: an estimate at once, or exactly as the model counts them."""
 
 import math
-from collections.abc import Callable
-from typing import Literal
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from pipeline.dataset.notebook import Example
 from pipeline.errors import InputError
 
+if TYPE_CHECKING:
+    import tiktoken
+
+    from pipeline.training.token_counts import TokenCounts
+
 _CHARACTERS_PER_TOKEN = 3.5
 _TOKENS_PER_MESSAGE = 4  # role and delimiters: <|im_start|>, the role, its line break, <|im_end|>
 
+Role = Literal["system", "user", "assistant"]
 TokenCounter = Callable[[Example], int]
 
 
-def token_counter(model: str, mode: Literal["exact", "estimate"]) -> TokenCounter:
-    """Return a function that counts the tokens of one example, all roles and the template's own tokens included.
+class Tokens(Protocol):
+    """Counts as one model does.
+
+    Attributes:
+        special: finds what the model would take for a control token; None where it knows none.
+    """
+
+    special: re.Pattern[str] | None
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text; may be called from any thread."""
+
+    def frame(self, roles: tuple[Role, ...]) -> int:
+        """What the template adds to a conversation of these roles."""
+
+
+def tokens_of(model: str, mode: Literal["exact", "estimate"]) -> Tokens:
+    """Return what counts the tokens of `model`.
 
     Args:
         model: what is fine-tuned: an OpenAI model, or a base model of pipeline.training.base_models.
@@ -25,8 +48,26 @@ def token_counter(model: str, mode: Literal["exact", "estimate"]) -> TokenCounte
         InputError: "exact", and the model is unknown here or its tokenizer cannot be had.
     """
     if mode == "estimate":
+        return _Estimate()
+    return _openai(model) or _base_model(model)
+
+
+def token_counter(model: str, mode: Literal["exact", "estimate"]) -> TokenCounter:
+    """Return a function that counts the tokens of one example, all roles and the template's own tokens included.
+
+    Raises:
+        InputError: as `tokens_of`.
+    """
+    if mode == "estimate":
         return _estimate
-    return _openai_counter(model) or _base_model_counter(model)
+    tokens = tokens_of(model, mode)
+
+    def count(example: Example) -> int:
+        turns = example["messages"]
+        contents = tokens.count([turn["content"] for turn in turns])
+        return sum(contents) + tokens.frame(tuple(turn["role"] for turn in turns))
+
+    return count
 
 
 def _estimate(example: Example) -> int:
@@ -34,8 +75,62 @@ def _estimate(example: Example) -> int:
     return math.ceil(characters / _CHARACTERS_PER_TOKEN) + _TOKENS_PER_MESSAGE * len(example["messages"])
 
 
-def _openai_counter(model: str) -> TokenCounter | None:
-    """Count as OpenAI's cookbook does ("How to count tokens with tiktoken"); None for a model that is not OpenAI's."""
+class _Estimate:
+    special: re.Pattern[str] | None = re.compile(r"<\|[a-z0-9_]{1,40}\|>")  # as most models write theirs
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        return [math.ceil(len(text) / _CHARACTERS_PER_TOKEN) for text in texts]
+
+    def frame(self, roles: tuple[Role, ...]) -> int:
+        return _TOKENS_PER_MESSAGE * len(roles)
+
+
+class _OpenAI:
+    """Counts as OpenAI's cookbook does ("How to count tokens with tiktoken")."""
+
+    def __init__(self, encoding: "tiktoken.Encoding") -> None:
+        self._encoding = encoding
+        self.special = _any_of(encoding.special_tokens_set)
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        return [len(self._encoding.encode_ordinary(text)) for text in texts]
+
+    def frame(self, roles: tuple[Role, ...]) -> int:
+        return sum(3 + len(self._encoding.encode_ordinary(role)) for role in roles) + 3
+
+
+class _BaseModel:
+    """Counts as the embedded trainer does."""
+
+    def __init__(self, counts: "TokenCounts") -> None:
+        from pipeline.dataset.byte_pairs import SEPARATOR, twin
+
+        self._counts = counts
+        self._separator = SEPARATOR
+        self._twin = twin(counts.plain)
+        self.special = _any_of(counts.special)
+        self.frame = counts.frame
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        texts = list(texts)
+        if self._twin is None or not texts:
+            return self._counts.count(texts)
+        together = "\n".join(texts)
+        if self._separator not in together and not self._twin.unsure.search(together):
+            return self._twin.count(texts)
+        counted = []
+        for text in texts:
+            is_sure = self._separator not in text and not self._twin.unsure.search(text)
+            counted += (self._twin if is_sure else self._counts).count([text])
+        return counted
+
+
+def _any_of(words: "frozenset[str] | set[str]") -> re.Pattern[str] | None:
+    return re.compile("|".join(map(re.escape, sorted(words, key=lambda word: (-len(word), word))))) if words else None
+
+
+def _openai(model: str) -> _OpenAI | None:
+    """None for a model that is not OpenAI's."""
     import tiktoken
 
     try:
@@ -43,7 +138,7 @@ def _openai_counter(model: str) -> TokenCounter | None:
     except KeyError:
         return None
     try:
-        encoding = tiktoken.get_encoding(name)
+        return _OpenAI(tiktoken.get_encoding(name))
     except OSError as error:  # tiktoken fetches each vocabulary once
         raise InputError(
             "convert.tokens",
@@ -51,20 +146,12 @@ def _openai_counter(model: str) -> TokenCounter | None:
             fix="Set `convert.tokens: estimate`, or run once with access to the internet.",
         ) from None
 
-    def count(example: Example) -> int:
-        turns = example["messages"]
-        contents = sum(len(encoding.encode_ordinary(turn["content"])) for turn in turns)
-        return contents + sum(3 + len(encoding.encode_ordinary(turn["role"])) for turn in turns) + 3
 
-    return count
-
-
-def _base_model_counter(model: str) -> TokenCounter:
+def _base_model(model: str) -> _BaseModel:
     estimate = "set `convert.tokens: estimate`."
     try:
         from pipeline.training.base_models import is_known, prepare
-        from pipeline.training.chat_format import ChatFormat
-        from pipeline.training.protocol import ChatMessage
+        from pipeline.training.token_counts import TokenCounts
     except ModuleNotFoundError as error:
         raise InputError(
             "convert.tokens",
@@ -75,11 +162,4 @@ def _base_model_counter(model: str) -> TokenCounter:
         raise InputError(
             "convert.tokens", "expected a model whose tokenizer is known here", got=model, fix=estimate.capitalize()
         )
-    chat_format = ChatFormat(prepare(model))
-
-    def count(example: Example) -> int:
-        messages = [ChatMessage(turn["role"], turn["content"]) for turn in example["messages"]]
-        input_ids, _ = chat_format.example(messages, [False] * len(messages))
-        return len(input_ids)
-
-    return count
+    return _BaseModel(TokenCounts(prepare(model)))

@@ -6,6 +6,7 @@ may hold a time, a duration or a count of attempts; those belong to the step's r
 
 import msgspec
 
+from pipeline.dataset.funnel import Funnel
 from pipeline.durable import Artifact
 
 
@@ -61,7 +62,10 @@ class Map(Output, frozen=True):
 
 
 class Convert(Output, frozen=True):
-    """Training examples, one a line; `dropped` counts sessions by reason. Tokens are those of one epoch."""
+    """Training examples, one a line. Tokens are those of one epoch.
+
+    `dropped` counts sessions by reason, `funnel` every message of the archive; `system_prompt` is that of most targets.
+    """
 
     train: Artifact
     valid: Artifact | None
@@ -73,6 +77,8 @@ class Convert(Output, frozen=True):
     tokens_most: int
     tokens_are_exact: bool
     dropped: dict[str, int]
+    funnel: Funnel
+    system_prompt: str | None
 
     def summary(self) -> str:  # noqa: D102
         about = "" if self.tokens_are_exact else "about "

@@ -12,6 +12,7 @@ import msgspec
 
 Auto = Literal["auto"]
 Method = Literal["supervised", "dpo"]
+Role = Literal["system", "user", "assistant"]
 
 
 class JobSpec(msgspec.Struct, frozen=True):
@@ -127,7 +128,7 @@ Report = Started | Step | Checkpoint | Succeeded | Stopped | Failed
 class ChatMessage(msgspec.Struct, frozen=True):
     """One turn as the chat template sees it."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Role
     content: str
 
 

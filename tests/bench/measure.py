@@ -76,7 +76,7 @@ def ours(archive: Path, folder: Path) -> Run:
         times.append(time.perf_counter())
         mapped = map.run(config, merged, work)
         times.append(time.perf_counter())
-        converted = convert.run(config, mapped, work)
+        converted = convert.run(config, mapped, loaded, work)
         times.append(time.perf_counter())
         names = ("load", "merge", "map", "convert")
         parts = {name: end - begin for name, begin, end in zip(names, times, times[1:], strict=False)}

@@ -52,7 +52,7 @@ def test_a_merged_message_has_the_time_of_its_first() -> None:
         "group",
         "title",
         [
-            Message("Hare", False, "time 0", "Go!\n\nNow!"),
+            Message("Hare", False, "time 0", "Go!\n\nNow!", merged=2, until="time 1"),
             Message("Tortoise", False, "time 2", "Soon."),
         ],
     )

@@ -1,0 +1,51 @@
+"""The texting preset as a config asks for it."""
+
+from pipeline.chats.session import OWNER
+from pipeline.config import Config
+from pipeline.dataset.funnel import Listener
+from pipeline.dataset.redact import redactor
+from pipeline.dataset.survey import Limits
+from pipeline.dataset.texting import DIRECT_PROMPT, GROUP_PROMPT, Style, Texting, cleaner
+from pipeline.dataset.tokens import tokens_of
+from pipeline.dataset.turns import Rules
+
+BURST_GAP_S = 600.0
+"""Published values lie between two minutes and no limit; ten keep together what is typed in one go."""
+
+
+def texting_of(config: Config, *, weights: bool, listener: Listener | None = None) -> Texting:
+    """What makes examples as `convert` in the config says.
+
+    Args:
+        weights: whether the backend understands `weight`, unless the config says so itself.
+        listener: told of every message that is left out.
+
+    Raises:
+        InputError: exact tokens are wanted, and the model's tokenizer cannot be had.
+    """
+    settings, assistant = config.convert, config.map.assistant
+    tokens = tokens_of(config.create_job.model, settings.tokens)
+    is_named = isinstance(assistant, str) and assistant != OWNER
+    rules = Rules(
+        session_gap_s=settings.session_gap_s,
+        burst_gap_s=BURST_GAP_S if config.merge.max_gap_s is None else config.merge.max_gap_s,
+        opening=settings.opening,
+        clean=cleaner(tokens.special, drop=settings.special_tokens == "drop", rewrite=redactor(settings.redact)),
+    )
+    limits = Limits(
+        same_target=settings.same_target,
+        short_characters=settings.short_characters,
+        short_share=settings.short_share,
+        conversation_share=settings.conversation_share,
+        held_out=settings.validation_fraction,
+    )
+    style = Style(
+        prompt=DIRECT_PROMPT if settings.system_prompt is None else settings.system_prompt,
+        group_prompt=GROUP_PROMPT if settings.group_prompt is None else settings.group_prompt,
+        me=settings.me or (str(assistant) if is_named else OWNER),
+        platform="a messenger",
+        window_tokens=settings.window_tokens,
+        context_turns=settings.context_turns,
+        weights=weights if settings.weights == "auto" else settings.weights,
+    )
+    return Texting(rules, limits, style, tokens, listener)

@@ -1,0 +1,128 @@
+"""What must be known of a whole archive before its first example is written: how much there is, and what repeats."""
+
+import math
+import re
+from array import array
+from collections import Counter
+from collections.abc import Iterable
+
+import msgspec
+
+from pipeline.chats.session import Session
+from pipeline.dataset.funnel import Lost, Tally, Turn
+from pipeline.dataset.turns import Rules, talks
+
+_SHELVES = 64  # sorted one by one: a list of all would be large
+_NO_WORDS = re.compile(r"[\W_]+")
+_DRAWN_OUT = re.compile(r"(.)\1{2,}")
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What keeps targets varied.
+
+    Attributes:
+        same_target: how often the same words may be a target; None for any number.
+        short_characters: targets up to this length are very short,
+        short_share: and no more than this part of all targets.
+        conversation_share: the part of all targets that may come from one conversation.
+        held_out: the part of each conversation's talks, its last, that goes to the validation file.
+    """
+
+    same_target: int | None
+    short_characters: int
+    short_share: float
+    conversation_share: float
+    held_out: float
+
+
+class Conversation(msgspec.Struct, frozen=True):
+    """What to do with the talks of one conversation.
+
+    Attributes:
+        skipped: its first talks, left out until they held so many targets.
+        trained: its talks before this one are for training, the others for validation.
+    """
+
+    skipped: int
+    trained: int
+
+
+class Choice:
+    """Decides talk by talk, in the archive's order, what is a target."""
+
+    def __init__(self, limits: Limits, conversations: list[Conversation], repeated: dict[int, int]) -> None:
+        self._limits = limits
+        self.conversations = conversations
+        self._repeated = repeated
+        self._kept = self._kept_short = 0
+
+    def choose(self, turns: Iterable[Turn]) -> None:
+        """Set `lost` on the own turns that are not to be learnt."""
+        for turn in turns:
+            if not turn.is_own or turn.lost is not None:
+                continue
+            if len(turn.content) <= self._limits.short_characters:
+                if self._kept_short + 1 > self._limits.short_share * (self._kept + 1):
+                    turn.lost = Lost.SHORT
+                    continue
+                self._kept_short += 1
+            elif self._limits.same_target is not None and self._repeated:
+                key = words_of(turn.content)
+                if key in self._repeated:
+                    self._repeated[key] += 1
+                    if self._repeated[key] > self._limits.same_target:
+                        turn.lost = Lost.SAME
+                        continue
+            self._kept += 1
+
+
+def survey(sessions: Iterable[Session], rules: Rules, limits: Limits) -> Choice:
+    """Read an archive once, and say how to choose from it."""
+    shelves = [array("q") for _ in range(_SHELVES)]
+    targets, spoken = array("q"), array("q")
+    for session in sessions:
+        own = talked = 0
+        for turns in talks(session, rules, Tally()):
+            talked += 1
+            for turn in turns:
+                if turn.is_own and turn.lost is None:
+                    own += 1
+                    if limits.same_target is not None and len(turn.content) > limits.short_characters:
+                        key = words_of(turn.content)
+                        shelves[key % _SHELVES].append(key)
+        targets.append(own)
+        spoken.append(talked)
+    return Choice(limits, _conversations(targets, spoken, limits), _repeated(shelves, limits.same_target or 0))
+
+
+def words_of(content: str) -> int:
+    """A number that is the same for texts that differ in case, punctuation, spaces or "soooo" only."""
+    words = _DRAWN_OUT.sub(r"\1", _NO_WORDS.sub(" ", content.casefold()).strip())
+    return hash(words or content)
+
+
+def _repeated(shelves: "list[array[int]]", most: int) -> dict[int, int]:
+    """What is there more than `most` times; the values count from 0."""
+    found: dict[int, int] = {}
+    for shelf in shelves:
+        found.update({key: 0 for key, count in Counter(shelf).items() if count > most})
+        del shelf[:]
+    return found
+
+
+def _conversations(targets: "array[int]", spoken: "array[int]", limits: Limits) -> list[Conversation]:
+    """Cap each conversation's share of the targets that remain, where there are several."""
+    total = sum(targets)
+    allowed = [
+        math.floor(limits.conversation_share / (1 - limits.conversation_share) * (total - own) + 1e-9)
+        if limits.conversation_share < 1 and own < total
+        else own
+        for own in targets
+    ]
+    held_out = [round(talked * limits.held_out) for talked in spoken]
+    if limits.held_out and not any(held_out) and sum(spoken) > 1:
+        held_out[spoken.index(max(spoken))] = 1
+    return [
+        Conversation(max(0, own - most), talked - held)
+        for own, most, talked, held in zip(targets, allowed, spoken, held_out, strict=True)
+    ]

@@ -1,0 +1,105 @@
+"""From the messages of one conversation to talks: turns that alternate, from a pause to the next. Pure functions.
+
+A talk begins with the others' turn and ends with an own one. Own turns are the targets; everything is arranged so that
+each of them is one exactly once.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+import msgspec
+
+from pipeline.chats.session import QUOTED, Message, Session
+from pipeline.dataset.funnel import Lost, Tally, Turn
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """How messages become talks.
+
+    Attributes:
+        session_gap_s: a pause longer than this ends a talk.
+        burst_gap_s: own messages further apart are no longer one turn: the later begins a talk.
+        opening: stands for the others' turn where the owner speaks first; None leaves such turns out.
+        clean: what becomes of a message's content; None if it must not be used.
+    """
+
+    session_gap_s: float
+    burst_gap_s: float
+    opening: str | None
+    clean: Callable[[str], str | None]
+
+
+def talks(session: Session, rules: Rules, tally: Tally) -> Iterator[list[Turn]]:
+    """Yield the talks of a mapped session, in order of time: the others' turn, an own one, and so on.
+
+    `tally` is told of the turns that are in none. In a group every message of the others begins with its sender's name.
+    """
+    turns: list[Turn] = []
+    own_lines: set[str] | None = None
+    end: float | None = None
+    for message in session.messages:
+        begin = _seconds(message.time)
+        pause = 0.0 if begin is None or end is None else begin - end
+        if message.until:
+            end = _seconds(message.until)
+        elif begin is not None:
+            end = begin
+        if pause > rules.session_gap_s and turns:
+            yield from _closed(turns, tally)
+            turns = []
+        is_own = message.role == "assistant"
+        content = rules.clean(message.content)
+        count = message.merged or 1
+        if content is None:
+            tally.left_out(Lost.SPECIAL, Turn(is_own, message.content, count))
+            continue
+        if not is_own and session.kind == "group":
+            content = f"{session.name_of(message.sender)}: {content}"
+        if turns and turns[-1].is_own == is_own:
+            last = turns[-1]
+            if not is_own or pause <= rules.burst_gap_s:
+                last.content = f"{last.content}\n{content}"
+                last.count += count
+                if message.only_context is not True:
+                    last.lost = None
+                continue
+            yield from _closed(turns, tally)
+            turns = []
+        turn = Turn(is_own, content, count, pause)
+        if is_own and message.only_context is True:
+            turn.lost = Lost.NOTHING_SAID
+        if is_own and not turns:
+            if message.reply_to and own_lines is None:
+                own_lines = _own_lines(session)
+            opening = _quoted(message, own_lines or set()) or rules.opening
+            if opening is None:
+                tally.left_out(Lost.OPENING, turn)
+                continue
+            turns.append(Turn(False, opening, 0, pause))
+            turn.pause_s = 0.0
+        turns.append(turn)
+    if turns:
+        yield from _closed(turns, tally)
+
+
+def _closed(turns: list[Turn], tally: Tally) -> Iterator[list[Turn]]:
+    """The talk without its end that nobody answered, if anything is left."""
+    if not turns[-1].is_own:
+        tally.left_out(Lost.UNANSWERED, turns.pop())
+    if turns:
+        yield turns
+
+
+def _quoted(message: Message, own_lines: set[str]) -> str | None:
+    """What an own message replies to across the pause, if it was others who said that."""
+    quoted = message.reply_to
+    return quoted if quoted and quoted.partition("\n")[0] not in own_lines else None
+
+
+def _own_lines(session: Session) -> set[str]:
+    own = (message.content for message in session.messages if message.role == "assistant")
+    return {line[:QUOTED] for content in own for line in content.split("\n")}
+
+
+def _seconds(time: str | None) -> float | None:
+    return None if time is None else datetime.fromisoformat(time).timestamp()

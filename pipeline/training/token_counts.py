@@ -1,0 +1,107 @@
+"""How many tokens a base model's texts and template take: what ChatFormat makes, counted without torch.
+
+Contents are counted apart from what the template writes, as ChatFormat encodes them.
+"""
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import cast
+
+import msgspec
+from tokenizers import Tokenizer
+
+from pipeline.training.chat_format import ChatFormat
+from pipeline.training.protocol import ChatMessage, Role
+
+_PLACEHOLDER = re.compile("\ue000[0-9]+\ue001")
+
+
+class _Named(msgspec.Struct):
+    content: str
+
+
+class _TokenizerConfig(msgspec.Struct):
+    """The part of tokenizer_config.json that chat templates may see."""
+
+    chat_template: object = None
+    bos_token: str | _Named | None = None
+    eos_token: str | _Named | None = None
+    pad_token: str | _Named | None = None
+    unk_token: str | _Named | None = None
+
+
+class TokenCounts:
+    """The tokenizer and chat template of one base model, for counting. Safe to use from several threads.
+
+    Attributes:
+        plain: encodes contents: text like a control token's is text.
+        special: the control tokens as they are written.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Load from a Hugging Face directory that `base_models.prepare` returned.
+
+        Raises:
+            InputError: the directory has no usable tokenizer or chat template.
+        """
+        self._directory = directory
+        self._control = Tokenizer.from_file(str(directory / "tokenizer.json"))
+        self.plain = Tokenizer.from_file(str(directory / "tokenizer.json"))
+        for tokenizer in (self._control, self.plain):
+            tokenizer.no_truncation()
+            tokenizer.no_padding()
+        self.plain.encode_special_tokens = True
+        added = self._control.get_added_tokens_decoder().values()
+        self.special = frozenset(token.content for token in added if token.special)
+        self._template, self._words = _template(directory)
+        self.frame = functools.cache(self._frame)
+
+    def _frame(self, roles: tuple[Role, ...]) -> int:
+        """Tokens that the template writes around the contents of a conversation of these roles.
+
+        Raises:
+            InputError: the template refuses it.
+        """
+        if self._template is None:  # not the usual kind: the long way, with torch
+            messages = [ChatMessage(role, "") for role in roles]
+            return len(_chat_format(self._directory).example(messages, [False] * len(messages))[0])
+        from jinja2 import TemplateError
+        from transformers.utils.chat_template_utils import render_jinja_template
+
+        turns = [{"role": role, "content": f"\ue000{number}\ue001"} for number, role in enumerate(roles)]
+        render = cast(Callable[..., tuple[list[str], object]], render_jinja_template)  # annotated as giving a str
+        try:
+            rendered, _ = render(conversations=[turns], chat_template=self._template, **self._words)
+        except TemplateError:
+            self._template = None  # ChatFormat says what is wrong
+            return self._frame(roles)
+        parts = _PLACEHOLDER.split(rendered[0])
+        encoded = self._control.encode_batch_fast(parts, add_special_tokens=False)
+        return sum(map(len, encoded))
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text."""
+        return [len(encoded) for encoded in self.plain.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+
+@functools.cache
+def _chat_format(directory: Path) -> ChatFormat:
+    return ChatFormat(directory)
+
+
+def _template(directory: Path) -> tuple[str | None, dict[str, str]]:
+    """The chat template, and the words that it may use; None where it is not of the usual kind."""
+    try:
+        config = msgspec.json.decode((directory / "tokenizer_config.json").read_bytes(), type=_TokenizerConfig)
+        file = directory / "chat_template.jinja"
+        template = file.read_text(encoding="utf-8") if file.is_file() else config.chat_template
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError):
+        return None, {}
+    words = {}
+    for name in ("bos_token", "eos_token", "pad_token", "unk_token"):
+        token = getattr(config, name)
+        if token is not None:
+            words[name] = token.content if isinstance(token, _Named) else token
+    return (template if isinstance(template, str) else None), words
