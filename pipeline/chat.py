@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipeline.config import Config
+from pipeline.dataset.preset import inference_prompt
 from pipeline.runner import Progress
 from pipeline.state import State
-from pipeline.steps.outputs import PollJob
+from pipeline.steps.outputs import Convert, PollJob
 from pipeline.steps.step import Work
 
 if TYPE_CHECKING:
@@ -22,10 +23,11 @@ def converse(config: Config, state: State, work: Work, message: str | None) -> N
     """
     import openai
 
-    tuned = Progress(state, config, work.connection.identity).output("poll_job")
-    if not isinstance(tuned, PollJob):
-        raise TypeError(f"poll_job made {tuned!r}")
-    system = config.smoke_test.system_prompt
+    progress = Progress(state, config, work.connection.identity)
+    tuned, converted = progress.output("poll_job"), progress.output("convert")
+    if not isinstance(tuned, PollJob) or not isinstance(converted, Convert):
+        raise TypeError(f"poll_job made {tuned!r}, convert {converted!r}")
+    system = inference_prompt(config, converted.system_prompt)
     history: list[ChatCompletionMessageParam] = [{"role": "system", "content": system}] if system else []
     try:
         for said in [message] if message is not None else _lines(work):

@@ -146,6 +146,30 @@ def senders(
 
 
 @app.command()
+def inspect(
+    config_path: ConfigPath,
+    dropped: Annotated[
+        str | None, typer.Option("--dropped", metavar="REASON", help="Show what was left out for that reason.")
+    ] = None,
+    examples: Annotated[int, typer.Option("--examples", metavar="N", min=0, help="How many examples to show.")] = 3,
+    overrides: Overrides = None,
+) -> None:
+    """Show what became of every message, and examples, before anything is trained."""
+    from rich.console import Console
+
+    from pipeline import inspection, runner
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    with _at_work(config_path, overrides, False, aside=True) as (config, state, work):
+        runner.run(config, state, work, runner.Range(last="convert"))
+        if dropped is not None:
+            inspection.left_out(config, state, work, dropped, lambda _, words: console.print(words, soft_wrap=True))
+            return
+        for line in inspection.overview(config, state, work, examples):
+            console.print(line, soft_wrap=True)
+
+
+@app.command()
 def forget(config_path: ConfigPath, step: str, overrides: Overrides = None) -> None:
     """Make STEP and all after it run again next time."""
     from pipeline import runner

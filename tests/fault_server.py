@@ -66,6 +66,7 @@ class FaultServer(http.server.ThreadingHTTPServer):
         down: no answer at all while it says so.
         accounts: the account of each key; None accepts every key as one account.
         checks_files: a job needs a training file that is there.
+        consumed: what the trainer says it took from the file.
     """
 
     daemon_threads = True
@@ -98,6 +99,7 @@ class FaultServer(http.server.ThreadingHTTPServer):
         self.down: Callable[[], bool] = lambda: False
         self.accounts: dict[str, str] | None = None
         self.checks_files = False
+        self.consumed: Json = {}
         self.says = "Slow and steady."
         self.bugs: list[str] = []
         self.started: set[str] = set()
@@ -348,7 +350,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if call == "job.cancel" and not self.server.cancel(row):
             raise _Refused(400, f"Job has already completed: {row['id']}")
         if call == "job.events":
-            event = {"object": "fine_tuning.job.event", "created_at": 1, "level": "info", "message": "Created the job"}
+            event: Json = {
+                "object": "fine_tuning.job.event",
+                "created_at": 1,
+                "level": "info",
+                "message": "Created the job",
+            }
+            if self.server.consumed:
+                event |= {"type": "message", "data": self.server.consumed}
             return {"object": "list", "data": [{"id": f"ftevent-{row['id']}", **event}], "has_more": False}
         if call == "job.get":
             self.server.advance()

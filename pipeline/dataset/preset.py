@@ -13,6 +13,17 @@ BURST_GAP_S = 600.0
 """Published values lie between two minutes and no limit; ten keep together what is typed in one go."""
 
 
+def inference_prompt(config: Config, trained: str | None) -> str | None:
+    """The system prompt to talk to the tuned model with: `smoke_test.system_prompt`, or for texting as trained.
+
+    Args:
+        trained: the system prompt that most of what was learnt has.
+    """
+    settings = config.smoke_test
+    is_given = "system_prompt" in settings.model_fields_set
+    return settings.system_prompt if is_given or config.convert.preset == "notebook" else trained
+
+
 def texting_of(config: Config, *, weights: bool, listener: Listener | None = None) -> Texting:
     """What makes examples as `convert` in the config says.
 

@@ -72,6 +72,7 @@ class Texting:
     """Makes the examples of one archive.
 
     Attributes:
+        style: as given.
         train, valid: what became of the messages, complete when `examples` is exhausted.
         prompts: how many targets each system prompt has.
     """
@@ -81,7 +82,7 @@ class Texting:
     ) -> None:
         self._rules = rules
         self._limits = limits
-        self._style = style
+        self.style = style
         self._tokens = tokens
         self.train, self.valid = Tally(listener), Tally(listener)
         self.prompts: dict[str, int] = {}
@@ -143,11 +144,11 @@ class Texting:
                 return frames[exchanges]
 
             self._rooms[prompt] = Room(
-                self._style.window_tokens,
+                self.style.window_tokens,
                 frame,
-                self._style.context_turns // 2,
+                self.style.context_turns // 2,
                 lambda text: self._tokens.count([text])[0],
-                alone=not self._style.weights,
+                alone=not self.style.weights,
             )
         return self._rooms[prompt]
 
@@ -156,7 +157,7 @@ class Texting:
         for number in range(window.begin, window.end):
             others, own = talk.turns[2 * number], talk.turns[2 * number + 1]
             messages.append({"role": "user", "content": others.content})
-            if self._style.weights and (number < window.first or own.lost is not None):
+            if self.style.weights and (number < window.first or own.lost is not None):
                 messages.append({"role": "assistant", "content": own.content, "weight": 0})
             else:
                 messages.append({"role": "assistant", "content": own.content})
@@ -164,7 +165,7 @@ class Texting:
         return Written({"messages": messages}, tokens, waiting.held_out)
 
     def _prompt(self, session: Session) -> str:
-        style = self._style
+        style = self.style
         others = dict.fromkeys(session.name_of(each.sender) for each in session.messages if each.role != "assistant")
         names = ", ".join(others) or "somebody"
         template = style.group_prompt if session.kind == "group" else style.prompt

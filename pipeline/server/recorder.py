@@ -51,6 +51,16 @@ class Recorder:
         self._store.begin(self._job_id, used)
         if report.first_step:
             self._store.add_event(self._job_id, f"Training goes on after step {report.first_step}/{report.total_steps}")
+        if not report.first_step:
+            took = report.examples - report.skipped
+            data: wire.Metrics = {
+                "examples": took,
+                "targets": report.targets,
+                "truncated": report.truncated,
+                "skipped": report.skipped,
+            }
+            message = f"Training on {took} examples with {report.targets} targets"
+            self._store.add_event(self._job_id, message, data=data)
         for count, what in ((report.truncated, "were cut to the model's context"), (report.skipped, "were skipped")):
             if count and not report.first_step:
                 self._store.add_event(self._job_id, f"{count} of {report.examples} examples {what}", level="warn")

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -182,7 +183,7 @@ class Store:
             added = db.execute("INSERT OR IGNORE INTO metrics VALUES (?, ?, ?)", (job_id, step, _json(values))).rowcount
             db.execute("UPDATE jobs SET estimated_finish = ? WHERE id = ? AND status = 'running'", (finish, job_id))
             if added:
-                self._event(db, job_id, message, data={**values, **beside})
+                self._event(db, job_id, message, data={**values, **beside}, kind="metrics")
 
     def steps(self, job_id: str) -> list[wire.Metrics]:
         """The metrics of every step so far, in order, named as in OpenAI's events."""
@@ -202,10 +203,12 @@ class Store:
             self._event(db, job_id, f"The training process {how}", level="warn")
             return crashes
 
-    def add_event(self, job_id: str, message: str, *, level: wire.Level = "info") -> None:
-        """Say something about a job."""
+    def add_event(
+        self, job_id: str, message: str, *, level: wire.Level = "info", data: wire.Metrics | None = None
+    ) -> None:
+        """Say something about a job, and the numbers in it as data."""
         with self._db.change() as db:
-            self._event(db, job_id, message, level=level)
+            self._event(db, job_id, message, level=level, data=data, kind="message")
 
     def succeed(self, job_id: str, *, folder: str, results: Path, trained_tokens: int) -> bool:
         """End a running job well: its model, its result file and its status, all at once.
@@ -238,8 +241,9 @@ class Store:
         *,
         level: wire.Level = "info",
         data: wire.Metrics | None = None,
+        kind: Literal["message", "metrics"] = "message",
     ) -> None:
-        kind, text = ("message", None) if data is None else ("metrics", _json(data))
+        text = None if data is None else _json(data)
         db.execute(
             "INSERT INTO events (id, job_id, created_at, level, message, type, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (wire.new_id("ftevent-"), job_id, self.now(), level, message, kind, text),

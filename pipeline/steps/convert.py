@@ -71,6 +71,7 @@ def run(config: Config, mapped: Map, load: Load, work: Work) -> Convert:
         dropped=dict(sorted(made.dropped.items())),
         funnel=found,
         system_prompt=made.system_prompt(),
+        weights=made.weights,
     )
 
 
@@ -82,6 +83,7 @@ class _Notebook:
         self._model = config.create_job.model
         self._path = work.run_dir / mapped.sessions.path
         self.train, self.valid = Tally(), Tally()
+        self.weights = True
         self.dropped: Counter[str] = Counter()
 
     def examples(self) -> Iterator[Written]:
@@ -120,6 +122,7 @@ class _Texting:
         self._path = work.run_dir / mapped.sessions.path
         self._made: Texting = texting_of(config, weights=work.connection.profile.weights)
         self.train, self.valid = self._made.train, self._made.valid
+        self.weights = self._made.style.weights
         self.dropped: Counter[str] = Counter()
 
     def examples(self) -> Iterator[Written]:

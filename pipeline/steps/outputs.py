@@ -64,7 +64,8 @@ class Map(Output, frozen=True):
 class Convert(Output, frozen=True):
     """Training examples, one a line. Tokens are those of one epoch.
 
-    `dropped` counts sessions by reason, `funnel` every message of the archive; `system_prompt` is that of most targets.
+    `dropped` counts sessions by reason, `funnel` every message of the archive; `system_prompt` is that of most targets,
+    `weights` says whether own turns that are not to be learnt have weight 0.
     """
 
     train: Artifact
@@ -79,6 +80,7 @@ class Convert(Output, frozen=True):
     dropped: dict[str, int]
     funnel: Funnel
     system_prompt: str | None
+    weights: bool
 
     def summary(self) -> str:  # noqa: D102
         about = "" if self.tokens_are_exact else "about "
@@ -121,6 +123,21 @@ class CreateJob(Output, frozen=True):
         return self.job
 
 
+class Consumed(msgspec.Struct, frozen=True):
+    """What the trainer says it took from the training file.
+
+    Attributes:
+        examples: those it trained on; `skipped` are not among them.
+        targets: turns of the assistant's that it learns.
+        truncated: examples that lost their end.
+    """
+
+    examples: int
+    targets: int
+    truncated: int
+    skipped: int
+
+
 class PollJob(Output, frozen=True):
     """The tuned model, how the training went, and what the server said of it."""
 
@@ -128,6 +145,7 @@ class PollJob(Output, frozen=True):
     trained_tokens: int | None
     metrics: Artifact | None
     events: Artifact | None = None
+    consumed: Consumed | None = None
 
     def summary(self) -> str:  # noqa: D102
         tokens = "" if self.trained_tokens is None else f", {self.trained_tokens:,} tokens trained"

@@ -5,12 +5,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pipeline.backends.listing import NoList, rows
 from pipeline.config import Config
 from pipeline.durable import Artifact, atomic_writer
 from pipeline.errors import BackendFailed, InputError, RemoteEnded
 from pipeline.polling import pace_of, wait_until
-from pipeline.steps.outputs import CreateJob, PollJob
+from pipeline.steps.outputs import Consumed, Convert, CreateJob, PollJob
 from pipeline.steps.step import Step, Work
 
 if TYPE_CHECKING:
@@ -25,14 +27,14 @@ _PAGE = 50
 _LATELY_S = 30
 
 
-def run(config: Config, created: CreateJob, work: Work) -> PollJob:
+def run(config: Config, created: CreateJob, converted: Convert, work: Work) -> PollJob:
     """Poll the job until it has ended; save its metrics; remove the files from the backend if `upload.cleanup` says so.
 
     Raises:
         RemoteEnded: it failed or was cancelled; carries the server's error.
     """
     profile = work.connection.profile
-    watch = _Watch(config, created, work)
+    watch = _Watch(config, created, converted, work)
     job = wait_until(
         "poll_job",
         watch.look,
@@ -47,7 +49,7 @@ def run(config: Config, created: CreateJob, work: Work) -> PollJob:
     metrics = _save_metrics(job, work)
     if config.upload.cleanup:
         _clean_up(created, work)
-    return PollJob(job.fine_tuned_model, job.trained_tokens, metrics, _save_events(watch.events, work))
+    return PollJob(job.fine_tuned_model, job.trained_tokens, metrics, _save_events(watch.events, work), watch.consumed)
 
 
 class _Watch:
@@ -55,11 +57,14 @@ class _Watch:
 
     Attributes:
         events: all of them so far, oldest first.
+        consumed: what the trainer took, where it says so.
     """
 
-    def __init__(self, config: Config, created: CreateJob, work: Work) -> None:
+    def __init__(self, config: Config, created: CreateJob, converted: Convert, work: Work) -> None:
         self._config = config
         self._created = created
+        self._converted = converted
+        self.consumed: Consumed | None = None
         self._job_id = created.job
         self._work = work
         self.events: list[FineTuningJobEvent] = []
@@ -147,9 +152,27 @@ class _Watch:
             of = f"/{steps}" if steps else ""
             text = f"step {step}{of}  loss {loss:.3f}{_valid(data.get('valid_loss'))}{self._speed(event, data)}"
             self._work.display.progress(step, steps or None, text)
+        elif {"examples", "targets"} <= data.keys():
+            self._reconcile(data)
         elif isinstance(event.message, str):
             said = event.message if event.level == "info" else self._work.connection.quote(event.message)
             self._work.display.note(said)
+
+    def _reconcile(self, data: dict[str, object]) -> None:
+        """Compare what the trainer took with what convert made."""
+        with contextlib.suppress(msgspec.ValidationError):
+            self.consumed = took = msgspec.convert(data, Consumed)
+            made = self._converted.examples, self._converted.funnel.target
+            if not self._converted.weights:  # then the trainer may learn what is repeated as context, too
+                made = made[0], took.targets
+            if (took.examples, took.targets, took.truncated) == (*made, 0):
+                text = f"the trainer took all {made[0]:,} examples with their {made[1]:,} targets"
+            else:
+                text = (
+                    f"WARNING: convert made {made[0]:,} examples with {made[1]:,} targets, the trainer took "
+                    f"{took.examples:,} with {took.targets:,} ({took.truncated:,} cut, {took.skipped:,} skipped)"
+                )
+            self._work.display.note(text)
 
     def _speed(self, event: "FineTuningJobEvent", data: dict[str, object]) -> str:
         """Tokens a second of late, where the server counts them."""
@@ -215,8 +238,8 @@ def _save_events(events: "Sequence[FineTuningJobEvent]", work: Work) -> Artifact
 
 STEP = Step(
     name="poll_job",
-    version=1,
-    needs=("create_job",),
+    version=2,
+    needs=("create_job", "convert"),
     declares=(),
     also_reads=("poll_job", "create_job", "upload.cleanup"),
     output=PollJob,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pipeline.config import Config, Expectation, Prompt
+from pipeline.dataset.preset import inference_prompt
 from pipeline.durable import Artifact, atomic_writer
 from pipeline.errors import ExpectationNotMet, TryLater
-from pipeline.steps.outputs import PollJob, SmokeTest
+from pipeline.steps.outputs import Convert, PollJob, SmokeTest
 from pipeline.steps.step import Step, Work
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Exchange(msgspec.Struct):
     unmet: list[str]
 
 
-def run(config: Config, tuned: PollJob, work: Work) -> SmokeTest:
+def run(config: Config, tuned: PollJob, converted: Convert, work: Work) -> SmokeTest:
     """Ask every prompt, stream the answers, keep the transcript.
 
     Raises:
@@ -46,8 +47,9 @@ def run(config: Config, tuned: PollJob, work: Work) -> SmokeTest:
     """
     import openai
 
+    system = inference_prompt(config, converted.system_prompt)
     try:
-        exchanges = [_exchange(prompt, config, tuned.model, work) for prompt in config.smoke_test.prompts]
+        exchanges = [_exchange(prompt, system, config, tuned.model, work) for prompt in config.smoke_test.prompts]
     except openai.APIError as error:
         raise work.connection.explain("smoke_test", error) from None
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):  # what LangChain makes of a strange answer
@@ -65,34 +67,34 @@ def run(config: Config, tuned: PollJob, work: Work) -> SmokeTest:
     return SmokeTest(Artifact(TRANSCRIPT, file.sha256, file.size), answers)
 
 
-def _exchange(prompt: Prompt, config: Config, model: str, work: Work) -> Exchange:
+def _exchange(prompt: Prompt, system: str | None, config: Config, model: str, work: Work) -> Exchange:
     import openai
 
     settings = config.smoke_test
-    if settings.system_prompt:
+    if system:
         work.display.speaker("system")
-        work.display.speech(settings.system_prompt)
+        work.display.speech(system)
     work.display.speaker("user")
     work.display.speech(prompt.prompt)
-    tuned = _answer("tuned", model, prompt.prompt, config, work)
+    tuned = _answer("tuned", model, prompt.prompt, system, config, work)
     base = None
     if settings.compare_base:
         try:
-            base = _answer("base", config.create_job.model, prompt.prompt, config, work)
+            base = _answer("base", config.create_job.model, prompt.prompt, system, config, work)
         except (openai.NotFoundError, openai.BadRequestError, openai.PermissionDeniedError):
             work.display.note(f"{work.connection.profile.title} does not serve {config.create_job.model} itself")
     unmet = _unmet(prompt.expect, tuned) if prompt.expect else []
-    return Exchange(settings.system_prompt, prompt.prompt, settings.temperature, tuned, base, unmet)
+    return Exchange(system, prompt.prompt, settings.temperature, tuned, base, unmet)
 
 
-def _answer(label: str, model: str, prompt: str, config: Config, work: Work) -> Answer:
+def _answer(label: str, model: str, prompt: str, system: str | None, config: Config, work: Work) -> Answer:
     from langchain_core.callbacks import UsageMetadataCallbackHandler
 
     usage = UsageMetadataCallbackHandler()
     pieces = []
     start = work.clock.monotonic()
     work.display.speaker(label)
-    for piece in _stream(model, prompt, config, work, usage):
+    for piece in _stream(model, prompt, system, config, work, usage):
         work.display.speech(piece)
         pieces.append(piece)
     counted = [use["output_tokens"] for use in usage.usage_metadata.values()]
@@ -100,7 +102,7 @@ def _answer(label: str, model: str, prompt: str, config: Config, work: Work) -> 
 
 
 def _stream(
-    model: str, prompt: str, config: Config, work: Work, usage: "UsageMetadataCallbackHandler"
+    model: str, prompt: str, system: str | None, config: Config, work: Work, usage: "UsageMetadataCallbackHandler"
 ) -> Iterator[str]:
     """The answer as it comes, through LangChain as an application would ask for it."""
     from langchain_core.output_parsers import StrOutputParser
@@ -108,8 +110,8 @@ def _stream(
     from langchain_openai import ChatOpenAI
 
     settings = config.smoke_test
-    system = [("system", "{system_prompt}")] if settings.system_prompt else []
-    template = ChatPromptTemplate.from_messages([*system, ("human", "{input}")])
+    asked = [("system", "{system_prompt}")] if system else []
+    template = ChatPromptTemplate.from_messages([*asked, ("human", "{input}")])
     chat = ChatOpenAI(
         model=model,
         base_url=work.connection.base_url,
@@ -120,7 +122,7 @@ def _stream(
         stream_usage=True,
     )
     chain = template | chat | StrOutputParser()
-    values = {"system_prompt": settings.system_prompt, "input": prompt}
+    values = {"system_prompt": system, "input": prompt}
     yield from chain.stream(values, config={"callbacks": [usage]})
 
 
@@ -138,7 +140,7 @@ def _unmet(expect: Expectation, answer: Answer) -> list[str]:
 STEP = Step(
     name="smoke_test",
     version=1,
-    needs=("poll_job",),
+    needs=("poll_job", "convert"),
     declares=("smoke_test", "create_job.model"),
     also_reads=("backend.timeout_s",),
     output=SmokeTest,

@@ -136,6 +136,7 @@ def plan_training(spec: JobSpec, examples: TrainingSet | PairSet, first_step: in
         tokens=examples.tokens,
         truncated=examples.truncated,
         skipped=examples.skipped,
+        targets=examples.targets,
         beta=(BETA if spec.beta == "auto" else spec.beta) if spec.method == "dpo" else None,
     )
 

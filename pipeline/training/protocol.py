@@ -74,6 +74,7 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
     tokens: int
     truncated: int
     skipped: int
+    targets: int
     beta: float | None = None
 
 

@@ -217,17 +217,18 @@ def _plan(spec: JobSpec, script: Script, first_step: int) -> Started:
         examples=len(counts),
         tokens=sum(words for words, _ in counts),
         truncated=0,
-        skipped=sum(not teaches for _, teaches in counts),
+        skipped=sum(not targets for _, targets in counts),
+        targets=sum(targets for _, targets in counts),
         beta=(0.1 if spec.beta == "auto" else spec.beta) if spec.method == "dpo" else None,
     )
 
 
-def _count_words(spec: JobSpec, path: Path, param: FileParam) -> list[tuple[int, bool]]:
-    """Of each example: its words, and whether there is something to learn from it."""
+def _count_words(spec: JobSpec, path: Path, param: FileParam) -> list[tuple[int, int]]:
+    """Of each example: its words, and how many turns there are to learn."""
     if spec.method == "dpo":
         pairs = read_preferences(path, param)
-        return [(_words((*pair.prompt, pair.preferred, *pair.prompt, pair.other)), True) for pair in pairs]
-    return [(_words(example.messages), any(example.trained)) for example in read_examples(path, param)]
+        return [(_words((*pair.prompt, pair.preferred, *pair.prompt, pair.other)), 1) for pair in pairs]
+    return [(_words(example.messages), sum(example.trained)) for example in read_examples(path, param)]
 
 
 def _words(messages: Iterable[ChatMessage]) -> int:

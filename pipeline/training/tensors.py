@@ -20,6 +20,7 @@ class TrainingSet(msgspec.Struct):
         tokens: in all of them, prompts included.
         truncated: how many were cut to the maximum length.
         skipped: how many were left out, because nothing in them (or in what was left of them) is a target.
+        targets: how many turns are learnt.
     """
 
     input_ids: list[Ids] = []
@@ -27,6 +28,7 @@ class TrainingSet(msgspec.Struct):
     tokens: int = 0
     truncated: int = 0
     skipped: int = 0
+    targets: int = 0
 
     def lengths(self) -> list[int]:
         """Tokens of each sequence that goes through the model."""
@@ -41,6 +43,7 @@ class PairSet(msgspec.Struct):
         tokens: in all of them; a prompt counts twice, since it goes through the model with each answer.
         truncated: how many answers were cut to the maximum length.
         skipped: how many pairs were left out, because in what was left of them the answers do not differ.
+        targets: how many answers are preferred to others.
     """
 
     prompt_ids: list[Ids] = []
@@ -49,6 +52,7 @@ class PairSet(msgspec.Struct):
     tokens: int = 0
     truncated: int = 0
     skipped: int = 0
+    targets: int = 0
 
     def lengths(self) -> list[int]:
         """Tokens that go through the model for each pair: both answers, each as long as the longer one."""
@@ -74,6 +78,8 @@ def load_examples(path: Path, param: FileParam, chat_format: ChatFormat, max_len
         loaded.input_ids.append(np.array(input_ids[:max_length], np.int32))
         loaded.labels.append(np.array(labels[:max_length], np.int32))
         loaded.tokens += min(len(input_ids), max_length)
+        is_target = loaded.labels[-1] != IGNORED
+        loaded.targets += int(np.count_nonzero(is_target[1:] & ~is_target[:-1]))  # the template stands between turns
     if not loaded.input_ids:
         raise ExamplesError(
             param,
@@ -103,6 +109,7 @@ def load_preferences(path: Path, param: FileParam, chat_format: ChatFormat, max_
             continue
         for ids, kept in ((prompt, loaded.prompt_ids), (preferred, loaded.preferred_ids), (other, loaded.other_ids)):
             kept.append(np.array(ids, np.int32))
+        loaded.targets += 1
         loaded.tokens += 2 * len(prompt) + len(preferred) + len(other)
     if not loaded.prompt_ids:
         raise ExamplesError(

@@ -8,13 +8,15 @@ import pytest
 from pipeline.backends.client import Connection
 from pipeline.clock import SystemClock
 from pipeline.config import Config
+from pipeline.dataset.funnel import Tally, funnel
 from pipeline.display import TextDisplay
+from pipeline.durable import Artifact
 from pipeline.errors import BackendFailed, InputError
 from pipeline.remote import Ledger
 from pipeline.signals import Signals
 from pipeline.state import State
 from pipeline.steps import poll_file, poll_job
-from pipeline.steps.outputs import CreateJob, PollJob, Upload
+from pipeline.steps.outputs import Consumed, Convert, CreateJob, PollJob, Upload
 from pipeline.steps.step import Work
 from tests.conftest import FakeClock
 from tests.fault_server import Fault, FaultServer, fault_server
@@ -51,8 +53,18 @@ class Desk:
         self.job, _ = ledger.create_job(self.config.create_job, "file-1", None, "f", 0)
         self.connection = connection
 
+        made = funnel(24, {}, _tally(targets=12, context=12), Tally())
+        train = Artifact("05_train.jsonl", "", 0)
+        self.converted = Convert(train, None, 10, 0, 99, 9, 10, 11, False, {}, made, None, True)
+
     def wait(self) -> PollJob:
-        return poll_job.run(self.config, CreateJob(self.job, "f:0", "file-1", None), self.work)
+        return poll_job.run(self.config, CreateJob(self.job, "f:0", "file-1", None), self.converted, self.work)
+
+
+def _tally(targets: int, context: int) -> Tally:
+    tally = Tally()
+    tally.target, tally.context = targets, context
+    return tally
 
 
 @pytest.fixture
@@ -151,3 +163,21 @@ def test_trouble_beside_the_job_is_said_and_never_taken_for_its_end(desk: Desk, 
 def test_a_succeeded_job_without_its_metrics_has_succeeded(desk: Desk, server: FaultServer) -> None:
     server.faults.append(Fault("file.content", 404, body={"message": "gone"}, times=99))
     assert desk.wait().metrics is None
+
+
+@pytest.mark.parametrize(
+    ("consumed", "said"),
+    [
+        ((10, 12, 0, 0), "the trainer took all 10 examples with their 12 targets"),
+        (
+            (9, 11, 2, 1),
+            "WARNING: convert made 10 examples with 12 targets, the trainer took 9 with 11 (2 cut, 1 skipped)",
+        ),
+    ],
+)
+def test_what_the_trainer_took_is_compared_with_what_was_made(
+    desk: Desk, server: FaultServer, consumed: tuple[int, int, int, int], said: str
+) -> None:
+    server.consumed = dict(zip(("examples", "targets", "truncated", "skipped"), consumed, strict=True))
+    assert desk.wait().consumed == Consumed(*consumed)
+    assert desk.display.notes[-1] == said

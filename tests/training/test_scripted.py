@@ -34,6 +34,7 @@ def test_a_job_starts_steps_checkpoints_each_epoch_and_succeeds(make_spec: MakeS
         tokens=24,
         truncated=0,
         skipped=0,
+        targets=8,
     )
     assert said[-1] == Succeeded(trained_tokens=48)
     for adapter in ("adapters/step-2", "adapters/step-4", "adapter"):

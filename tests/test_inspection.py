@@ -1,0 +1,86 @@
+"""`finetune inspect` and the funnel that a run prints, on a real command line."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.chats.phone import Phone
+from tests.command import Workshop
+
+TEXTING = ("--set", "convert.preset=texting", "--set", "convert.min_examples=1")
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Workshop:
+    """A phone on which Ann and the owner talk; a tapback, and twelve times the same."""
+    shop = Workshop(tmp_path)
+    phone = Phone(tmp_path / "chat.db")
+    ann = phone.handle("ann@example.test")
+    chat = phone.chat("iMessage;-;ann@example.test", members=(ann,))
+    for number in range(12):
+        phone.message(chat, {"text": f"Are you there, number {number}?", "handle_id": ann})
+        phone.message(chat, {"text": "As always, my dear", "is_from_me": 1})
+    phone.message(chat, {"text": "Loved it", "associated_message_type": 2000, "handle_id": ann})
+    phone.message(chat, {"text": "Goodbye", "handle_id": ann})
+    phone.save()
+    phone.db.close()
+    config = "name: ci\nbackend: {trainer: scripted}\ndownload: {source: chat.db}\nmap: {assistant: me}\n"
+    shop.config.write_text(config)
+    return shop
+
+
+def test_inspect_shows_the_funnel_and_examples_and_trains_nothing(shop: Workshop) -> None:
+    done = shop.finetune("inspect", "run.yaml", *TEXTING)
+    assert (done.code, done.err) == (0, "")
+    table = """
+26  messages in the archive
+ 3  targets
+21  context
+     9 of these are own, and not learnt: the same words too often
+ 1  left out: never answered
+ 1  left out: tapback, sticker or vote
+
+example 1 of 1
+system    You are me, texting """
+    assert table in done.out
+    assert "assistant As always, my dear\n" in done.out
+    assert "upload" not in done.out
+
+
+def test_what_was_left_out_is_shown_by_reason(shop: Workshop) -> None:
+    assert shop.finetune("inspect", "run.yaml", *TEXTING).code == 0
+    done = shop.finetune("inspect", "run.yaml", *TEXTING, "--dropped", "never answered")
+    assert done.out.splitlines()[-1] == "Goodbye"
+    done = shop.finetune("inspect", "run.yaml", *TEXTING, "--dropped", "boring")
+    assert done.code == 2
+    assert (
+        done.err
+        == (
+            "error: --dropped: no message was left out for that reason, got boring. The reasons are: `the same words too "
+            "often` (9), `tapback, sticker or vote` (1), `never answered` (1).\n"
+        )
+        or "`never answered` (1)" in done.err
+    )
+
+
+def test_a_run_prints_the_funnel_and_reconciles_it_with_the_trainer(shop: Workshop) -> None:
+    done = shop.run(*TEXTING)
+    assert done.code == 0, done.err
+    assert "      26  messages in the archive\n" in done.out
+    assert "      the trainer took all 1 examples with their 3 targets\n" in done.out
+    output = shop.state()["steps"]["poll_job"]["output"]
+    assert output["consumed"] == {"examples": 1, "targets": 3, "truncated": 0, "skipped": 0}
+    train = [json.loads(line) for line in (shop.run_dir / "05_train.jsonl").read_text().splitlines()]
+    (asked,) = {each["messages"][0]["content"] for each in train}
+    transcript = json.loads((shop.run_dir / "10_smoke_test.json").read_text())
+    assert transcript[0]["system_prompt"] == asked, "the tuned model is asked as it was trained"
+    assert re.match(r"You are me, texting .+ on .+\.$", asked)
+
+
+def test_the_notebooks_messages_are_accounted_for_too(shop: Workshop) -> None:
+    done = shop.finetune("inspect", "run.yaml", "--set", "convert.min_examples=1", "--examples", "0")
+    assert done.out.endswith(
+        "\n26  messages in the archive\n12  targets\n13  context\n 1  left out: tapback, sticker or vote\n"
+    )
