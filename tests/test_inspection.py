@@ -14,16 +14,18 @@ TEXTING = ("--set", "convert.preset=texting", "--set", "convert.min_examples=1")
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Workshop:
-    """A phone on which Ann and the owner talk; a tapback, and twelve times the same."""
+    """A phone on which Ann and the owner talk twelve times; a tapback, and a word too many."""
     shop = Workshop(tmp_path)
     phone = Phone(tmp_path / "chat.db")
     ann = phone.handle("ann@example.test")
     chat = phone.chat("iMessage;-;ann@example.test", members=(ann,))
     for number in range(12):
-        phone.message(chat, {"text": f"Are you there, number {number}?", "handle_id": ann})
-        phone.message(chat, {"text": "As always, my dear", "is_from_me": 1})
-    phone.message(chat, {"text": "Loved it", "associated_message_type": 2000, "handle_id": ann})
-    phone.message(chat, {"text": "Goodbye", "handle_id": ann})
+        when = (700_000_000 + 7200 * number) * 10**9
+        phone.message(chat, {"text": f"Are you there, number {number}?", "handle_id": ann, "date": when})
+        phone.message(chat, {"text": f"Always, number {number}", "is_from_me": 1, "date": when + 10**9})
+    later = {"handle_id": ann, "date": when + 2 * 10**9}
+    phone.message(chat, {"text": "Loved it", "associated_message_type": 2000, **later})
+    phone.message(chat, {"text": "Goodbye", **later})
     phone.save()
     phone.db.close()
     config = "name: ci\nbackend: {trainer: scripted}\ndownload: {source: chat.db}\nmap: {assistant: me}\n"
@@ -36,16 +38,15 @@ def test_inspect_shows_the_funnel_and_examples_and_trains_nothing(shop: Workshop
     assert (done.code, done.err) == (0, "")
     table = """
 26  messages in the archive
- 3  targets
-21  context
-     9 of these are own, and not learnt: the same words too often
+12  targets
+12  context
  1  left out: never answered
  1  left out: tapback, sticker or vote
 
-example 1 of 1
+example 3 of 12
 system    You are me, texting """
     assert table in done.out
-    assert "assistant As always, my dear\n" in done.out
+    assert "user      Are you there, number 2?\nassistant Always, number 2\n" in done.out
     assert "upload" not in done.out
 
 
@@ -69,9 +70,9 @@ def test_a_run_prints_the_funnel_and_reconciles_it_with_the_trainer(shop: Worksh
     done = shop.run(*TEXTING)
     assert done.code == 0, done.err
     assert "      26  messages in the archive\n" in done.out
-    assert "      the trainer took all 1 examples with their 3 targets\n" in done.out
+    assert "      the trainer took all 12 examples with their 12 targets\n" in done.out
     output = shop.state()["steps"]["poll_job"]["output"]
-    assert output["consumed"] == {"examples": 1, "targets": 3, "truncated": 0, "skipped": 0}
+    assert output["consumed"] == {"examples": 12, "targets": 12, "truncated": 0, "skipped": 0}
     train = [json.loads(line) for line in (shop.run_dir / "05_train.jsonl").read_text().splitlines()]
     (asked,) = {each["messages"][0]["content"] for each in train}
     transcript = json.loads((shop.run_dir / "10_smoke_test.json").read_text())
