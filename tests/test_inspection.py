@@ -56,13 +56,9 @@ def test_what_was_left_out_is_shown_by_reason(shop: Workshop) -> None:
     assert done.out.splitlines()[-1] == "Goodbye"
     done = shop.finetune("inspect", "run.yaml", *TEXTING, "--dropped", "boring")
     assert done.code == 2
-    assert (
-        done.err
-        == (
-            "error: --dropped: no message was left out for that reason, got boring. The reasons are: `the same words too "
-            "often` (9), `tapback, sticker or vote` (1), `never answered` (1).\n"
-        )
-        or "`never answered` (1)" in done.err
+    assert done.err == (
+        "error: --dropped: no message was left out for that reason, got boring. "
+        "The reasons are: `never answered` (1), `tapback, sticker or vote` (1).\n"
     )
 
 

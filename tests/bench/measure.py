@@ -4,6 +4,7 @@ Prints one line of JSON. Imports are not timed: they would be most of what the p
 """
 
 import dataclasses
+import io
 import json
 import resource
 import sqlite3
@@ -15,6 +16,7 @@ from contextlib import closing
 from pathlib import Path
 
 import msgspec
+from rich.console import Console
 
 COLUMNS = (
     "ROWID, date, is_from_me, handle_id, text, attributedBody, subject, service, associated_message_type, item_type, "
@@ -47,7 +49,7 @@ class Measured:
     parts: dict[str, float]
 
 
-def ours(archive: Path, folder: Path) -> Run:
+def ours(archive: Path, folder: Path, preset: str = "notebook", tokens: str = "estimate") -> Run:
     """load, merge, map and convert, as a run does them, with every artifact durable."""
     from pipeline.backends.client import Connection
     from pipeline.clock import SystemClock
@@ -61,9 +63,12 @@ def ours(archive: Path, folder: Path) -> Run:
     from pipeline.steps.outputs import Download
     from pipeline.steps.step import Work
 
-    config, clock = Config.model_validate({"name": "bench", "convert": {"min_examples": 1}}), SystemClock()
+    config, clock = (
+        Config.model_validate({"name": "bench", "convert": {"min_examples": 1, "preset": preset, "tokens": tokens}}),
+        SystemClock(),
+    )
     connection, state = Connection(config.backend, folder, clock), State.load(folder)
-    display = TextDisplay(None, clock)
+    display = TextDisplay(None, clock, console=Console(file=io.StringIO()))
     ledger = Ledger(state, connection, clock, Signals(), display.note)
     work = Work(folder, display, clock, connection, ledger, go_on="")
     (folder / "01_archive.db").symlink_to(archive)
@@ -83,6 +88,11 @@ def ours(archive: Path, folder: Path) -> Run:
         return loaded.messages + sum(loaded.dropped.values()), converted.examples, parts
 
     return run
+
+
+def texting(archive: Path, folder: Path) -> Run:
+    """The same with windows, all checks, and tokens counted as the default model counts them."""
+    return ours(archive, folder, "texting", "exact")
 
 
 def notebook(archive: Path, folder: Path) -> Run:
@@ -131,5 +141,5 @@ def _peak_mb() -> float:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(dir=Path(sys.argv[2]).parent) as made:
-        prepare = {"ours": ours, "notebook": notebook, "scan": scan}[sys.argv[1]]
+        prepare = {"ours": ours, "texting": texting, "notebook": notebook, "scan": scan}[sys.argv[1]]
         sys.stdout.buffer.write(msgspec.json.encode(_measured(prepare(Path(sys.argv[2]), Path(made)))))

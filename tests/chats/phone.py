@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.chats.imessage import read_imessage
-from pipeline.chats.session import Session
+from pipeline.chats.session import OWNER, Session
+from pipeline.chats.transform import map_roles, merge_runs
+from pipeline.config import Config
+from pipeline.dataset.checks import check_example
+from pipeline.dataset.funnel import funnel
+from pipeline.dataset.preset import BURST_GAP_S, texting_of
 from pipeline.samples.chatdb import DIRECT, create_chat_db, insert
 
 Value = str | int | bytes | float | None
@@ -76,7 +81,18 @@ def read_file(path: Path, attachments: Literal["drop", "tokens"] = "drop") -> tu
         rows = db.execute("SELECT count(*) FROM message").fetchone()[0]
     assert sum(len(session.messages) for session in sessions) + dropped.total() == rows
     assert all(count > 0 for count in dropped.values())
+    assert_balanced(sessions, dropped)
     return sessions, dropped
+
+
+def assert_balanced(sessions: list[Session], dropped: Counter[str]) -> None:
+    """Every message ends in one place on the way to examples: with `preset: texting` too."""
+    config = Config.model_validate({"name": "x", "convert": {"preset": "texting", "window_tokens": 64}})
+    mapped = [map_roles(merge_runs(session, "\n", BURST_GAP_S), OWNER) for session in sessions]
+    texting = texting_of(config, weights=True)
+    for written in texting.examples(lambda: mapped):
+        assert check_example(written.example) is None
+    assert funnel(sum(len(session.messages) for session in sessions), dropped, texting.train, texting.valid)
 
 
 def read(phone: Phone, attachments: Literal["drop", "tokens"] = "drop") -> tuple[list[Session], Counter[str]]:
