@@ -35,7 +35,7 @@ def shop(tmp_path: Path) -> Workshop:
 
 def test_inspect_shows_the_funnel_and_examples_and_trains_nothing(shop: Workshop) -> None:
     done = shop.finetune("inspect", "run.yaml", *TEXTING)
-    assert (done.code, done.err) == (0, "")
+    assert done.code == 0, done.err
     table = """
 26  messages in the archive
 12  targets
@@ -47,7 +47,8 @@ example 3 of 12
 system    You are me, texting """
     assert table in done.out
     assert "user      Are you there, number 2?\nassistant Always, number 2\n" in done.out
-    assert "upload" not in done.out
+    assert "convert" in done.err
+    assert "upload" not in done.err
 
 
 def test_what_was_left_out_is_shown_by_reason(shop: Workshop) -> None:
