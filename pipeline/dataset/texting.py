@@ -167,7 +167,7 @@ class Texting:
     def _prompt(self, session: Session) -> str:
         style = self.style
         others = dict.fromkeys(session.name_of(each.sender) for each in session.messages if each.role != "assistant")
-        names = ", ".join(others) or "somebody"
+        names = ", ".join(others or [person.name for person in session.people.values()]) or "somebody"
         template = style.group_prompt if session.kind == "group" else style.prompt
         return template.format(
             me=style.me, friend=names, platform=session.platform or style.platform, group=session.title or names

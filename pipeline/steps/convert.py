@@ -157,7 +157,7 @@ STEP = Step(
     name="convert",
     version=2,
     needs=("map", "load"),
-    declares=("convert", "create_job.model", "map.assistant", "backend.kind"),
+    declares=("convert", "create_job.model", "map.assistant", "backend.kind", "merge.max_gap_s"),
     output=Convert,
     run=run,
 )
