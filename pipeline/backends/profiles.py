@@ -17,9 +17,9 @@ class Profile:
         interval_s, max_interval_s: how often to poll unless the config says.
         settle_s: after a lost answer, how long the server may take to show what it did. No provider documents it.
         known_by: what jobs echo, so that ours can be recognised: metadata, the suffix, or nobody knows which.
-        weights: it is known to understand `weight` 0 on an assistant's message; else `preset: texting` writes one example
-            an own turn, whose last message alone is meant to be learnt (a trainer that learns all of the assistant's
-            messages then meets those in the context again: `convert.context_turns: 0` avoids that).
+        weights: it is known to understand `weight` 0 on an assistant's message; else `preset: texting` writes one
+            example an own turn, whose last message alone is meant to be learnt (a trainer that learns all of the
+            assistant's messages then meets those in the context again: `convert.context_turns: 0` avoids that).
         note: what to know before using it.
         closing: it refuses more and more organisations; the note says since when.
     """
