@@ -13,8 +13,19 @@ from pipeline.dataset.funnel import Lost, Tally, Turn
 from pipeline.dataset.turns import Rules, talks
 
 _SHELVES = 64  # sorted one by one: a list of all would be large
-_NO_WORDS = re.compile(r"[\W_]+")
 _DRAWN_OUT = re.compile(r"(.)\1{2,}")
+_SHORT_ENOUGH_TO_DRAWL = 40  # characters
+
+
+class _LettersAndDigits(dict[int, int | None]):
+    """For str.translate: everything else goes."""
+
+    def __missing__(self, code: int) -> int | None:
+        self[code] = code if chr(code).isalnum() else None
+        return self[code]
+
+
+_LETTERS = _LettersAndDigits()
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -97,7 +108,9 @@ def survey(sessions: Iterable[Session], rules: Rules, limits: Limits) -> Choice:
 
 def words_of(content: str) -> int:
     """A number that is the same for texts that differ in case, punctuation, spaces or "soooo" only."""
-    words = _DRAWN_OUT.sub(r"\1", _NO_WORDS.sub(" ", content.casefold()).strip())
+    words = content.casefold().translate(_LETTERS)
+    if len(words) <= _SHORT_ENOUGH_TO_DRAWL:
+        words = _DRAWN_OUT.sub(r"\1", words)
     return hash(words or content)
 
 

@@ -107,7 +107,7 @@ class _BaseModel:
 
         self._counts = counts
         self._separator = SEPARATOR
-        self._twin = twin(counts.plain)
+        self._twin = twin(counts.tokenizer)
         self.special = _any_of(counts.special)
         self.frame = counts.frame
 

@@ -5,15 +5,18 @@ Contents are counted apart from what the template writes, as ChatFormat encodes 
 
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING
 
 import msgspec
 from tokenizers import Tokenizer
 
 from pipeline.training.chat_format import ChatFormat
 from pipeline.training.protocol import ChatMessage, Role
+
+if TYPE_CHECKING:
+    import jinja2
 
 _PLACEHOLDER = re.compile("\ue000[0-9]+\ue001")
 
@@ -36,7 +39,7 @@ class TokenCounts:
     """The tokenizer and chat template of one base model, for counting. Safe to use from several threads.
 
     Attributes:
-        plain: encodes contents: text like a control token's is text.
+        tokenizer: encodes what the template writes.
         special: the control tokens as they are written.
     """
 
@@ -47,16 +50,24 @@ class TokenCounts:
             InputError: the directory has no usable tokenizer or chat template.
         """
         self._directory = directory
-        self._control = Tokenizer.from_file(str(directory / "tokenizer.json"))
-        self.plain = Tokenizer.from_file(str(directory / "tokenizer.json"))
-        for tokenizer in (self._control, self.plain):
-            tokenizer.no_truncation()
-            tokenizer.no_padding()
-        self.plain.encode_special_tokens = True
-        added = self._control.get_added_tokens_decoder().values()
+        self.tokenizer = self._load()
+        added = self.tokenizer.get_added_tokens_decoder().values()
         self.special = frozenset(token.content for token in added if token.special)
         self._template, self._words = _template(directory)
         self.frame = functools.cache(self._frame)
+
+    def _load(self) -> Tokenizer:
+        tokenizer = Tokenizer.from_file(str(self._directory / "tokenizer.json"))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
+
+    @functools.cached_property
+    def _plain(self) -> Tokenizer:
+        """Encodes contents: text like a control token's is text."""
+        tokenizer = self._load()
+        tokenizer.encode_special_tokens = True
+        return tokenizer
 
     def _frame(self, roles: tuple[Role, ...]) -> int:
         """Tokens that the template writes around the contents of a conversation of these roles.
@@ -68,22 +79,20 @@ class TokenCounts:
             messages = [ChatMessage(role, "") for role in roles]
             return len(_chat_format(self._directory).example(messages, [False] * len(messages))[0])
         from jinja2 import TemplateError
-        from transformers.utils.chat_template_utils import render_jinja_template
 
         turns = [{"role": role, "content": f"\ue000{number}\ue001"} for number, role in enumerate(roles)]
-        render = cast(Callable[..., tuple[list[str], object]], render_jinja_template)  # annotated as giving a str
         try:
-            rendered, _ = render(conversations=[turns], chat_template=self._template, **self._words)
-        except TemplateError:
+            rendered = self._template.render(messages=turns, add_generation_prompt=False, **self._words)
+        except (TemplateError, TypeError, ValueError):
             self._template = None  # ChatFormat says what is wrong
             return self._frame(roles)
-        parts = _PLACEHOLDER.split(rendered[0])
-        encoded = self._control.encode_batch_fast(parts, add_special_tokens=False)
+        parts = _PLACEHOLDER.split(rendered)
+        encoded = self.tokenizer.encode_batch_fast(parts, add_special_tokens=False)
         return sum(map(len, encoded))
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text."""
-        return [len(encoded) for encoded in self.plain.encode_batch_fast(list(texts), add_special_tokens=False)]
+        return [len(encoded) for encoded in self._plain.encode_batch_fast(list(texts), add_special_tokens=False)]
 
 
 @functools.cache
@@ -91,17 +100,28 @@ def _chat_format(directory: Path) -> ChatFormat:
     return ChatFormat(directory)
 
 
-def _template(directory: Path) -> tuple[str | None, dict[str, str]]:
-    """The chat template, and the words that it may use; None where it is not of the usual kind."""
+def _template(directory: Path) -> "tuple[jinja2.Template | None, dict[str, str]]":
+    """The chat template, and the words that it may use; None where it is not of the usual kind.
+
+    Compiled as transformers does (utils/chat_template_utils.py), whose import takes seconds.
+    """
+    import jinja2
+    from jinja2.ext import loopcontrols
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
     try:
         config = msgspec.json.decode((directory / "tokenizer_config.json").read_bytes(), type=_TokenizerConfig)
         file = directory / "chat_template.jinja"
-        template = file.read_text(encoding="utf-8") if file.is_file() else config.chat_template
-    except (OSError, UnicodeDecodeError, msgspec.DecodeError):
+        source = file.read_text(encoding="utf-8") if file.is_file() else config.chat_template
+        if not isinstance(source, str):
+            return None, {}
+        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+        template = environment.from_string(source)
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError, jinja2.TemplateError):
         return None, {}
     words = {}
     for name in ("bos_token", "eos_token", "pad_token", "unk_token"):
         token = getattr(config, name)
         if token is not None:
             words[name] = token.content if isinstance(token, _Named) else token
-    return (template if isinstance(template, str) else None), words
+    return template, words

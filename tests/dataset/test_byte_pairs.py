@@ -26,7 +26,7 @@ def counts() -> TokenCounts:
 
 @cache
 def counterpart() -> Twin:
-    found = twin(counts().plain)
+    found = twin(counts().tokenizer)
     assert found is not None
     return found
 
