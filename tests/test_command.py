@@ -99,7 +99,8 @@ def _a_changed_config_reruns_from_there_and_says_why(shop: Workshop) -> None:
     again = shop.run("--set", "map.assistant=Hare")
     assert (again.code, again.ran) == (0, NAMES[3:])
     assert 'map runs again: map.assistant changed from "Tortoise" to "Hare"' in again.out
-    assert "convert runs again: map made something else" in again.out
+    assert 'convert runs again: map.assistant changed from "Tortoise" to "Hare"' in again.out
+    assert "upload runs again: convert made something else" in again.out
     assert (shop.stored("files") - shop.stored("jobs"), shop.stored("jobs")) == (2, 2)
 
 

@@ -62,7 +62,7 @@ def test_events_tell_the_story_of_a_job(client: openai.OpenAI) -> None:
         f"Validating training file: {job.training_file}",
         "Files validated, moving job to queued state",
         "Fine-tuning job started",
-        "Training on 8 examples with 8 targets",
+        "Training on 10 examples with 10 targets",
         "Step 1/3: training loss=N",
         f"Checkpoint created at step 1 with Snapshot ID: {name}:ckpt-step-1",
         "Step 2/3: training loss=N",
