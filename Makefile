@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_ARGS)
 export FINETUNE_CACHE_DIR ?= $(CURDIR)/.cache
 
-.PHONY: finetune test smoke bench chaos pictures sample clean
+.PHONY: finetune test smoke bench chaos soak pictures sample clean
 
 finetune: $(VENV)/.local
 	@$(BIN)/finetune run $(CONFIG)
@@ -28,6 +28,10 @@ test: $(VENV)/.dev
 # Kills the run everywhere, breaks every call, and prints the crash table; half an hour on two cores.
 chaos: $(VENV)/.dev
 	@$(BIN)/python -m tests.chaos
+
+# Everything at once for ten minutes: polling, chats, training; errors, memory and latency as a ratio.
+soak: $(VENV)/.dev
+	@$(BIN)/python -m tests.soak
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m tests.bench

@@ -211,7 +211,7 @@ def serve(
     data_dir: Annotated[
         Path | None, typer.Option(help="Where files, jobs and models live: ./server; a mocked API forgets them.")
     ] = None,
-    host: Annotated[str, typer.Option(help="Beyond loopback a key of your own is needed.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Beyond loopback, keys need 16 characters.")] = "127.0.0.1",
     mock: Annotated[bool, typer.Option("--mock", help="Train nothing: a mocked API, for tests.")] = False,
     script: Annotated[
         Path | None,
@@ -221,12 +221,14 @@ def serve(
     model: Annotated[
         list[str] | None, typer.Option(metavar="PATH", help="A local Hugging Face model directory to offer too.")
     ] = None,
+    requests_per_minute: Annotated[int | None, typer.Option(min=1, help="How many each key may make.")] = None,
     embedded: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Serve the OpenAI-compatible API until stopped; its key is FINETUNE_SERVER_KEY, or made and printed once."""
-    import secrets
     import tempfile
 
+    from pipeline.server import logs
+    from pipeline.server.keys import FILE as KEYS
     from pipeline.server.main import run as run_server
     from pipeline.server.settings import ServerSettings
 
@@ -234,18 +236,21 @@ def serve(
     if script is not None and not mock:
         raise InputError("--script", "only a mocked API follows a script", fix="Add --mock.")
     scratch = contextlib.ExitStack()
-    if data_dir is None and mock:
+    forgotten = data_dir is None and mock
+    if forgotten:
         data_dir = Path(scratch.enter_context(tempfile.TemporaryDirectory(prefix="mock-openai-")))
     settings = ServerSettings(
         data_dir=data_dir or Path("server"),
-        key=given or secrets.token_urlsafe(32),
+        key=given,
         host=host,
         port=0 if embedded else port,
         trainer="scripted" if mock else "lora",
         script=script,
         workers=workers,
         models=tuple(model or ()),
+        requests_per_minute=requests_per_minute,
     )
+    logs.write_to_stderr(requests=not embedded)
 
     def announce(base_url: str) -> None:
         if embedded:
@@ -253,10 +258,22 @@ def serve(
             sys.stdout.flush()
             return
         typer.echo(f"export OPENAI_BASE_URL={base_url}")
-        typer.echo(f"export OPENAI_API_KEY={'$FINETUNE_SERVER_KEY' if given else settings.key}")
+        if given:
+            typer.echo("export OPENAI_API_KEY=$FINETUNE_SERVER_KEY")
+
+    def show_key(key: str) -> None:
+        typer.echo(f"export OPENAI_API_KEY={key}")
+        if not forgotten:
+            keys = settings.data_dir / KEYS
+            typer.echo(f"# That key is not shown again. For another one, remove {keys} and start anew.")
 
     with scratch:
-        run_server(settings, announce=announce, parent_fd=sys.stdin.fileno() if embedded else None)
+        run_server(
+            settings,
+            announce=announce,
+            show_key=None if embedded else show_key,
+            parent_fd=sys.stdin.fileno() if embedded else None,
+        )
 
 
 @app.command()

@@ -5,17 +5,19 @@ import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from pipeline import __version__
-from pipeline.server import completions, files, jobs, models, uploads
+from pipeline.server import completions, files, health, jobs, models, uploads
 from pipeline.server.auth import AuthMiddleware
 from pipeline.server.chats import Chats
 from pipeline.server.context import Context
-from pipeline.server.envelope import EnvelopeMiddleware, add_error_handlers, json_response
+from pipeline.server.envelope import EnvelopeMiddleware, add_error_handlers
 from pipeline.server.faults import FaultMiddleware
+from pipeline.server.limits import RateLimitMiddleware
 from pipeline.server.logs import log_failure
+from pipeline.server.metrics import Metrics, ObserveMiddleware
 from pipeline.server.openapi import describe
 from pipeline.server.seams import Queue, Store
 from pipeline.server.settings import ServerSettings
@@ -25,11 +27,19 @@ from pipeline.training.scripted import read_script
 EXPIRE_EVERY_S = 60.0
 
 
-def create_app(settings: ServerSettings, store: Store, engine: Engine, queue: Queue) -> FastAPI:
-    """Put one server together. Its lifespan starts the queue, and stops it and the chats in good order."""
+def create_app(
+    settings: ServerSettings, digests: frozenset[bytes], store: Store, engine: Engine, queue: Queue
+) -> FastAPI:
+    """Put one server together. Its lifespan starts the queue, and stops it and the chats in good order.
+
+    Args:
+        digests: of the keys that open it; see keys.py.
+    """
     script = read_script(settings.script if settings.trainer == "scripted" else None)
     fault = script.files.status_details if script.files else None
-    context = Context(settings, store, queue, Chats(engine), fault)
+    chats = Chats(engine)
+    metrics = Metrics(store.count_jobs, chats.counts)
+    context = Context(settings, store, queue, chats, metrics, fault)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -44,13 +54,15 @@ def create_app(settings: ServerSettings, store: Store, engine: Engine, queue: Qu
 
     app = FastAPI(title="finetune", version=__version__, lifespan=lifespan, redirect_slashes=False, docs_url=None)
     app.state.context = context
-    app.add_middleware(AuthMiddleware, key=settings.key)
+    if settings.requests_per_minute is not None:
+        app.add_middleware(RateLimitMiddleware, per_minute=settings.requests_per_minute)
+    app.add_middleware(AuthMiddleware, digests=digests)
     if script.requests:
         app.add_middleware(FaultMiddleware, faults=script.requests)
-    app.add_middleware(EnvelopeMiddleware)  # added last: outermost
+    app.add_middleware(EnvelopeMiddleware)
+    app.add_middleware(ObserveMiddleware, metrics=metrics)  # added last: outermost
     add_error_handlers(app)
-    app.add_api_route("/healthz", _healthz)
-    for area in (files, uploads, jobs, models, completions):
+    for area in (health, files, uploads, jobs, models, completions):
         app.include_router(area.router)
     describe(app)
     return app
@@ -64,8 +76,3 @@ async def _expire(store: Store) -> None:
             await run_in_threadpool(store.expire)
         except (OSError, sqlite3.Error) as error:  # a full disk, say; the next time may go well
             log_failure("expiring files", error)
-
-
-async def _healthz() -> Response:
-    """Answers as soon as the server does; the one route that wants no key."""
-    return json_response({"status": "ok"})

@@ -1,30 +1,30 @@
-"""Bearer keys. The key itself is kept nowhere: only its hash, compared in constant time."""
-
-import hashlib
-import hmac
+"""Bearer keys: who may talk to the server."""
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from pipeline.server import keys
 from pipeline.server.envelope import ApiError
+from pipeline.server.openapi import OPEN_PATHS
 
-OPEN_PATHS = frozenset({"/healthz"})
+CLIENT = "finetune.client"
+"""Where a request's scope says whose it is: the hash of the key."""
 
 
 class AuthMiddleware:
-    """Lets nobody through without the key, to any path but OPEN_PATHS, and before anything of the body is read."""
+    """Lets nobody through without a key, to any path but OPEN_PATHS, and before anything of the body is read."""
 
-    def __init__(self, app: ASGIApp, key: str) -> None:
+    def __init__(self, app: ASGIApp, digests: frozenset[bytes]) -> None:
         self._app = app
-        self._digest = _digest(key)
+        self._digests = digests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
         if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
-            self._check(Headers(scope=scope).get("authorization", ""))
+            scope[CLIENT] = self._check(Headers(scope=scope).get("authorization", ""))
         await self._app(scope, receive, send)
 
-    def _check(self, header: str) -> None:
+    def _check(self, header: str) -> bytes:
         scheme, _, key = header.partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
             raise ApiError(
@@ -32,13 +32,11 @@ class AuthMiddleware:
                 "You didn't provide an API key. You need to provide your API key in an Authorization header using "
                 "Bearer auth (i.e. Authorization: Bearer YOUR_KEY).",
             )
-        if not hmac.compare_digest(_digest(key.strip()), self._digest):
+        shown = keys.digest(key.strip())
+        if not keys.is_known(shown, self._digests):
             raise ApiError(
                 401,
                 "Incorrect API key provided. Use the key that this server was started with.",
                 code="invalid_api_key",
             )
-
-
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()
+        return shown

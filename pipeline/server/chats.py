@@ -10,6 +10,7 @@ from pipeline.training.generation import Engine
 from pipeline.training.protocol import ChatMessage, Finish, ModelRef, Piece, Sampling
 
 CHATS_AT_ONCE = 8  # more wait their turn, first come, first served
+CHATS_WAITING = 64  # more are asked to come again
 
 
 class Chats:
@@ -17,8 +18,18 @@ class Chats:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._asked = 0  # changed by the event loop only
         self._closing = threading.Event()
         self._pool = ThreadPoolExecutor(CHATS_AT_ONCE, thread_name_prefix="chat")
+
+    def counts(self) -> dict[str, int]:
+        """How many answers are being made, and how many wait for their turn."""
+        running = min(self._asked, CHATS_AT_ONCE)
+        return {"running": running, "waiting": self._asked - running}
+
+    def is_full(self) -> bool:
+        """Whether one more would have to wait for too many others."""
+        return self._asked >= CHATS_AT_ONCE + CHATS_WAITING
 
     def end_all(self) -> None:
         """End every generation, now and from now on, so that the server can stop. Safe in a signal handler."""
@@ -59,6 +70,7 @@ class Chats:
             else:
                 hand_over(None)
 
+        self._asked += 1
         try:
             with contextlib.suppress(RuntimeError):  # the pool is closed: as if generation had ended at once
                 self._pool.submit(work)
@@ -67,4 +79,5 @@ class Chats:
                         raise item
                     yield item
         finally:
+            self._asked -= 1
             left.set()

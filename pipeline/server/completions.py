@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
 import msgspec
 from fastapi import APIRouter, Request, Response
@@ -17,10 +17,11 @@ from pipeline.server import wire
 from pipeline.server.bodies import ChatCreate, Message
 from pipeline.server.context import Context, ContextDep
 from pipeline.server.envelope import ApiError, error_body, json_response
+from pipeline.server.metrics import Metrics
 from pipeline.server.models import find_model
 from pipeline.server.openapi import streams
 from pipeline.training.generation import ContextLengthError
-from pipeline.training.protocol import ChatMessage, Finish, ModelRef, Piece, Sampling
+from pipeline.training.protocol import ChatMessage, Finish, ModelRef, Piece, Sampling, TokenOdds
 
 router = APIRouter(prefix="/v1/chat")
 
@@ -30,7 +31,6 @@ UNSUPPORTED: dict[str, tuple[object, ...]] = {
     "function_call": (),
     "functions": ([],),
     "logit_bias": ({},),
-    "logprobs": (False,),
     "metadata": ({},),
     "modalities": (["text"],),
     "moderation": (),
@@ -42,12 +42,13 @@ UNSUPPORTED: dict[str, tuple[object, ...]] = {
     "store": (False,),
     "tool_choice": ("none",),
     "tools": ([],),
-    "top_logprobs": (),
     "verbosity": (),
     "web_search_options": (),
 }
 # They change nothing in the answer: who asks, and where OpenAI would look for a cached prompt.
 IGNORED = frozenset({"user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"})
+
+RETRY_AFTER_S = 5
 
 ANSWERS = streams({"application/json": wire.ChatCompletion, "text/event-stream": wire.ChatChunk}, 404, 500, 503)
 
@@ -62,6 +63,9 @@ class Cut(Exception):
 async def create_chat_completion(body: ChatCreate, request: Request, context: ContextDep) -> Response:
     """Answer a conversation `n` times."""
     _check(body)
+    if context.chats.is_full():
+        headers = {"retry-after": str(RETRY_AFTER_S)}
+        raise ApiError(429, "Too many chats are waiting. Try again.", code="rate_limit_exceeded", headers=headers)
     model = find_model(body.model, context)
     gone = threading.Event()
     generate = _generator(body, model, context, gone)
@@ -95,6 +99,8 @@ def _check(body: ChatCreate) -> None:
             raise ApiError(400, f"`{name}` is not supported by this server.", param=name, code="unsupported_parameter")
     if body.stream_options is not None and not body.stream:
         raise ApiError(400, "`stream_options` goes with `stream: true` only.", param="stream_options")
+    if body.top_logprobs is not None and not body.logprobs:
+        raise ApiError(400, "`top_logprobs` goes with `logprobs: true` only.", param="top_logprobs")
     if body.max_tokens is not None and body.max_completion_tokens is not None:
         raise ApiError(400, "Give `max_completion_tokens` or `max_tokens`, not both.", param="max_tokens")
 
@@ -112,13 +118,28 @@ def _generator(
         stop=stop,
         presence_penalty=body.presence_penalty or 0.0,
         frequency_penalty=body.frequency_penalty or 0.0,
+        top_logprobs=(body.top_logprobs or 0) if body.logprobs else None,
     )
 
     def generate(index: int) -> Generation:
         seed = None if body.seed is None else body.seed + index
-        return context.chats.generate(model, messages, msgspec.structs.replace(sampling, seed=seed), gone)
+        asked = msgspec.structs.replace(sampling, seed=seed)
+        return _measured(context.chats.generate(model, messages, asked, gone), context.metrics)
 
     return generate
+
+
+async def _measured(generation: Generation, metrics: Metrics) -> Generation:
+    began, is_first = time.perf_counter(), True
+    async with contextlib.aclosing(generation):
+        async for item in generation:
+            if is_first:
+                metrics.first_word_seconds.observe(time.perf_counter() - began)
+                is_first = False
+            if isinstance(item, Finish):
+                metrics.tokens.labels("prompt").inc(item.prompt_tokens)
+                metrics.tokens.labels("completion").inc(item.completion_tokens)
+            yield item
 
 
 def _chat_message(message: Message) -> ChatMessage:
@@ -145,13 +166,15 @@ async def _watched(request: Request, gone: threading.Event) -> AsyncIterator[Non
 async def _complete(body: ChatCreate, generate: Callable[[int], Generation]) -> wire.ChatCompletion:
     choices, tokens = [], _Tokens()
     for index in range(body.n or 1):
-        text = ""
+        text, odds = "", list[TokenOdds]()
         async for item in _whole(generate(index)):
             if isinstance(item, Piece):
                 text += item.text
+                odds += item.tokens
             else:
                 tokens.add(item)
-                choices.append(wire.ChatChoice(index, wire.ChatAnswer(text), item.reason))
+                logprobs = _logprobs(odds) if body.logprobs else None
+                choices.append(wire.ChatChoice(index, wire.ChatAnswer(text), item.reason, logprobs))
     return wire.ChatCompletion(_new_id(), _now(), body.model, choices, tokens.usage())
 
 
@@ -181,7 +204,8 @@ async def _chunks(
             yield chunk([wire.ChunkChoice(index, wire.Delta(role="assistant", content=""))])
             async for item in _after(first, beginning) if index == 0 else _whole(generate(index)):
                 if isinstance(item, Piece):
-                    yield chunk([wire.ChunkChoice(index, wire.Delta(content=item.text))])
+                    logprobs = _logprobs(item.tokens) if body.logprobs else None
+                    yield chunk([wire.ChunkChoice(index, wire.Delta(content=item.text), logprobs=logprobs)])
                 else:
                     tokens.add(item)
                     yield chunk([wire.ChunkChoice(index, wire.Delta(), item.reason)])
@@ -201,6 +225,25 @@ async def _after(first: Piece | Finish, rest: Generation) -> Generation:
     async with contextlib.aclosing(rest):
         async for item in rest:
             yield item
+
+
+def _logprobs(tokens: Sequence[TokenOdds]) -> wire.Logprobs:
+    return wire.Logprobs(
+        [
+            wire.ChosenLogprob(
+                _readable(token.data),
+                token.logprob,
+                list(token.data),
+                [wire.TokenLogprob(_readable(other.data), other.logprob, list(other.data)) for other in token.top],
+            )
+            for token in tokens
+        ]
+    )
+
+
+def _readable(data: bytes) -> str:
+    """A token's text; bytes that are no character by themselves are spelt out, such as ``\\xf0``."""
+    return data.decode(errors="backslashreplace")
 
 
 def _event(body: object) -> bytes:

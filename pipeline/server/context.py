@@ -9,6 +9,7 @@ from pipeline.server import wire
 from pipeline.server.chats import Chats
 from pipeline.server.database import Page
 from pipeline.server.envelope import json_response
+from pipeline.server.metrics import Metrics
 from pipeline.server.seams import Queue, Store
 from pipeline.server.settings import ServerSettings
 from pipeline.training.base_models import BASE_MODELS, is_known
@@ -23,6 +24,7 @@ class Context(msgspec.Struct, frozen=True):
     store: Store
     queue: Queue
     chats: Chats
+    metrics: Metrics
     file_fault: str | None  # scripted: every upload ends in `error`, with these status_details
 
     def has_base_model(self, name: str) -> bool:

@@ -28,10 +28,19 @@ class ApiError(HTTPException):
         message: for people; never holds a key or chat text.
         param: the path of the field that is wrong.
         code: for programs, such as ``model_not_found``.
+        headers: that go with the answer, such as Retry-After.
     """
 
-    def __init__(self, status: int, message: str, *, param: str | None = None, code: str | None = None) -> None:
-        super().__init__(status, message)
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, message, headers)
         self.message = message
         self.param = param
         self.code = code
@@ -66,7 +75,9 @@ def add_error_handlers(app: FastAPI) -> None:
 
 async def _on_api_error(_: Request, error: Exception) -> Response:
     refused = cast(ApiError, error)
-    return _error_response(refused.status_code, refused.message, param=refused.param, code=refused.code)
+    response = _error_response(refused.status_code, refused.message, param=refused.param, code=refused.code)
+    response.headers.update(refused.headers or {})
+    return response
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

@@ -1,9 +1,32 @@
-"""What the server says on stderr: where something went wrong, and never what it was about."""
+"""What the server says on stderr: one JSON object a line; where something went wrong, and never what it was about."""
 
+import datetime
 import logging
 import traceback
 
+import msgspec
+
 logger = logging.getLogger("pipeline.server")
+
+
+class JsonLines(logging.Formatter):
+    """A record as JSON: `time` (UTC), `level`, `message`, and whatever `extra={"fields": ...}` says."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        time = datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(timespec="milliseconds")
+        line = {"time": time, "level": record.levelname.lower(), "message": record.getMessage()}
+        if record.exc_info and record.exc_info[0] is not None:
+            line["error"] = record.exc_info[0].__name__  # not its words: they may hold a key or chat text
+        return msgspec.json.encode({**line, **getattr(record, "fields", {})}).decode()
+
+
+def write_to_stderr(*, requests: bool) -> None:
+    """Have this process log as JSON lines; with `requests`, a line for each."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logger.setLevel(logging.INFO if requests else logging.WARNING)
 
 
 def log_failure(what: str, error: BaseException) -> None:

@@ -14,7 +14,7 @@ import uvicorn
 
 from pipeline import durable
 from pipeline.errors import InputError
-from pipeline.server import disk
+from pipeline.server import disk, keys
 from pipeline.server.app import create_app
 from pipeline.server.context import Context
 from pipeline.server.database import StoreLock
@@ -23,46 +23,57 @@ from pipeline.server.store import Store
 from pipeline.server.supervisor import Supervisor
 from pipeline.training.generation import Engine, create_engine
 
-MIN_PUBLIC_KEY = 16
 # Longer than clients keep idle connections (httpx: 5 s), so that a server never closes one just as a request is sent.
 KEEP_ALIVE_S = 75
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(
-    settings: ServerSettings, *, announce: Callable[[str], None] | None = None, parent_fd: int | None = None
+    settings: ServerSettings,
+    *,
+    announce: Callable[[str], None] | None = None,
+    show_key: Callable[[str], None] | None = None,
+    parent_fd: int | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then stop in good order: workers checkpoint, streams end, jobs stay queued.
 
     Args:
         announce: called with the base URL, which ends in ``/v1``, once the server answers.
+        show_key: called with the store's own key when it is made, which happens once, and only without a key in the
+            settings. Where nobody would see it, none is made.
         parent_fd: a pipe whose other end the parent holds. At its end of file the parent is gone, however it died,
             and this process and its workers end at once.
 
     Raises:
-        InputError: the address cannot be bound, or is open to others and the key is short; or the script is wrong.
+        InputError: no key; the address cannot be bound, or is open to others and a key is short; the script is wrong.
         Locked: another server serves this data directory and went on for ten seconds.
         StateDamaged: the store cannot be read, or its disk is full.
     """
     os.umask(0o077)
-    with serving(settings) as server:
+    with serving(settings, show_key=show_key) as server:
         if parent_fd is not None:
             threading.Thread(target=_die_with_parent, args=(parent_fd, server), name="parent", daemon=True).start()
         server.serve_until_told(announce)
 
 
 @contextlib.contextmanager
-def serving(settings: ServerSettings, *, engine: Engine | None = None) -> Iterator["Server"]:
+def serving(
+    settings: ServerSettings, *, engine: Engine | None = None, show_key: Callable[[str], None] | None = None
+) -> Iterator["Server"]:
     """Hold everything a server needs: its lock, its store and a listening socket. See `run` for what is raised.
 
     Args:
         engine: answers chats; by default the one that goes with the trainer.
     """
-    check_key(settings)
+    given = keys.given(settings.key)
+    if not given and show_key is None:
+        raise InputError("server key", "expected a key, which every client must send", fix="Set FINETUNE_SERVER_KEY.")
+    keys.check(given, settings.host, is_loopback=_is_loopback(settings.host))
     with contextlib.ExitStack() as stack:
         with disk.explained(settings.data_dir):
             durable.make_private_dir(settings.data_dir)
             stack.callback(StoreLock.acquire(settings.data_dir).release)
+            digests = frozenset(map(keys.digest, given)) or keys.made(settings.data_dir)
             engine = engine or create_engine(settings.trainer, settings.script)
             store = Store(settings.data_dir)
             stack.callback(store.close)
@@ -70,7 +81,11 @@ def serving(settings: ServerSettings, *, engine: Engine | None = None) -> Iterat
             listener = stack.enter_context(_listen(settings.host, settings.port))
             supervisor = Supervisor(settings, store)
             supervisor.recover()
-        app = create_app(settings, store, engine, supervisor)
+            if not digests and show_key is not None:  # last, for a key that is made must be seen
+                key = keys.make(settings.data_dir)
+                digests = frozenset([keys.digest(key)])
+                show_key(key)
+        app = create_app(settings, digests, store, engine, supervisor)
         config = uvicorn.Config(
             app,
             access_log=False,
@@ -84,23 +99,6 @@ def serving(settings: ServerSettings, *, engine: Engine | None = None) -> Iterat
             timeout_graceful_shutdown=10,
         )
         yield Server(config, listener, supervisor, app.state.context)
-
-
-def check_key(settings: ServerSettings) -> None:
-    """Refuse to serve others behind a key that can be guessed.
-
-    Raises:
-        InputError: no key at all, or a short one on an address that is not this machine's own.
-    """
-    if not settings.key:
-        raise InputError("server key", "expected a key, which every client must send", fix="Set FINETUNE_SERVER_KEY.")
-    if len(settings.key) < MIN_PUBLIC_KEY and not _is_loopback(settings.host):
-        raise InputError(
-            "server key",
-            f"an address that others can reach needs a key of at least {MIN_PUBLIC_KEY} characters",
-            got=f"{len(settings.key)} characters for {settings.host}",
-            fix="Set FINETUNE_SERVER_KEY to a long random one, or serve on 127.0.0.1.",
-        )
 
 
 def _is_loopback(host: str) -> bool:

@@ -43,7 +43,7 @@ _ERROR: Json = {
 # What any route may answer: a request that is wrong, without the key, too frequent, or for a full disk.
 _ANYWHERE = (400, 401, 429, 507)
 _LARGE = {"post": (413,)}
-OPEN_PATHS = frozenset({"/healthz"})
+OPEN_PATHS = frozenset({"/healthz", "/readyz"})  # want no key
 
 
 def answers(kind: type[msgspec.Struct], *errors: int) -> dict[int | str, Json]:
@@ -67,6 +67,11 @@ def streams(content: dict[str, type[msgspec.Struct] | None], *errors: int) -> di
         media: {"schema": {"format": "binary"} if kind is None else _ref(kind)} for media, kind in content.items()
     }
     return _responses(described, errors)
+
+
+def described(media: str, schema: Json, *errors: int) -> dict[int | str, Json]:
+    """`responses` of a route that answers none of OpenAI's objects."""
+    return _responses({media: {"schema": schema}}, errors)
 
 
 def form(file_field: str, *required: str, **fields: Json) -> Json:

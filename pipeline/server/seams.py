@@ -101,6 +101,10 @@ class Store(Protocol):
         """A page of jobs."""
         ...
 
+    def count_jobs(self) -> dict[str, int]:
+        """How many jobs have each status."""
+        ...
+
     def events(self, job_id: str, *, after: str | None, limit: int) -> Page[wire.Event]:
         """A page of a job's events."""
         ...
@@ -135,6 +139,10 @@ class Queue(Protocol):
 
     def kill(self) -> None:
         """Stop at once: the process is about to exit."""
+        ...
+
+    def is_alive(self) -> bool:
+        """Whether jobs are still taken and trained."""
         ...
 
     def wake(self) -> None:

@@ -15,10 +15,11 @@ class ServerSettings:
 
     Attributes:
         data_dir: the store's home; made with mode 0700 when missing.
-        key: the bearer key every client must show.
+        key: the bearer keys that clients show, separated by blanks; without any, the store's own is asked for.
         port: 0 takes a free one.
         models: base models on disk that may be named besides the packaged ones, as clients will write them: paths
             of Hugging Face directories. A request that names any other path touches no file.
+        requests_per_minute: how many each key may make; None is any number.
         script: the scripted trainer's instructions, a JSON file.
         workers: how many jobs may train at once.
         max_file_bytes: the largest file that may be uploaded in one piece.
@@ -33,6 +34,7 @@ class ServerSettings:
     trainer: Literal["lora", "scripted"] = "lora"
     script: Path | None = None
     workers: int = 1
+    requests_per_minute: int | None = None
     max_file_bytes: int = MAX_FILE_BYTES
     max_upload_bytes: int = MAX_UPLOAD_BYTES
     max_part_bytes: int = MAX_PART_BYTES

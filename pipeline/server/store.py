@@ -139,6 +139,10 @@ class Store:
             where.append(("metadata IS NULL", ()))
         return self._db.page("jobs", read_job, where, after=after, limit=limit)
 
+    def count_jobs(self) -> dict[str, int]:
+        """How many jobs have each status that any has."""
+        return {row[0]: row[1] for row in self._db.rows("SELECT status, count(*) FROM jobs GROUP BY status")}
+
     def jobs_in(self, status: wire.Status) -> list[JobRecord]:
         """Every job in `status`, oldest first."""
         return [read_job(row) for row in self._db.rows("SELECT * FROM jobs WHERE status = ? ORDER BY seq", (status,))]

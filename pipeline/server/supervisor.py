@@ -110,6 +110,10 @@ class Supervisor:
         for run in list(self._runs.values()):
             run.kill()
 
+    def is_alive(self) -> bool:
+        """Whether every thread is at work, and none was told to end."""
+        return not self._closing.is_set() and all(thread.is_alive() for thread in self._threads)
+
     # what the routes ask for
 
     def wake(self) -> None:

@@ -148,6 +148,30 @@ class Deleted(msgspec.Struct, frozen=True):
     deleted: bool = True
 
 
+class TokenLogprob(msgspec.Struct, frozen=True):
+    """A token that might have been chosen."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+class ChosenLogprob(msgspec.Struct, frozen=True):
+    """A token of an answer, and the likeliest ones at its place."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+    top_logprobs: list[TokenLogprob]
+
+
+class Logprobs(msgspec.Struct, frozen=True):
+    """The odds of the tokens of an answer, or of a chunk of it."""
+
+    content: list[ChosenLogprob]
+    refusal: None = None
+
+
 class ChatAnswer(msgspec.Struct, frozen=True):
     """What the model said, whole."""
 
@@ -162,7 +186,7 @@ class ChatChoice(msgspec.Struct, frozen=True):
     index: int
     message: ChatAnswer
     finish_reason: Literal["stop", "length"]
-    logprobs: None = None
+    logprobs: Logprobs | None = None
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -196,7 +220,7 @@ class ChunkChoice(msgspec.Struct, frozen=True):
     index: int
     delta: Delta
     finish_reason: Literal["stop", "length"] | None = None
-    logprobs: None = None
+    logprobs: Logprobs | None = None
 
 
 class ChatChunk(msgspec.Struct, frozen=True, tag_field="object", tag="chat.completion.chunk"):

@@ -22,6 +22,8 @@ IGNORED = -100
 
 _PLACEHOLDER = re.compile("\ue000([0-9]+)\ue001")  # private use characters: no template writes them
 
+_SINGLE_BYTE = re.compile("<0x([0-9A-F]{2})>")
+
 
 class ChatFormat:
     """The tokenizer and chat template of one base model. Safe to use from several threads.
@@ -47,6 +49,8 @@ class ChatFormat:
         self._control: Tokenizer = self.tokenizer.backend_tokenizer
         self._plain = Tokenizer.from_str(self._control.to_str())
         self._plain.encode_special_tokens = True
+        self._letters = _byte_letters() if "ByteLevel(" in str(self._control.decoder) else {}
+        self._added = frozenset(self._control.get_added_tokens_decoder())
         special = {token.content for token in self._control.get_added_tokens_decoder().values() if token.special}
         self.stop_ids = frozenset(self._control.token_to_id(content) for content in special)
         self._check_that_turns_end()
@@ -101,6 +105,21 @@ class ChatFormat:
         stream = DecodeStream(skip_special_tokens=True)
         return lambda token: stream.step(self._control, token) or ""
 
+    def token_bytes(self, token: int) -> bytes:
+        """What a token stands for; the bytes of an answer's tokens, one after the other, are its text.
+
+        Vocabularies write bytes as letters (GPT-2's byte-level BPE), or a space as U+2581 and single bytes as <0x0A>
+        (SentencePiece).
+        """
+        written = self._control.id_to_token(token) or ""
+        if token in self._added:
+            return written.encode()
+        if self._letters:
+            return bytes(self._letters[letter] for letter in written)
+        if match := _SINGLE_BYTE.fullmatch(written):
+            return bytes.fromhex(match[1])
+        return written.replace("\u2581", " ").encode()
+
     def _segments(
         self, messages: Sequence[ChatMessage], *, answer_next: bool
     ) -> Iterator[tuple[list[int], int | None]]:
@@ -148,3 +167,13 @@ class ChatFormat:
     def _length_of_end(self, ids: Sequence[int]) -> int:
         """How many of the tokens after an assistant's content end its turn: all up to the first control token."""
         return next((n for n, token in enumerate(ids, start=1) if token in self.stop_ids), 0)
+
+
+def _byte_letters() -> dict[str, int]:
+    """The letter that stands for each byte in a byte-level vocabulary: itself if it can be printed, else the next free.
+
+    As in GPT-2's encoder.py, bytes_to_unicode.
+    """
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = (byte for byte in range(256) if byte not in printable)
+    return {chr(byte): byte for byte in printable} | {chr(256 + n): byte for n, byte in enumerate(others)}

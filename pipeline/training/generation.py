@@ -1,6 +1,7 @@
 """Chat engines: what answers a chat completion, behind one small interface. Torch is imported only when it is used."""
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
@@ -9,7 +10,7 @@ import msgspec
 
 from pipeline.errors import InputError
 from pipeline.training import scripted
-from pipeline.training.protocol import ChatMessage, Finish, ModelRef, Piece, Sampling
+from pipeline.training.protocol import ChatMessage, Finish, ModelRef, Piece, Sampling, TokenOdds
 
 
 class ContextLengthError(InputError):
@@ -104,8 +105,42 @@ class StopFilter:
         return next(n for n in range(min(len(text), len(stop) - 1), -1, -1) if text.endswith(stop[:n]))
 
 
+class Speech:
+    """Turns the tokens of one answer into pieces: text that no stop string can end any more, and its tokens' odds."""
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._filter = StopFilter(stops)
+        self._said = 0  # characters
+        self._fed = 0
+        self._waiting: deque[tuple[int, TokenOdds]] = deque()  # where each token's text begins
+
+    @property
+    def ended(self) -> bool:
+        """Whether a stop string has come."""
+        return self._filter.stopped
+
+    def feed(self, text: str, odds: TokenOdds | None) -> Iterator[Piece]:
+        """Take a token, and the text that it completes; yields a piece if there is something to say."""
+        if odds is not None:
+            self._waiting.append((self._fed, odds))
+        self._fed += len(text)
+        yield from self._say(self._filter.feed(text))
+
+    def finish(self) -> Iterator[Piece]:
+        """Yield what was held back, once no more comes. Tokens of a stop string are left out, as its text is."""
+        yield from self._say(self._filter.flush(), last=not self.ended)
+
+    def _say(self, text: str, *, last: bool = False) -> Iterator[Piece]:
+        self._said += len(text)
+        tokens = []
+        while self._waiting and (last or self._waiting[0][0] < self._said):
+            tokens.append(self._waiting.popleft()[1])
+        if text or tokens:
+            yield Piece(text, tuple(tokens))
+
+
 class ScriptedEngine:
-    """Answers what the script says, a word at a time; a word is a token."""
+    """Answers what the script says, a word at a time; a word is a token, and certain."""
 
     def __init__(self, script: scripted.Script) -> None:
         self._base_reply = script.replies.base
@@ -116,20 +151,25 @@ class ScriptedEngine:
         """See Engine."""
         words = re.findall(r"\s*\S+|\s+$", self._reply(model))
         limit = len(words) if sampling.max_tokens is None else sampling.max_tokens
-        stops = StopFilter(sampling.stop)
+        speech = Speech(sampling.stop)
         used = 0
         for word in words[:limit]:
             if cancelled():
                 return
             used += 1
-            if text := stops.feed(word):
-                yield Piece(text)
-            if stops.stopped:
+            yield from speech.feed(word, self._odds(word, sampling.top_logprobs))
+            if speech.ended:
                 break
-        if text := stops.flush():
-            yield Piece(text)
+        yield from speech.finish()
         prompt_tokens = sum(len(message.content.split()) for message in messages)
-        yield Finish("length" if limit < len(words) and not stops.stopped else "stop", prompt_tokens, used)
+        yield Finish("length" if limit < len(words) and not speech.ended else "stop", prompt_tokens, used)
+
+    @staticmethod
+    def _odds(word: str, top: int | None) -> TokenOdds | None:
+        if top is None:
+            return None
+        data = word.encode()
+        return TokenOdds(data, 0.0, (TokenOdds(data, 0.0),) if top else ())
 
     def warm_up(self, base_model: str | None) -> None:
         """Nothing is loaded, so there is nothing to begin."""

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from pipeline.errors import FinetuneError
 from pipeline.training import base_models, environment
 from pipeline.training.fair_lock import FairLock
-from pipeline.training.generation import ContextLengthError, StopFilter
+from pipeline.training.generation import ContextLengthError, Speech
 from pipeline.training.protocol import ChatMessage, Finish, ModelRef, Piece, Sampling
 
 if TYPE_CHECKING:
     from pipeline.training.resident_model import ResidentModel
+
+PREFILL = 512  # tokens of a prompt at a time, so that a long one holds up no other answer for long
 
 
 class LocalEngine:
@@ -32,32 +34,37 @@ class LocalEngine:
         resident = self._resident(model)
         from transformers import DynamicCache  # imported already, with the model
 
-        from pipeline.training.sampling import Sampler
+        from pipeline.training.sampling import Sampler, token_odds
 
         prompt = resident.chat_format.prompt(messages)
         room = resident.context - len(prompt)
         if room < 1:
             raise ContextLengthError(resident.context, len(prompt))
         limit = room if sampling.max_tokens is None else min(room, sampling.max_tokens)
-        sampler, stops = Sampler(sampling), StopFilter(sampling.stop)
+        sampler, speech = Sampler(sampling), Speech(sampling.stop)
         text_of = resident.chat_format.detokenizer()
         cache = DynamicCache()
         unseen, used, ended = prompt, 0, False
         while used < limit and not ended:
             if cancelled():
                 return
+            part, unseen = unseen[:PREFILL], unseen[PREFILL:]
             with self._turn:
-                logits = resident.forward(model.adapter, unseen, cache)
+                logits = resident.forward(model.adapter, part, cache)
+            if unseen:
+                continue
+            logprobs = None if sampling.top_logprobs is None else logits.log_softmax(-1)
             token = sampler.choose(logits)
             if token in resident.chat_format.stop_ids:
                 ended = True
                 break
             unseen, used = [token], used + 1
-            if piece := stops.feed(text_of(token)):
-                yield Piece(piece)
-            ended = stops.stopped
-        if piece := stops.flush():
-            yield Piece(piece)
+            odds = None
+            if logprobs is not None:
+                odds = token_odds(logprobs, token, sampling.top_logprobs or 0, resident.chat_format.token_bytes)
+            yield from speech.feed(text_of(token), odds)
+            ended = speech.ended
+        yield from speech.finish()
         yield Finish("stop" if ended else "length", len(prompt), used)
 
     def warm_up(self, base_model: str | None) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel
+from peft.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors import SafetensorError
 from transformers import DynamicCache, PreTrainedModel
 
@@ -45,6 +46,8 @@ class ResidentModel:
         """
         if adapter in self._names:
             return
+        if not (adapter / SAFETENSORS_WEIGHTS_NAME).is_file():  # PEFT would read a pickle in its place
+            raise InputError(str(adapter), "expected an adapter as safetensors", fix="Train it again.")
         self._count += 1
         name = f"adapter{self._count}"
         try:

@@ -1,10 +1,14 @@
 """How the next token is chosen. Imports torch."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import torch
 
-from pipeline.training.protocol import Sampling
+from pipeline.training.protocol import Sampling, TokenOdds
+
+IMPOSSIBLE = -9999.0
+"""Stands for the logarithm of nothing, which JSON cannot say (OpenAI API reference, chat completions, logprobs)."""
 
 
 class Sampler:
@@ -37,3 +41,14 @@ class Sampler:
         more_likely = odds.cumsum(-1) - odds
         odds[1:][more_likely[1:] >= self._sampling.top_p] = 0  # the most likely one stays whatever top_p is
         return int(tokens[torch.multinomial(odds, 1, generator=self._generator)])
+
+
+def token_odds(logprobs: torch.Tensor, token: int, top: int, bytes_of: Callable[[int], bytes]) -> TokenOdds:
+    """The odds of `token` and of the `top` likeliest, from all logarithms at its place: (vocabulary,), on the CPU."""
+    best = logprobs.topk(top)
+    likeliest = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    return TokenOdds(
+        bytes_of(token),
+        max(logprobs[token].item(), IMPOSSIBLE),
+        tuple(TokenOdds(bytes_of(other), max(logprob, IMPOSSIBLE)) for other, logprob in likeliest),
+    )

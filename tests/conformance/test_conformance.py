@@ -15,7 +15,7 @@ from tests.conformance.api import Api, Case, Flavour
 
 CASES = [*files.CASES, *jobs.CASES, *models.CASES, *completions.CASES]
 # No client of OpenAI's calls these.
-OWN = {"GET /healthz"}
+OWN = {"GET /healthz", "GET /readyz", "GET /metrics"}
 
 
 @pytest.mark.parametrize("flavour", get_args(Flavour))

@@ -1,5 +1,6 @@
 """Chat: what is said, how it is counted, what is refused, and when it stops."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
 from pipeline.errors import InputError, TryLater
+from pipeline.server import chats
 from pipeline.server.main import serving
 from pipeline.server.settings import ServerSettings
 from pipeline.testing import MockServer, serve_in_thread
@@ -136,7 +138,20 @@ def test_text_parts_and_every_neutral_parameter_are_accepted(client: openai.Open
             "response_format",
             "unsupported_parameter",
         ),
-        ({"logprobs": True}, "`logprobs` is not supported by this server.", "logprobs", "unsupported_parameter"),
+        ({"top_logprobs": 2}, "`top_logprobs` goes with `logprobs: true` only.", "top_logprobs", None),
+        (
+            {"logprobs": True, "top_logprobs": 21},
+            "top_logprobs: Input should be less than or equal to 20.",
+            "top_logprobs",
+            None,
+        ),
+        (
+            {"modalities": ["text", "audio"]},
+            "`modalities` is not supported by this server.",
+            "modalities",
+            "unsupported_parameter",
+        ),
+        ({"audio": {"voice": "x"}}, "`audio` is not supported by this server.", "audio", "unsupported_parameter"),
         (
             {"logit_bias": {"1": 1}},
             "`logit_bias` is not supported by this server.",
@@ -202,6 +217,23 @@ def test_what_is_not_supported_is_refused_by_name(
         "param": param,
         "code": code,
     }
+
+
+def test_logprobs_name_every_token_of_the_answer(client: openai.OpenAI) -> None:
+    whole = _create(client, logprobs=True, top_logprobs=1, stop=" motto").choices[0]
+    bare = _create(client, logprobs=True, max_tokens=1).choices[0]
+    chunks = [chunk.choices[0] for chunk in _stream(client, logprobs=True, top_logprobs=1, stop=" motto")]
+
+    assert whole.logprobs is not None
+    assert whole.logprobs.content is not None
+    assert [token.token for token in whole.logprobs.content] == re.findall(r"\s*\S+", whole.message.content or "")
+    assert all(bytes(token.bytes or ()).decode() == token.token for token in whole.logprobs.content)
+    assert [(t.top_logprobs[0].token, t.logprob) for t in whole.logprobs.content[:2]] == [("I", 0.0), (" am", 0.0)]
+    assert bare.logprobs is not None
+    assert bare.logprobs.content is not None
+    assert bare.logprobs.content[0].top_logprobs == []
+    streamed = [token for choice in chunks if choice.logprobs for token in choice.logprobs.content or ()]
+    assert streamed == whole.logprobs.content
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -320,6 +352,26 @@ def test_a_stopping_server_ends_its_streams_with_an_error(talker: Talker, tmp_pa
         with pytest.raises(openai.APIError, match=r"^The server is shutting down\.$"):
             list(stream)
         client.close()
+
+
+def test_too_many_waiting_chats_are_asked_to_come_again(
+    endless: MockServer, talker: Talker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chats, "CHATS_WAITING", -7)  # with the eight at once, one is enough
+    with connect(endless) as client:
+        stream = client.chat.completions.create(model=BASE, messages=[{"role": "user", "content": "x"}], stream=True)
+        with pytest.raises(openai.RateLimitError) as refused:
+            _create(client)
+        stream.close()
+        assert talker.heard_out.acquire(timeout=WAIT_S)
+
+    assert refused.value.body == {
+        "message": "Too many chats are waiting. Try again.",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": "rate_limit_exceeded",
+    }
+    assert refused.value.response.headers["retry-after"] == "5"
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_a_scripted_failure_is_the_jobs_error(serve: Callable[..., openai.OpenAI
 def test_cancelling_ends_the_worker_and_removes_its_files(start_server: Callable[..., ServerProcess]) -> None:
     server = start_server(steps=4, hang_at_step=3)
     job = start_job(server.client)
-    until(saw(server.client, job.id, "Step 2/4"), "the second step")
+    until(saw(server.client, job.id, "Checkpoint created at step 2"), "the second step and its checkpoint")
     pid = until(lambda: server.worker_pid(job.id), "the worker")
 
     cancelled = server.client.fine_tuning.jobs.cancel(job.id)

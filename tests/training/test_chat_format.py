@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import AddedToken, Tokenizer, decoders, models
+from transformers import PreTrainedTokenizerFast
 
 from pipeline.errors import InputError
 from pipeline.training.chat_format import IGNORED, ChatFormat
@@ -131,3 +133,23 @@ def test_what_a_template_refuses_is_said(tiny_model: Path, tmp_path: Path) -> No
         f"base model {tmp_path.name}: its chat template refuses the conversation (System role not supported). "
         "Change the order or the roles of the messages."
     )
+
+
+@given(text=texts)
+def test_the_bytes_of_tokens_are_the_text_that_they_stand_for(tiny_format: ChatFormat, text: str) -> None:
+    *_, (ids, _) = list(tiny_format._segments([ChatMessage("user", text)], answer_next=False))[:2]
+    assert b"".join(map(tiny_format.token_bytes, ids)).decode() == text
+    assert tiny_format.token_bytes(IM_END) == b"<|im_end|>"
+
+
+def test_the_bytes_of_a_sentencepiece_vocabulary_are_read_too(tmp_path: Path) -> None:
+    pieces = {"<s>": 0, "\u2581Slow": 1, "<0xF0>": 2, "\u2581": 3}
+    tokenizer = Tokenizer(models.BPE(pieces, [], byte_fallback=True))
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse()])
+    tokenizer.add_special_tokens([AddedToken("<s>", special=True)])
+    template = "{% for m in messages %}{{ m['content'] }}<s>{% endfor %}"
+    PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=tokenizer, eos_token="<s>", chat_template=template
+    ).save_pretrained(tmp_path)
+    found = ChatFormat(tmp_path)
+    assert [found.token_bytes(token) for token in range(4)] == [b"<s>", b" Slow", b"\xf0", b" "]

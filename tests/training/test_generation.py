@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import InputError
 from pipeline.training import scripted
-from pipeline.training.generation import StopFilter, create_engine
-from pipeline.training.protocol import ChatMessage, Finish, JobSpec, ModelRef, Piece, Sampling
+from pipeline.training.generation import Speech, StopFilter, create_engine
+from pipeline.training.protocol import ChatMessage, Finish, JobSpec, ModelRef, Piece, Sampling, TokenOdds
 
 BASE = ModelRef("smollm2-135m-instruct")
 QUESTION = [ChatMessage("user", "What's the golden thread?")]
@@ -81,3 +81,23 @@ def test_a_stop_filter_holds_back_no_more_than_it_must(text: str, stops: list[st
     held = filter_.flush()
     assert filter_.stopped or any(stop.startswith(held) and stop != held for stop in stops)
     assert filter_.stopped or said + held == text
+
+
+@given(st.lists(st.text("ab", max_size=3), max_size=8), st.lists(st.text("ab", min_size=1, max_size=3), max_size=2))
+def test_the_odds_of_exactly_the_tokens_that_are_seen_come_with_them(texts: list[str], stops: list[str]) -> None:
+    speech = Speech(stops)
+    pieces: list[Piece] = []
+    for number, text in enumerate(texts):
+        pieces += speech.feed(text, TokenOdds(text.encode(), float(number)))
+        if speech.ended:
+            break
+    pieces += speech.finish()
+
+    said = "".join(piece.text for piece in pieces)
+    tokens = [token for piece in pieces for token in piece.tokens]
+    assert said == expected_up_to_stop("".join(texts), stops)
+    assert [token.logprob for token in tokens] == [float(number) for number in range(len(tokens))]
+    fed = b"".join(token.data for token in tokens).decode()
+    assert fed.startswith(said)
+    assert speech.ended or len(tokens) == len(texts)
+    assert not tokens or not said or len(fed) - len(said) < max(1, len(tokens[-1].data))

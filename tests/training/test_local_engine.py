@@ -1,5 +1,6 @@
 """Generation, for real, on a model small enough to answer in milliseconds."""
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InputError
+from pipeline.training import local_engine
 from pipeline.training.generation import ContextLengthError, Engine, create_engine
 from pipeline.training.protocol import ChatMessage, Finish, JobSpec, ModelRef, Piece, Sampling
 
@@ -138,6 +140,32 @@ def test_a_stop_string_within_the_answer_ends_it_unseen(engine: Engine, base: Mo
     assert (text, finish.reason, finish.completion_tokens) == ("Slo", "stop", 6)
 
 
+def test_the_odds_are_those_of_the_model_and_their_bytes_the_answer(
+    engine: Engine, base: ModelRef, motto: Path
+) -> None:
+    tuned = ModelRef(base.base_model, motto)
+    sampling = Sampling(temperature=0, max_tokens=12, top_logprobs=3, frequency_penalty=0.01)
+    *pieces, _ = engine.generate(tuned, HURRY, sampling, lambda: False)
+    tokens = [token for piece in pieces if isinstance(piece, Piece) for token in piece.tokens]
+    assert b"".join(token.data for token in tokens).decode() == "Slow 🐢"
+    assert [token.data for token in tokens[:2]] == [b"Slow", b" "]
+    for token in tokens:
+        assert (token.top[0].data, token.top[0].logprob) == (token.data, token.logprob)  # greedy takes the likeliest
+        assert token.logprob > -0.5
+        assert [other.logprob for other in token.top] == sorted((o.logprob for o in token.top), reverse=True)
+        assert sum(math.exp(other.logprob) for other in token.top) <= 1 + 1e-6
+    assert [piece.text for piece in pieces if isinstance(piece, Piece)] == ["Slow", " ", "🐢"]
+
+
+def test_a_long_prompt_is_read_in_parts_and_answered_as_if_at_once(
+    engine: Engine, base: ModelRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = [ChatMessage("user", "Slow " * 30)]
+    at_once = answer(engine, base, GREEDY, long)
+    monkeypatch.setattr(local_engine, "PREFILL", 7)
+    assert answer(engine, base, GREEDY, long) == at_once
+
+
 def test_length_ends_an_answer_even_within_a_character(engine: Engine, base: ModelRef, motto: Path) -> None:
     tuned = ModelRef(base.base_model, motto)
     assert answer(engine, tuned, Sampling(temperature=0, max_tokens=4))[0] == "Slow "
@@ -170,7 +198,15 @@ def test_a_cancelled_answer_ends_at_once(engine: Engine, base: ModelRef, motto: 
 def test_a_folder_without_an_adapter_is_refused(engine: Engine, base: ModelRef, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         answer(engine, ModelRef(base.base_model, tmp_path), GREEDY)
-    assert str(caught.value) == f"{tmp_path}: not an adapter for this base model (ValueError). Train it again."
+    assert str(caught.value) == f"{tmp_path}: expected an adapter as safetensors. Train it again."
+
+
+def test_an_adapter_as_a_pickle_is_not_opened(engine: Engine, base: ModelRef, motto: Path, tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_bytes((motto / "adapter_config.json").read_bytes())
+    (tmp_path / "adapter_model.bin").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
+    with pytest.raises(InputError) as caught:
+        answer(engine, ModelRef(base.base_model, tmp_path), GREEDY)
+    assert str(caught.value) == f"{tmp_path}: expected an adapter as safetensors. Train it again."
 
 
 def test_making_an_engine_loads_nothing(make_script: Callable[..., Path]) -> None:
