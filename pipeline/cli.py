@@ -12,6 +12,7 @@ import typer
 from pipeline import failpoints
 from pipeline.errors import FinetuneError, InputError
 from pipeline.invocation import Invocation
+from pipeline.start import commands as start
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -256,6 +257,9 @@ def repair(config_path: ConfigPath, overrides: Overrides = None) -> None:
         with state_module.locked(run_dir):
             for line in state_module.repair(run_dir):
                 typer.echo(line)
+
+
+app.command()(start.init)
 
 
 def _called(config_path: Path, overrides: list[str] | None) -> Invocation:
