@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_ARGS)
 export FINETUNE_CACHE_DIR ?= $(CURDIR)/.cache
 
-.PHONY: finetune test smoke bench chaos sample clean
+.PHONY: finetune test smoke bench chaos schema sample clean
 
 finetune: $(VENV)/.local
 	@$(BIN)/finetune run $(CONFIG)
@@ -31,6 +31,10 @@ chaos: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m tests.bench
+
+# What editors complete configs by.
+schema: $(VENV)/.core
+	@$(BIN)/python -m pipeline.schema
 
 sample: $(VENV)/.core
 	$(BIN)/python -m pipeline.samples.build

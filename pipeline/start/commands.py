@@ -1,6 +1,8 @@
 """The commands of the way in, as cli.py offers them."""
 
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -48,6 +50,52 @@ def init(
         raise InputError("finetune init", "the answers ended", fix="Nothing was written; begin again.") from None
     for line in what_next(made, Invocation(made.path)):
         typer.echo(line)
+
+
+def doctor(
+    config_path: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="Check what this run needs.")] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key.")] = None,
+) -> None:
+    """Check that all that a run needs is there: each thing, and what mends it."""
+    from pipeline.start.doctor import examine
+
+    colours = {"ok": typer.colors.GREEN, "warn": typer.colors.YELLOW, "fail": typer.colors.RED}
+    called = Invocation(config_path, tuple(overrides or ()))
+    counts = Counter[str]()
+    for finding in examine(config_path, overrides or ()):
+        counts[finding.level] += 1
+        level = typer.style(f"{finding.level:<4}", fg=colours[finding.level])
+        typer.echo(f"{level}  {finding.what:<10}  {called.typable(finding.said)}")
+        if finding.fix:
+            typer.echo(f"{'':<18}{called.typable(finding.fix)}")
+    if not counts["fail"]:
+        typer.echo("Ready." if not counts["warn"] else "Ready, with a warning.")
+        return
+    typer.echo(f"{counts['fail']} to mend first.")
+    raise typer.Exit(InputError.exit_code)
+
+
+def complete_step(incomplete: str) -> list[str]:
+    """The steps, for the shell's completion."""
+    from pipeline.steps import STEPS
+
+    return [step.name for step in STEPS if step.name.startswith(incomplete)]
+
+
+def complete_key(incomplete: str) -> list[str]:
+    """The config's keys with their =, for the shell's completion."""
+    from pydantic import BaseModel
+
+    from pipeline.config import Config
+
+    def keys(model: type[BaseModel], before: str) -> Iterator[str]:
+        for name, field in model.model_fields.items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                yield from keys(field.annotation, f"{before}{name}.")
+            else:
+                yield f"{before}{name}="
+
+    return [key for key in keys(Config, "") if key.startswith(incomplete)]
 
 
 def _complete_paths() -> None:

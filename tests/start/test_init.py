@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import select
 import stat
 import subprocess
 import sys
@@ -17,6 +18,40 @@ from pipeline.start.config_text import scalar
 from pipeline.start.init import how_long
 from tests.command import BOUND_S, Workshop
 from tests.start.exports import EXPORTS, telegram, whatsapp_text, whatsapp_zip
+
+DIALOGUE = """\
+ a chat exported by WhatsApp: 24 messages by 2 people, 2023-08-01 to 2023-08-24
+(_chat.txt in the zip begins its lines with date, time and name).
+
+Whom shall the model text like? Usually yourself; everybody else becomes the one it talks to.
+   1  Hare                                  12 messages
+   2  Tortoise                              12 messages
+Number or name [Tortoise]: Bob
+  nobody and nothing is called so, got Bob. Give a number or a name from the list.
+Number or name [Tortoise]:
+The model will text like Tortoise.
+
+Where shall it be trained?
+   1  embedded    this machine: free, offline, nothing leaves it; minutes of training
+   2  openai      OpenAI: the chats are sent there; OPENAI_API_KEY is not set yet
+   3  azure       Azure OpenAI: the chats are sent there; AZURE_OPENAI_API_KEY is not set yet
+   4  nebius      Nebius Token Factory: the chats are sent there; NEBIUS_API_KEY is not set yet
+   5  compatible  a server at an address of yours: the chats are sent there; OPENAI_API_KEY is not set yet
+Number or name [embedded]: 7
+  nobody and nothing is called so, got 7. Give a number or a name from the list.
+Number or name [embedded]: 1
+
+Write the config to [whatsapp.yaml]:
+
+Wrote whatsapp.yaml, readable by you alone. Look at it if you like: every key says what it does.
+
+Next   python -m pipeline run whatsapp.yaml
+       reads the archive, makes training examples, trains on this machine (minutes; Ctrl-C pauses, the same command \
+goes on) and shows what it learnt
+Then   python -m pipeline chat whatsapp.yaml
+
+To stop before the training, and see what it would learn from: python -m pipeline run whatsapp.yaml --until convert
+"""
 
 
 @pytest.fixture
@@ -43,16 +78,17 @@ def on_a_terminal(shop: Workshop, answers: list[str], *arguments: str) -> tuple[
         command, cwd=shop.folder, env=env, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
     )
     os.close(theirs)
-    os.write(ours, "".join(f"{answer}\n" for answer in answers).encode())
-    shown = b""
-    while True:
+    waiting, shown = iter(answers), b""
+    while select.select([ours], [], [], BOUND_S)[0]:
         try:
             piece = os.read(ours, 4096)
         except OSError:  # Linux says EIO once the other side is closed
             break
+        shown += piece
         if not piece:
             break
-        shown += piece
+        if shown.endswith(b": "):
+            os.write(ours, next(waiting).encode())
     os.close(ours)
     return process.wait(BOUND_S), shown.decode().replace("\r\n", "\n")
 
@@ -70,37 +106,10 @@ def test_the_config_of_every_kind_of_archive_runs_as_it_is(shop: Workshop, tmp_p
 
 def test_a_newcomer_answers_a_few_questions(shop: Workshop, tmp_path: Path) -> None:
     path = whatsapp_zip(tmp_path / "home")
-    answers = ["~/nothing", str(path).replace(" ", "\\ "), "Bob", "", "7", "1", ""]
+    answers = ["~/nothing\n", str(path).replace(" ", "\\ ") + "\n", "Bob\n", "\n", "7\n", "1\n", "\n"]
     code, shown = on_a_terminal(shop, answers)
     assert code == 0
-    assert f"Reading {path.name}" not in shown
-    assert shown.endswith("""\
-This is a chat exported by WhatsApp: 24 messages by 2 people, 2023-08-01 to 2023-08-24
-(_chat.txt in the zip begins its lines with date, time and name).
-
-Whom shall the model text like? Usually yourself; everybody else becomes the one it talks to.
-   1  Hare                                  12 messages
-   2  Tortoise                              12 messages
-Number or name [Tortoise]:   nobody and nothing is called so, got Bob. Give a number or a name from the list.
-Number or name [Tortoise]: The model will text like Tortoise.
-
-Where shall it be trained?
-   1  embedded    this machine: free, offline, nothing leaves it; minutes of training
-   2  openai      OpenAI: the chats are sent there; OPENAI_API_KEY is not set yet
-   3  azure       Azure OpenAI: the chats are sent there; AZURE_OPENAI_API_KEY is not set yet
-   4  nebius      Nebius Token Factory: the chats are sent there; NEBIUS_API_KEY is not set yet
-   5  compatible  a server at an address of yours: the chats are sent there; OPENAI_API_KEY is not set yet
-Number or name [embedded]:   nobody and nothing is called so, got 7. Give a number or a name from the list.
-Number or name [embedded]: 
-Write the config to [whatsapp.yaml]: 
-Wrote whatsapp.yaml, readable by you alone. Look at it if you like: every key says what it does.
-
-Next   python -m pipeline run whatsapp.yaml
-       reads the archive, makes training examples, trains on this machine (minutes; Ctrl-C pauses, the same command goes on) and shows what it learnt
-Then   python -m pipeline chat whatsapp.yaml
-
-To stop before the training, and see what it would learn from: python -m pipeline run whatsapp.yaml --until convert
-""")  # noqa: E501, W291
+    assert [line.rstrip() for line in shown.partition("\nThis is")[2].splitlines()] == DIALOGUE.splitlines()
     config = load_config(shop.folder / "whatsapp.yaml")
     assert (config.name, config.download.source) == ("whatsapp", f"~/{path.name}")
     assert (config.map.assistant, config.load.source, config.backend.kind) == ("Tortoise", "whatsapp", "embedded")
@@ -109,9 +118,16 @@ To stop before the training, and see what it would learn from: python -m pipelin
 
 def test_the_owner_is_known_where_the_archive_says_so(shop: Workshop) -> None:
     made = shop.finetune("init", "--yes", "--source", "sample:tortoise-hare")
-    assert made.code == 2
-    assert made.err == (
-        "error: --me: the archive does not say whose it is. Give --me NAME, one of: Tortoise (64), Hare (62).\n"
+    assert (made.code, made.err) == (0, "")
+    assert "The model will text like you, the owner of the archive.\n" in made.out
+    assert load_config(shop.folder / "imessage.yaml").map.assistant == "me"
+
+
+def test_where_nothing_says_who_the_owner_is_nobody_is_guessed(shop: Workshop, tmp_path: Path) -> None:
+    made = shop.finetune("init", "--yes", "--source", str(telegram(tmp_path)))
+    assert (made.code, made.err) == (
+        2,
+        "error: --me: the archive does not say whose it is. Give --me NAME, one of: Hare (12), Tortoise (12).\n",
     )
 
 
