@@ -10,10 +10,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_ARGS)
 export FINETUNE_CACHE_DIR ?= $(CURDIR)/.cache
 
-.PHONY: finetune test smoke bench chaos schema sample clean
+.PHONY: finetune init test smoke bench chaos schema sample clean
 
 finetune: $(VENV)/.local
 	@$(BIN)/finetune run $(CONFIG)
+
+# A config for your own chats.
+init: $(VENV)/.local
+	@$(BIN)/finetune init
 
 smoke: $(VENV)/.core
 	@rm -rf runs/ci

@@ -84,9 +84,10 @@ def run(
         names = [step.name for step in STEPS]
         work.display.begin(config.name, work.connection.profile.title, work.run_dir, names)
         runner.run(config, state, work, steps)
-        work.display.end(
-            f"Talk to it: {_called(config_path, overrides).command('chat')}" if last is None and only is None else ""
-        )
+        if last is None and only is None:
+            work.display.end(f"Talk to it: {_called(config_path, overrides).command('chat')}")
+            if config.download.source.startswith("sample:"):
+                work.display.end(f"A model of your own chats: {Invocation().command('init')}")
 
 
 @app.command()
