@@ -10,7 +10,8 @@ import yaml
 from pipeline.schema import CONFIGS, SCHEMA, text
 
 PATHS = sorted(CONFIGS.glob("*.yaml"))
-VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_bytes()))
+CONTENT = json.loads(SCHEMA.read_bytes())
+VALIDATOR = jsonschema.Draft202012Validator(CONTENT)
 
 
 def test_the_schema_is_current() -> None:
@@ -20,15 +21,15 @@ def test_the_schema_is_current() -> None:
 def test_every_key_says_what_it_means() -> None:
     silent = [
         f"{name}.{key}"
-        for name, model in VALIDATOR.schema["$defs"].items()
+        for name, model in CONTENT["$defs"].items()
         for key, value in model.get("properties", {}).items()
         if not value.get("description")
     ]
     assert silent == [], "give these a comment in configs/reference.yaml, then run `make schema`"
-    sections = VALIDATOR.schema["properties"]
+    sections = CONTENT["properties"]
     assert [key for key, value in sections.items() if not value.get("description")] == []
     assert sections["name"]["description"] == "the run lives in runs/<name>/"
-    assert VALIDATOR.schema["$defs"]["Hyperparameters"]["properties"]["n_epochs"]["description"] == "1 to 50"
+    assert CONTENT["$defs"]["Hyperparameters"]["properties"]["n_epochs"]["description"] == "1 to 50"
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)

@@ -274,7 +274,9 @@ def _out(given: Given, questions: Questions, found: _Found) -> Path:
 
     if questions.asks and given.out is None:
         questions.say("")
-    return questions.answer("Write the config to", "--out", given.out and str(given.out), str(default), understand)
+    return questions.answer(
+        "Write the config to", "--out", None if given.out is None else str(given.out), str(default), understand
+    )
 
 
 def _candidates(kind: str) -> Iterator[Path]:
