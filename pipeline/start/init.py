@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import NamedTuple, get_args
 
 from pipeline.backends.profiles import PROFILES
-from pipeline.chats.session import OWNER, Session
+from pipeline.chats.archive import read_archive
+from pipeline.chats.session import OWNER
 from pipeline.config import Backend
 from pipeline.config_file import load_config
 from pipeline.durable import write_atomically
@@ -91,7 +92,7 @@ def _archive(given: Given, questions: Questions, scratch: Path) -> _Found:
     def understand(said: str) -> _Found:
         questions.say(f"Reading {said} …")
         source, archive = _recognised(said, scratch)
-        people = survey(_sessions(archive))
+        people = survey(read_archive(archive.load, archive.path, Counter()))
         if not people.messages:
             raise InputError(
                 source, f"{archive.what}, but nobody says anything in it", fix="Export it again, with text."
@@ -155,21 +156,6 @@ def _is_database(path: Path) -> bool:
         return file.read(len(SQLITE_HEADER)) == SQLITE_HEADER
 
 
-def _sessions(archive: Archive) -> Iterator[Session]:
-    load, dropped = archive.load, Counter[str]()
-    if load.loader is not None:
-        from pipeline.chats.langchain import read_langchain
-
-        return read_langchain(load.loader, archive.path, dropped)
-    if load.source == "whatsapp":
-        from pipeline.chats.whatsapp import read_whatsapp
-
-        return read_whatsapp(archive.path, dropped)
-    from pipeline.chats.imessage import read_imessage
-
-    return read_imessage(archive.path, dropped)
-
-
 def _in_words(found: _Found) -> str:
     people = found.people
     span = f", {people.first} to {people.last}" if people.first else ""
@@ -184,7 +170,7 @@ def _tell(found: _Found, questions: Questions) -> None:
 
 def _assistant(given: Given, questions: Questions, found: _Found) -> str:
     counts = found.people.counts
-    names = [name for name, _ in counts.most_common()]
+    names = list(counts)
     if OWNER in counts:
         names = [OWNER, *(name for name in names if name != OWNER)]
     likely = likely_owner(found.people, Path(found.source).name)

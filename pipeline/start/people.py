@@ -1,53 +1,57 @@
-"""Who talks in an archive, how much, and who of them is likely its owner."""
+"""What is said of an archive before anything is done with it, and who is likely its owner."""
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from pipeline.chats.senders import Sender, senders_of
 from pipeline.chats.session import OWNER, Session
 
 
 class People(NamedTuple):
-    """What is said of an archive before anything is done with it.
+    """Who talks in an archive.
 
     Attributes:
-        counts: messages by sender, OWNER where the archive marks its owner.
-        sessions: how many.
+        counts: messages by sender, the most talkative first; OWNER where the archive marks its owner.
+        everywhere: who talks in every conversation.
+        sessions: how many conversations.
         characters: of all messages.
         first, last: days such as "2023-08-28"; None where the archive has no times.
-        in_sessions: sessions by sender.
     """
 
-    counts: Counter[str]
+    counts: dict[str, int]
+    everywhere: list[str]
     sessions: int
     characters: int
     first: str | None
     last: str | None
-    in_sessions: Counter[str]
 
     @property
     def messages(self) -> int:
         """How many messages there are."""
-        return self.counts.total()
+        return sum(self.counts.values())
 
 
 def survey(sessions: Iterable[Session]) -> People:
     """Count who talks."""
-    counts: Counter[str] = Counter()
-    in_sessions: Counter[str] = Counter()
     number = characters = 0
-    first = last = None
-    for session in sessions:
-        number += 1
-        senders = Counter(message.sender for message in session.messages)
-        counts.update(senders)
-        in_sessions.update(senders.keys())
-        for message in session.messages:
-            characters += len(message.content)
-            if message.time is not None:
-                first = min(first or message.time, message.time)
-                last = max(last or message.time, message.time)
-    return People(counts, number, characters, first and first[:10], last and last[:10], in_sessions)
+
+    def counted() -> Iterator[Session]:
+        nonlocal number, characters
+        for session in sessions:
+            number += 1
+            characters += sum(len(message.content) for message in session.messages)
+            yield session
+
+    senders: list[Sender] = senders_of(counted())
+    times = [time for sender in senders for time in (sender.since, sender.until) if time is not None]
+    return People(
+        counts={sender.sender: sender.messages for sender in senders},
+        everywhere=[sender.sender for sender in senders if sender.chats == number],
+        sessions=number,
+        characters=characters,
+        first=min(times)[:10] if times else None,
+        last=max(times)[:10] if times else None,
+    )
 
 
 def likely_owner(people: People, name: str) -> str | None:
@@ -58,8 +62,7 @@ def likely_owner(people: People, name: str) -> str | None:
     """
     if OWNER in people.counts:
         return OWNER
-    everywhere = [sender for sender, number in people.in_sessions.items() if number == people.sessions]
-    if people.sessions > 1 and len(everywhere) == 1:
-        return everywhere[0]
+    if people.sessions > 1 and len(people.everywhere) == 1:
+        return people.everywhere[0]
     others = [sender for sender in people.counts if sender not in name]
     return others[0] if len(others) == 1 and len(people.counts) == 2 else None
