@@ -10,10 +10,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_ARGS)
 export FINETUNE_CACHE_DIR ?= $(CURDIR)/.cache
 
-.PHONY: finetune test smoke bench chaos soak pictures sample clean
+.PHONY: finetune init test smoke bench chaos soak pictures schema sample clean
 
 finetune: $(VENV)/.local
 	@$(BIN)/finetune run $(CONFIG)
+
+# A config for your own chats.
+init: $(VENV)/.local
+	@$(BIN)/finetune init
 
 smoke: $(VENV)/.core
 	@rm -rf runs/ci
@@ -38,6 +42,10 @@ bench: $(VENV)/.dev
 
 pictures: $(VENV)/.dev
 	@$(BIN)/python -m tests.pictures
+
+# What editors complete configs by.
+schema: $(VENV)/.core
+	@$(BIN)/python -m pipeline.schema
 
 sample: $(VENV)/.core
 	$(BIN)/python -m pipeline.samples.build

@@ -12,6 +12,7 @@ import typer
 from pipeline import failpoints
 from pipeline.errors import FinetuneError, InputError
 from pipeline.invocation import Invocation
+from pipeline.start import commands as start
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -22,14 +23,17 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="A chat archive goes in, a model that talks like one of the people in it comes out.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/tortoise.yaml.")]
 Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key: --set create_job.seed=7.")
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override a key: --set create_job.seed=7.", autocompletion=start.complete_key
+    ),
 ]
+StepName = Annotated[str, typer.Argument(metavar="STEP", autocompletion=start.complete_step)]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 
 
@@ -55,9 +59,19 @@ def _fail(message: str, code: int) -> None:
 def run(
     config_path: ConfigPath,
     overrides: Overrides = None,
-    first: Annotated[str | None, typer.Option("--from", metavar="STEP", help="Run STEP again, then go on.")] = None,
-    last: Annotated[str | None, typer.Option("--until", metavar="STEP", help="Stop after STEP.")] = None,
-    only: Annotated[str | None, typer.Option("--only", metavar="STEP", help="Run STEP again and nothing else.")] = None,
+    first: Annotated[
+        str | None,
+        typer.Option("--from", metavar="STEP", help="Run STEP again, then go on.", autocompletion=start.complete_step),
+    ] = None,
+    last: Annotated[
+        str | None, typer.Option("--until", metavar="STEP", help="Stop after STEP.", autocompletion=start.complete_step)
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            "--only", metavar="STEP", help="Run STEP again and nothing else.", autocompletion=start.complete_step
+        ),
+    ] = None,
     new_job: Annotated[bool, typer.Option("--new-job", help="Buy another training, though one is there.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -70,9 +84,10 @@ def run(
         names = [step.name for step in STEPS]
         work.display.begin(config.name, work.connection.profile.title, work.run_dir, names)
         runner.run(config, state, work, steps)
-        work.display.end(
-            f"Talk to it: {_called(config_path, overrides).command('chat')}" if last is None and only is None else ""
-        )
+        if last is None and only is None:
+            work.display.end(f"Talk to it: {_called(config_path, overrides).command('chat')}")
+            if config.download.source.startswith("sample:"):
+                work.display.end(f"A model of your own chats: {Invocation().command('init')}")
 
 
 @app.command()
@@ -170,7 +185,7 @@ def inspect(
 
 
 @app.command()
-def forget(config_path: ConfigPath, step: str, overrides: Overrides = None) -> None:
+def forget(config_path: ConfigPath, step: StepName, overrides: Overrides = None) -> None:
     """Make STEP and all after it run again next time."""
     from pipeline import runner
 
@@ -279,7 +294,7 @@ def serve(
 @app.command()
 def resolve(
     config_path: ConfigPath,
-    step: str,
+    step: StepName,
     adopt: Annotated[str | None, typer.Option("--adopt", metavar="ID", help="It was made; this is its id.")] = None,
     none: Annotated[bool, typer.Option("--none", help="Nothing came of it.")] = False,
     overrides: Overrides = None,
@@ -309,6 +324,10 @@ def repair(config_path: ConfigPath, overrides: Overrides = None) -> None:
         with state_module.locked(run_dir):
             for line in state_module.repair(run_dir):
                 typer.echo(line)
+
+
+app.command()(start.init)
+app.command()(start.doctor)
 
 
 def _called(config_path: Path, overrides: list[str] | None) -> Invocation:

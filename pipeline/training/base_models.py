@@ -78,7 +78,7 @@ def prepare(name: str) -> Path:
             got=repr(name),
             fix="Name one of these; a path is absolute or starts with ./ or ~.",
         )
-    gguf = _find_gguf(name)
+    gguf = find_gguf(name)
     with gguf.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
     digest.update(_CONVERTER_VERSION.encode())
@@ -117,7 +117,12 @@ def _missing_from(directory: Path) -> str | None:
     return None if any(directory.glob("*.safetensors")) else "*.safetensors"
 
 
-def _find_gguf(name: str) -> Path:
+def find_gguf(name: str) -> Path:
+    """Return where the GGUF file of a known base model lies.
+
+    Raises:
+        InputError: its package is not installed.
+    """
     source = BASE_MODELS[name]
     spec = importlib.util.find_spec(source.package)
     places = spec.submodule_search_locations if spec else None

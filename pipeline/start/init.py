@@ -1,0 +1,301 @@
+"""`finetune init`: from a path and a few answers to a config that runs. Shows names and numbers, never chat text."""
+
+import os
+import re
+import shlex
+import sqlite3
+import tempfile
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, get_args
+
+from pipeline.backends.profiles import PROFILES
+from pipeline.chats.archive import read_archive
+from pipeline.chats.session import OWNER
+from pipeline.config import Backend
+from pipeline.config_file import load_config
+from pipeline.durable import write_atomically
+from pipeline.errors import InputError
+from pipeline.fetch import check_any, fetch_archive
+from pipeline.fetch.check import SQLITE_HEADER
+from pipeline.fetch.local import explain
+from pipeline.start.config_text import Answers, config_text
+from pipeline.start.people import People, likely_owner, survey
+from pipeline.start.questions import Questions, pick
+from pipeline.start.recognise import Archive, recognise
+
+MESSAGES = Path("~/Library/Messages/chat.db")
+_LISTED = 12
+_KINDS: tuple[str, ...] = get_args(Backend.model_fields["kind"].annotation)
+_BASE_MODEL = {"embedded": "smollm2-135m-instruct", "openai": "gpt-4.1-nano-2025-04-14"}
+_TOKENS_A_SECOND = 300  # SmolLM2-135M on two CPU cores, measured
+_CHARACTERS_A_TOKEN = 3.5
+_EPOCHS = 2  # what the trainer settles on for some hundred examples; more for fewer
+_ELSEWHERE = ("http://", "https://", "sample:")
+
+
+class Given(NamedTuple):
+    """What the flags say; None is asked for."""
+
+    source: str | None = None
+    me: str | None = None
+    backend: str | None = None
+    base_url: str | None = None
+    model: str | None = None
+    out: Path | None = None
+
+
+class _Found(NamedTuple):
+    source: str
+    archive: Archive
+    people: People
+
+
+class Made(NamedTuple):
+    """A config that was written, and how long its training may take here, in words."""
+
+    path: Path
+    backend: Backend
+    takes: str
+
+
+def write_config(given: Given, questions: Questions) -> Made:
+    """Ask, read the archive, write the config.
+
+    Raises:
+        InputError: an answer that came as a flag will not do, or one is missing; nothing has been written.
+    """
+    with tempfile.TemporaryDirectory(prefix="finetune-init-") as scratch:
+        found = _archive(given, questions, Path(scratch))
+    _tell(found, questions)
+    assistant = _assistant(given, questions, found)
+    backend, model = _backend(given, questions, found.people)
+    path = _out(given, questions, found)
+    answers = Answers(_run_name(path), found.source, _in_words(found), found.archive.load, assistant, backend, model)
+    _write(path, config_text(answers, path))
+    return Made(path, backend, how_long(found.people.characters))
+
+
+def _archive(given: Given, questions: Questions, scratch: Path) -> _Found:
+    default = str(MESSAGES) if MESSAGES.expanduser().exists() else None
+    if questions.asks and given.source is None:
+        questions.say("Which archive? Give the path of one of these:")
+        questions.say("  iMessage   chat.db of a Mac (~/Library/Messages/chat.db), or sms.db of a phone's backup")
+        questions.say("  WhatsApp   the .zip or .txt that Export chat makes, or a folder of several")
+        questions.say("  Telegram   the result.json of one chat, exported as machine-readable JSON")
+        questions.say("  Slack      the zip of an export")
+        questions.say("  Messenger  the folder that holds inbox, or one message_1.json")
+        questions.say("  or try sample:tortoise-hare")
+
+    def understand(said: str) -> _Found:
+        questions.say(f"Reading {said} …")
+        source, archive = _recognised(said, scratch)
+        people = survey(read_archive(archive.load, archive.path, Counter()))
+        if not people.messages:
+            raise InputError(
+                source, f"{archive.what}, but nobody says anything in it", fix="Export it again, with text."
+            )
+        return _Found(source, archive, people)
+
+    return questions.answer("Path", "--source", given.source, default, understand)
+
+
+def _recognised(said: str, scratch: Path) -> tuple[str, Archive]:
+    """The source as `download.source` takes it, and what is there.
+
+    A database is read from a copy, for it may be in use, and so is what is not on this machine.
+    """
+    path = _local_path(said)
+    try:
+        if path is not None and not _is_database(path):
+            archive = recognise(path)
+            return _portable(archive.path), archive
+        source = said if path is None else _portable(path)
+        copy = fetch_archive(
+            source,
+            scratch / "archive",
+            check=check_any,
+            sha256=None,
+            timeout_s=30.0,
+            attempts=3,
+            progress=lambda _done, _total: None,
+        )
+        return source, recognise(copy)
+    except (OSError, sqlite3.Error, zipfile.BadZipFile) as error:
+        raise explain(path or Path(said), error) from None
+
+
+def _local_path(said: str) -> Path | None:
+    """The file or folder that is meant; a terminal may have pasted it in quotes or with escaped spaces."""
+    if said.startswith(_ELSEWHERE):
+        return None
+    path = Path(said).expanduser()
+    if not path.exists():
+        try:
+            words = shlex.split(said)
+        except ValueError:
+            words = []
+        if len(words) == 1 and Path(words[0]).expanduser().exists():
+            path = Path(words[0]).expanduser()
+    databases = [path / name for name in ("chat.db", "sms.db") if (path / name).is_file()]
+    return databases[0] if databases else path
+
+
+def _portable(path: Path) -> str:
+    """A path that holds from any folder, with ~ for home."""
+    path, home = path.absolute(), Path.home()
+    return f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) and path != home else str(path)
+
+
+def _is_database(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(SQLITE_HEADER)) == SQLITE_HEADER
+
+
+def _in_words(found: _Found) -> str:
+    people = found.people
+    span = f", {people.first} to {people.last}" if people.first else ""
+    chats = f" in {people.sessions:,} conversations" if people.sessions > 1 else ""
+    return f"{found.archive.what}: {people.messages:,} messages{chats} by {len(people.counts):,} people{span}"
+
+
+def _tell(found: _Found, questions: Questions) -> None:
+    questions.say(f"This is {_in_words(found)}")
+    questions.say(f"({found.archive.because}).")
+
+
+def _assistant(given: Given, questions: Questions, found: _Found) -> str:
+    counts = found.people.counts
+    names = list(counts)
+    if OWNER in counts:
+        names = [OWNER, *(name for name in names if name != OWNER)]
+    likely = likely_owner(found.people, Path(found.source).name)
+    if questions.asks and given.me is None:
+        questions.say("")
+        questions.say("Whom shall the model text like? Usually yourself; everybody else becomes the one it talks to.")
+        for number, name in enumerate(names[:_LISTED], start=1):
+            shown = "me, the owner of the archive" if name == OWNER else name
+            questions.say(f"  {number:>2}  {shown:<30} {counts[name]:>9,} messages")
+        if len(names) > _LISTED:
+            questions.say(f"      and {len(names) - _LISTED:,} more: give a name")
+
+    def understand(said: str) -> str:
+        return pick(said, names, "--me")
+
+    if likely is None and given.me is None and not questions.asks:
+        listed = ", ".join(f"{name} ({counts[name]:,})" for name in names[:_LISTED])
+        raise InputError("--me", "the archive does not say whose it is", fix=f"Give --me NAME, one of: {listed}.")
+    assistant = questions.answer("Number or name", "--me", given.me, likely, understand)
+    whom = "you, the owner of the archive" if assistant == OWNER else assistant
+    questions.say(f"The model will text like {whom}.")
+    return assistant
+
+
+def _backend(given: Given, questions: Questions, people: People) -> tuple[Backend, str]:
+    if questions.asks and given.backend is None:
+        questions.say("")
+        questions.say("Where shall it be trained?")
+        for number, kind in enumerate(_KINDS, start=1):
+            questions.say(f"  {number:>2}  {kind:<11} {_about(kind, people)}")
+    kind = questions.answer(
+        "Number or name",
+        "--backend",
+        given.backend,
+        "embedded",
+        lambda said: pick(said, list(_KINDS), "--backend"),
+    )
+    if note := PROFILES[kind].note:
+        questions.say(f"{PROFILES[kind].title}: {note}")
+    base_url = given.base_url
+    if kind in ("azure", "compatible"):
+        base_url = questions.answer("Its address, such as https://…/v1", "--base-url", base_url, None, _url)
+    model = _BASE_MODEL.get(kind)
+    if model is None or given.model is not None:
+        model = questions.answer("Base model, as the backend names it", "--model", given.model, None, str)
+    return Backend.model_validate({"kind": kind, "base_url": base_url}), model
+
+
+def _url(said: str) -> str:
+    if not re.match(r"https?://[^/\s]+", said):
+        raise InputError("--base-url", "not a URL", got=said, fix="It begins with https://.")
+    return said
+
+
+def _about(kind: str, people: People) -> str:
+    profile = PROFILES[kind]
+    if profile.key_env is None:
+        return f"this machine: free, offline, nothing leaves it; {how_long(people.characters)} of training"
+    whose = "a server at an address of yours" if kind == "compatible" else profile.title
+    is_set = "is set" if os.environ.get(profile.key_env) else "is not set yet"
+    return f"{whose}: the chats are sent there; {profile.key_env} {is_set}"
+
+
+def how_long(characters: int) -> str:
+    """How long a training on two cores may take, in words; very rough."""
+    minutes = characters / _CHARACTERS_A_TOKEN * _EPOCHS / _TOKENS_A_SECOND / 60
+    for most, words in ((3, "minutes"), (20, "some 10 minutes"), (90, "about an hour"), (60 * 12, "hours")):
+        if minutes < most:
+            return words
+    return "days, or hours on a GPU"
+
+
+def _out(given: Given, questions: Questions, found: _Found) -> Path:
+    load = found.archive.load
+    kind = load.loader or load.source
+    default = next(path for path in _candidates(kind) if not path.exists() and not _is_run(path.stem))
+
+    def understand(said: str) -> Path:
+        path = Path(said).expanduser()
+        if path.suffix not in (".yaml", ".yml"):
+            path = path.with_name(f"{path.name}.yaml")
+        if path.exists():
+            raise InputError(str(path), "is there already, and is not overwritten", fix="Give another name with --out.")
+        if not path.parent.is_dir():
+            raise InputError(str(path.parent), "no such folder", fix="Make it first, or give another name with --out.")
+        return path
+
+    if questions.asks and given.out is None:
+        questions.say("")
+    return questions.answer(
+        "Write the config to", "--out", None if given.out is None else str(given.out), str(default), understand
+    )
+
+
+def _candidates(kind: str) -> Iterator[Path]:
+    yield Path(f"{kind}.yaml")
+    number = 2
+    while True:
+        yield Path(f"{kind}-{number}.yaml")
+        number += 1
+
+
+def _is_run(name: str) -> bool:
+    return (Path("runs") / name).exists()
+
+
+def _run_name(path: Path) -> str:
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).lstrip("._-")[:64]
+    return name or "chat"
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that was not there, whole or not at all, for its owner alone, and see that it is a config."""
+    with tempfile.TemporaryDirectory(prefix="finetune-init-") as scratch:
+        trial = Path(scratch) / path.name
+        trial.write_text(text, encoding="utf-8")
+        load_config(trial)
+    try:
+        path.touch(mode=0o600, exist_ok=False)  # claimed: two at once do not overwrite each other
+        write_atomically(path, text.encode())
+    except FileExistsError:
+        raise InputError(
+            str(path), "is there already, and is not overwritten", fix="Give another name with --out."
+        ) from None
+    except OSError as error:
+        raise InputError(
+            str(path), f"cannot be written ({error.strerror})", fix="Give another name with --out."
+        ) from None

@@ -1,0 +1,33 @@
+"""What to type once a config is there, and what that will do."""
+
+import os
+from collections.abc import Iterator
+
+from pipeline.backends.profiles import PROFILES
+from pipeline.errors import InputError
+from pipeline.invocation import Invocation
+from pipeline.start.init import Made
+from pipeline.training.environment import require_libraries
+
+
+def what_next(made: Made, called: Invocation) -> Iterator[str]:
+    """Lines for the end of `finetune init`."""
+    yield ""
+    yield f"Wrote {made.path}, readable by you alone. Look at it if you like: every key says what it does."
+    yield ""
+    profile = PROFILES[made.backend.kind]
+    if profile.key_env is None:
+        trains = f"trains on this machine ({made.takes}; Ctrl-C pauses, the same command goes on)"
+        try:
+            require_libraries()
+        except InputError as error:
+            yield f"First  {error.fix}"
+    else:
+        trains = f"has it trained by {profile.title}"
+        if not os.environ.get(profile.key_env):
+            yield f"First  export {profile.key_env}=…"
+    yield f"Next   {called.command('run')}"
+    yield f"       reads the archive, makes training examples, {trains} and shows what it learnt"
+    yield f"Then   {called.command('chat')}"
+    yield ""
+    yield f"To stop before the training, and see what it would learn from: {called.command('run')} --until convert"

@@ -1,0 +1,162 @@
+"""What kind of archive lies at a path, told by what is in it: names and suffixes are not believed."""
+
+import json
+import re
+import sqlite3
+import zipfile
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.chats.whatsapp import looks_like_whatsapp
+from pipeline.config import Load
+from pipeline.errors import InputError
+from pipeline.fetch.check import SQLITE_HEADER
+
+_HEAD = 64 * 1024
+_SLACK_DAY = re.compile(r"[^/]+/\d{4}-\d\d-\d\d\.json")
+_KNOWN = (
+    "Known are: iMessage's chat.db or sms.db; a chat exported by WhatsApp (.zip or .txt); Telegram's result.json; the "
+    "zip of a Slack export; Messenger's message_1.json, or the folder with `inbox`."
+)
+
+
+class Archive(NamedTuple):
+    """An archive that can be read.
+
+    Attributes:
+        what: for a person, such as "a chat exported by WhatsApp".
+        because: what it was recognised by.
+        load: the config's `load` section that reads it.
+        path: where it lies; inside what was given if that was a folder with one archive among other things.
+    """
+
+    what: str
+    because: str
+    load: Load
+    path: Path
+
+
+def recognise(path: Path) -> Archive:
+    """Recognise the file or folder at `path` by its content.
+
+    Raises:
+        InputError: nothing is there, or nothing that can be read; says what could be done about it.
+        OSError, sqlite3.Error: it may not be read.
+    """
+    if path.is_dir():
+        return _folder(path)
+    if not path.exists():
+        raise InputError(
+            str(path), "no such file or folder", fix="Check the path; one with spaces needs no quotes here."
+        )
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if head.startswith(SQLITE_HEADER):
+        return _database(path)
+    if zipfile.is_zipfile(path):
+        return _zip(path)
+    text = head.decode("utf-8-sig", "replace")
+    if text.lstrip().startswith(("{", "[")):
+        return _json(path)
+    if looks_like_whatsapp(text):
+        return _whatsapp(path, "lines begin with date, time and name")
+    if "<html" in text.lower() and "telegram" in text.lower():
+        raise InputError(
+            str(path),
+            "Telegram's export as web pages",
+            fix="In Telegram Desktop, export the chat again as `Machine-readable JSON`, and give the result.json.",
+        )
+    raise _unknown(path)
+
+
+def _unknown(path: Path) -> InputError:
+    return InputError(str(path), "not an archive that can be read", fix=_KNOWN)
+
+
+def _whatsapp(path: Path, because: str) -> Archive:
+    return Archive("a chat exported by WhatsApp", because, Load(source="whatsapp"), path)
+
+
+def _langchain(loader: str, what: str, because: str, path: Path) -> Archive:
+    return Archive(what, because, Load(source="langchain", loader=loader), path)
+
+
+def _database(path: Path) -> Archive:
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if {"message", "handle"} <= tables:
+        because = "SQLite with the tables message and handle"
+        return Archive("an iMessage database", because, Load(source="imessage"), path)
+    if {"ZWAMESSAGE", "message_thumbnail"} & tables:
+        raise InputError(
+            str(path),
+            "WhatsApp's own database, which is not read",
+            fix="In WhatsApp, open the chat, choose Export chat > Without media, and give the .zip.",
+        )
+    raise InputError(str(path), "a database, but not of iMessage", fix=_KNOWN)
+
+
+def _zip(path: Path) -> Archive:
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        if any(map(_SLACK_DAY.fullmatch, names)):
+            return _langchain("slack", "a Slack export", "a zip with one JSON a channel and day", path)
+        if any(name.endswith(".json") and "/inbox/" in f"/{name}" for name in names):
+            raise InputError(
+                str(path),
+                "a Messenger export still in its zip",
+                fix="Unpack it, and give the folder that holds `inbox`.",
+            )
+        for name in names:
+            if name.lower().endswith(".txt"):
+                with archive.open(name) as file:
+                    if looks_like_whatsapp(file.read(_HEAD).decode("utf-8-sig", "replace")):
+                        return _whatsapp(path, f"{name} in the zip begins its lines with date, time and name")
+    raise _unknown(path)
+
+
+def _json(path: Path) -> Archive:
+    try:
+        document = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        raise InputError(
+            str(path), "JSON that is damaged or cut off", fix="Export it again, or take it out of its zip again."
+        ) from None
+    messages = document.get("messages") if isinstance(document, dict) else None
+    first = next((each for each in messages if isinstance(each, dict)), {}) if isinstance(messages, list) else {}
+    if "sender_name" in first and "timestamp_ms" in first:
+        return _langchain("facebook_messenger", "a Messenger conversation", "its messages have a sender_name", path)
+    if "date" in first and ("from" in first or "actor" in first):
+        return _langchain("telegram", "a chat exported by Telegram", "its messages have from and date", path)
+    if isinstance(document, dict) and "chats" in document:
+        raise InputError(
+            str(path),
+            "Telegram's export of a whole account, which is not read",
+            fix="In Telegram Desktop, open one chat, choose Export chat history as JSON, and give its result.json.",
+        )
+    raise _unknown(path)
+
+
+def _folder(path: Path) -> Archive:
+    for name in ("chat.db", "sms.db"):
+        if (path / name).is_file():
+            return _database(path / name)
+    if (path / "inbox").is_dir() and any((path / "inbox").glob("*/*.json")):
+        return _langchain("facebook_messenger", "a Messenger export", "a folder with inbox/…/message_1.json", path)
+    if (path / "result.json").is_file():
+        return _json(path / "result.json")
+    chats = [each for each in sorted(path.iterdir()) if each.suffix.lower() in (".txt", ".zip") and each.is_file()]
+    recognised = [archive for each in chats if (archive := _whatsapp_or_none(each))]
+    if recognised:
+        because = f"a folder with {len(recognised)} of them"
+        return Archive("chats exported by WhatsApp", because, Load(source="whatsapp"), path)
+    raise _unknown(path)
+
+
+def _whatsapp_or_none(path: Path) -> Archive | None:
+    try:
+        archive = recognise(path)
+    except (InputError, zipfile.BadZipFile):
+        return None
+    return archive if archive.load.source == "whatsapp" else None

@@ -1,0 +1,193 @@
+"""`finetune init` as people meet it: on a terminal, with flags, on archives of every kind."""
+
+import os
+import pty
+import re
+import select
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.config_file import load_config
+from pipeline.start.config_text import scalar
+from pipeline.start.init import how_long
+from tests.command import BOUND_S, Workshop
+from tests.start.exports import EXPORTS, telegram, whatsapp_text, whatsapp_zip
+
+DIALOGUE = """\
+ a chat exported by WhatsApp: 24 messages by 2 people, 2023-08-01 to 2023-08-24
+(_chat.txt in the zip begins its lines with date, time and name).
+
+Whom shall the model text like? Usually yourself; everybody else becomes the one it talks to.
+   1  Hare                                  12 messages
+   2  Tortoise                              12 messages
+Number or name [Tortoise]: Bob
+  nobody and nothing is called so, got Bob. Give a number or a name from the list.
+Number or name [Tortoise]:
+The model will text like Tortoise.
+
+Where shall it be trained?
+   1  embedded    this machine: free, offline, nothing leaves it; minutes of training
+   2  openai      OpenAI: the chats are sent there; OPENAI_API_KEY is not set yet
+   3  azure       Azure OpenAI: the chats are sent there; AZURE_OPENAI_API_KEY is not set yet
+   4  nebius      Nebius Token Factory: the chats are sent there; NEBIUS_API_KEY is not set yet
+   5  compatible  a server at an address of yours: the chats are sent there; OPENAI_API_KEY is not set yet
+Number or name [embedded]: 7
+  nobody and nothing is called so, got 7. Give a number or a name from the list.
+Number or name [embedded]: 1
+
+Write the config to [whatsapp.yaml]:
+
+Wrote whatsapp.yaml, readable by you alone. Look at it if you like: every key says what it does.
+
+Next   python -m pipeline run whatsapp.yaml
+       reads the archive, makes training examples, trains on this machine (minutes; Ctrl-C pauses, the same command \
+goes on) and shows what it learnt
+Then   python -m pipeline chat whatsapp.yaml
+
+To stop before the training, and see what it would learn from: python -m pipeline run whatsapp.yaml --until convert
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Workshop:
+    shop = Workshop(tmp_path / "shop")
+    shop.config.unlink()
+    shop.env["HOME"] = str(tmp_path / "home")
+    return shop
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Path:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "home").mkdir()
+    return tmp_path
+
+
+def on_a_terminal(shop: Workshop, answers: list[str], *arguments: str) -> tuple[int, str]:
+    """Answer the questions as a person does; returns the exit status and what the screen showed."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "pipeline", "init", *arguments]
+    env = {**shop.env, "TERM": "dumb"}
+    process = subprocess.Popen(
+        command, cwd=shop.folder, env=env, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    os.close(theirs)
+    waiting, shown = iter(answers), b""
+    while select.select([ours], [], [], BOUND_S)[0]:
+        try:
+            piece = os.read(ours, 4096)
+        except OSError:  # Linux says EIO once the other side is closed
+            break
+        shown += piece
+        if not piece:
+            break
+        if shown.endswith(b": "):
+            os.write(ours, next(waiting).encode())
+    os.close(ours)
+    return process.wait(BOUND_S), shown.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("export", EXPORTS)
+def test_the_config_of_every_kind_of_archive_runs_as_it_is(shop: Workshop, tmp_path: Path, export: str) -> None:
+    path = EXPORTS[export](tmp_path)
+    made = shop.finetune("init", "--source", str(path), "--me", "Tortoise", "--out", "mine")
+    assert (made.code, made.err) == (0, "")
+    assert stat.S_IMODE((shop.folder / "mine.yaml").stat().st_mode) == 0o600
+    ran = shop.finetune("run", "mine.yaml", "--until", "convert", "--set", "convert.tokens=estimate")
+    assert (ran.code, ran.err) == (0, "")
+    assert (shop.folder / "runs/mine/05_train.jsonl").stat().st_size > 0
+
+
+def test_a_newcomer_answers_a_few_questions(shop: Workshop, tmp_path: Path) -> None:
+    path = whatsapp_zip(tmp_path / "home")
+    answers = ["~/nothing\n", str(path).replace(" ", "\\ ") + "\n", "Bob\n", "\n", "7\n", "1\n", "\n"]
+    code, shown = on_a_terminal(shop, answers)
+    assert code == 0
+    assert [line.rstrip() for line in shown.partition("\nThis is")[2].splitlines()] == DIALOGUE.splitlines()
+    config = load_config(shop.folder / "whatsapp.yaml")
+    assert (config.name, config.download.source) == ("whatsapp", f"~/{path.name}")
+    assert (config.map.assistant, config.load.source, config.backend.kind) == ("Tortoise", "whatsapp", "embedded")
+    assert "Go?" not in shown
+
+
+def test_the_owner_is_known_where_the_archive_says_so(shop: Workshop) -> None:
+    made = shop.finetune("init", "--yes", "--source", "sample:tortoise-hare")
+    assert (made.code, made.err) == (0, "")
+    assert "The model will text like you, the owner of the archive.\n" in made.out
+    assert load_config(shop.folder / "imessage.yaml").map.assistant == "me"
+
+
+def test_where_nothing_says_who_the_owner_is_nobody_is_guessed(shop: Workshop, tmp_path: Path) -> None:
+    made = shop.finetune("init", "--yes", "--source", str(telegram(tmp_path)))
+    assert (made.code, made.err) == (
+        2,
+        "error: --me: the archive does not say whose it is. Give --me NAME, one of: Hare (12), Tortoise (12).\n",
+    )
+
+
+def test_without_a_terminal_one_message_says_which_flags_are_needed(shop: Workshop) -> None:
+    assert shop.finetune("init").err == (
+        "error: finetune init: there is no terminal to ask on. Give --source PATH and --me NAME, or --yes to take the "
+        "defaults.\n"
+    )
+    assert shop.finetune("init", "--yes").err == (
+        "error: --source: needed, for there is no default here. Give --source.\n"
+    )
+    assert list(shop.folder.iterdir()) == []
+
+
+def test_what_is_there_is_never_overwritten(shop: Workshop, tmp_path: Path) -> None:
+    flags = ("--source", str(telegram(tmp_path)), "--me", "Hare")
+    (shop.folder / "telegram.yaml").write_text("mine")
+    refused = shop.finetune("init", *flags, "--out", "telegram.yaml")
+    assert (refused.code, refused.err) == (
+        2,
+        "error: telegram.yaml: is there already, and is not overwritten. Give another name with --out.\n",
+    )
+    assert (shop.folder / "telegram.yaml").read_text() == "mine"
+    assert shop.finetune("init", *flags).code == 0
+    assert load_config(shop.folder / "telegram-2.yaml").name == "telegram-2"
+
+
+def test_a_hosted_backend_is_told_of_with_its_key_and_model(shop: Workshop, tmp_path: Path) -> None:
+    flags = ("--source", str(whatsapp_text(tmp_path)), "--yes", "--backend", "compatible", "--model", "m")
+    assert shop.finetune("init", *flags).err == (
+        "error: --base-url: needed, for there is no default here. Give --base-url.\n"
+    )
+    made = shop.finetune("init", *flags, "--base-url", "https://example.org/v1")
+    assert made.code == 0
+    assert "First  export OPENAI_API_KEY=…\n" in made.out
+    backend = load_config(shop.folder / "whatsapp.yaml").backend
+    assert (backend.kind, backend.base_url) == ("compatible", "https://example.org/v1")
+
+
+def test_answers_that_end_leave_nothing_behind(shop: Workshop, tmp_path: Path) -> None:
+    code, shown = on_a_terminal(shop, ["\x04"])
+    assert code == 2
+    assert shown.endswith("error: finetune init: the answers ended. Nothing was written; begin again.\n")
+    assert list(shop.folder.iterdir()) == []
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1))
+def test_every_name_comes_out_of_the_config_as_it_went_in(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+    path = tmp_path_factory.mktemp("config") / "run.yaml"
+    path.write_text(f"name: a\nmap:\n  assistant: {scalar(name)}  # who\n", encoding="utf-8")
+    assert load_config(path).map.assistant == name
+
+
+def test_how_long_it_takes_is_said_in_words() -> None:
+    assert [how_long(10**power) for power in range(3, 9)] == [
+        "minutes", "minutes", "some 10 minutes", "about an hour", "hours", "days, or hours on a GPU",
+    ]  # fmt: skip
+
+
+def test_every_key_of_the_config_has_a_comment(shop: Workshop, tmp_path: Path) -> None:
+    shop.finetune("init", "--source", str(telegram(tmp_path)), "--me", "Hare")
+    lines = (shop.folder / "telegram.yaml").read_text().splitlines()
+    assert [line for line in lines if re.fullmatch(r" *\w+: [^#]*", line)] == []
