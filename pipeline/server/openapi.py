@@ -7,6 +7,7 @@ import msgspec
 from fastapi import FastAPI
 
 from pipeline.server import wire
+from pipeline.server.auth import OPEN_PATHS
 
 Json = dict[str, Any]  # Any: a piece of an OpenAPI document
 
@@ -43,7 +44,6 @@ _ERROR: Json = {
 # What any route may answer: a request that is wrong, without the key, too frequent, or for a full disk.
 _ANYWHERE = (400, 401, 429, 507)
 _LARGE = {"post": (413,)}
-OPEN_PATHS = frozenset({"/healthz"})
 
 
 def answers(kind: type[msgspec.Struct], *errors: int) -> dict[int | str, Json]:
