@@ -19,12 +19,12 @@ def converse(config: Config, state: State, work: Work, message: str | None) -> N
     """Say `message` and show the answer, or go on until the end of input.
 
     Raises:
-        FinetuneError: nothing is trained yet, or the backend refuses.
+        FinetuneError: nothing is trained yet, or not on this backend, or the backend refuses.
     """
     import openai
 
     progress = Progress(state, config, work.connection.identity)
-    tuned, converted = progress.output("poll_job"), progress.output("convert")
+    tuned, converted = progress.output_here("poll_job", "chat"), progress.output("convert")
     if not isinstance(tuned, PollJob) or not isinstance(converted, Convert):
         raise TypeError(f"poll_job made {tuned!r}, convert {converted!r}")
     system = inference_prompt(config, converted.system_prompt)

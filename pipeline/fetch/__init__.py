@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import httpx
 
-from pipeline.durable import publish, rename
+from pipeline.durable import expand_home, publish, rename
 from pipeline.errors import InputError
 from pipeline.fetch.check import check_any, check_sqlite
 from pipeline.fetch.drive import GOOGLE, DriveHosts
@@ -127,7 +127,7 @@ def _is_url(source: str) -> bool:
 
 
 def _path(source: str) -> Path:
-    return Path(source).expanduser()
+    return expand_home(source, "download.source")
 
 
 def _part(target: Path) -> Path:

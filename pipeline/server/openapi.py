@@ -7,7 +7,6 @@ import msgspec
 from fastapi import FastAPI
 
 from pipeline.server import wire
-from pipeline.server.auth import OPEN_PATHS
 
 Json = dict[str, Any]  # Any: a piece of an OpenAPI document
 

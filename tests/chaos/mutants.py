@@ -30,7 +30,7 @@ MUTANTS: dict[str, Mutant] = {
         "found = self._list_or_none(lambda: self._connection.ask(effect.where, effect.look))",
         "found = Found([])",
     ),
-    "no settling": Mutant("pipeline.remote:_spread", "if total > 0:", "if total < 0:"),
+    "no settling": Mutant("pipeline.polling:spread", "if total > 0:", "if total < 0:"),
     "no sweep": Mutant("pipeline.remote:Ledger.sweep_job", "if not self._is_ours(twin):", "if True:"),
     "twins of others cancelled": Mutant(
         "pipeline.remote:Ledger._is_ours", "return lineage_of(job) in (None, self._state.body.lineage)", "return True"
@@ -59,11 +59,11 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "no checksum": Mutant("pipeline.state:_decode", "if digest(body) != file.sha256:", "if False:"),
     "the lock is unlinked": Mutant("pipeline.state:locked", "os.close(fd)", "os.close(fd), (run_dir / LOCK).unlink()"),
-    "no lock": Mutant("pipeline.state:_take", "fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),
+    "no lock": Mutant("pipeline.lock:take", "fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),
     "empty is fresh": Mutant(
         "pipeline.state:State.load",
         "body = _decode(raw, path)",
-        "body = _decode(raw, path) if raw.strip() else Body(lineage=_lineage_of_lock(run_dir) or 'x')",
+        "body = _decode(raw, path) if raw.strip() else Body(lineage=lineage_of_lock(run_dir) or 'x')",
     ),
     "missing is fresh": Mutant("pipeline.state:_refuse_lost_state", "if left:", "if False:"),
     "an artifact is not checked": Mutant(
