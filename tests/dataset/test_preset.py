@@ -24,7 +24,7 @@ def test_the_model_is_asked_with_the_prompt_of_its_training_unless_the_config_sa
 def test_the_backend_says_whether_it_understands_weights_unless_the_config_does(
     convert: dict[str, object], weights: bool
 ) -> None:
-    made = texting_of(config(preset="texting", **convert), weights=PROFILES["embedded"].weights)
+    made = texting_of(config(None, **{"preset": "texting", **convert}), weights=PROFILES["embedded"].weights)
     assert made.style.weights is weights
 
 
@@ -48,4 +48,4 @@ def test_hosts_not_known_to_understand_weights_get_none() -> None:
 )
 def test_keys_that_would_do_nothing_or_cannot_be_filled_are_mistakes(convert: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=re.escape(message)):
-        config(**convert)
+        config(None, **convert)
