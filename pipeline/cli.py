@@ -146,6 +146,27 @@ def senders(
 
 
 @app.command()
+def report(
+    config_path: ConfigPath,
+    overrides: Overrides = None,
+    markdown: Annotated[bool, typer.Option("--md", help="Write Markdown, without charts.")] = False,
+    with_text: Annotated[
+        bool, typer.Option("--with-text", help="Show names, examples, prompts and answers: it is chat text.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write it there, not to runs/<name>/report.html.")
+    ] = None,
+) -> None:
+    """Write what went into a run, what training did and what came out, as one HTML file."""
+    from pipeline.report.writing import write_report
+
+    with _in_words_of(_called(config_path, overrides)):
+        config, state, progress = _read_only(config_path, overrides)
+        target = write_report(config, state, progress, markdown=markdown, with_text=with_text, out=out)
+        typer.echo(f"{target}{' holds names and chat text; readable by you alone' if with_text else ''}")
+
+
+@app.command()
 def forget(config_path: ConfigPath, step: str, overrides: Overrides = None) -> None:
     """Make STEP and all after it run again next time."""
     from pipeline import runner

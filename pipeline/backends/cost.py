@@ -36,15 +36,24 @@ class Cost:
 def estimate(config: Config, tokens: int) -> Cost:
     """What training on a file of `tokens` tokens costs, by the price list in prices.yaml."""
     epochs = config.create_job.hyperparameters.n_epochs
-    trained = tokens * (AUTO_EPOCHS if epochs == "auto" else epochs)
-    assumed = f"{AUTO_EPOCHS} epochs assumed" if epochs == "auto" else f"{epochs} epochs"
+    if epochs == "auto":
+        return _priced(config, tokens * AUTO_EPOCHS, [f"{AUTO_EPOCHS} epochs assumed"])
+    return _priced(config, tokens * epochs, [f"{epochs} epochs"])
+
+
+def cost_of(config: Config, trained_tokens: int) -> Cost:
+    """What a training has cost that took `trained_tokens` tokens, all epochs, as the backend counted them."""
+    return _priced(config, trained_tokens, ["as trained"])
+
+
+def _priced(config: Config, trained: int, assumed: list[str]) -> Cost:
     if profile_of(config.backend).free:
-        return Cost(trained, 0.0, assumed)
+        return Cost(trained, 0.0, ", ".join(assumed))
     prices = _prices()
     price = prices.get(config.backend.kind, {}).get(config.create_job.model)
     if price is None:
-        return Cost(trained, None, assumed)
-    return Cost(trained, trained * price / 1e6, f"{assumed}, prices of {prices['date']}")
+        return Cost(trained, None, ", ".join(assumed))
+    return Cost(trained, trained * price / 1e6, ", ".join([*assumed, f"prices of {prices['date']}"]))
 
 
 def refuse_if_too_much(config: Config, tokens: int) -> None:

@@ -1,0 +1,176 @@
+"""Writes a report down: one HTML file that needs nothing beside it, or Markdown without charts."""
+
+import re
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import jinja2
+from markupsafe import Markup
+
+from pipeline.report import charts
+from pipeline.report.contents import Contents
+
+if TYPE_CHECKING:
+    from pipeline.report.curves import Curves
+    from pipeline.report.examples import Lengths
+    from pipeline.report.people import Archive
+
+
+class Verbatim(str):
+    """Markdown that is escaped already."""
+
+
+def as_html(contents: Contents) -> str:
+    """The report as one page; no scripts, no network, everything that comes from the run escaped.
+
+    Raises:
+        InputError: matplotlib is not installed.
+    """
+    charts.require_matplotlib()
+    page = _environment(autoescape=True).get_template("report.html.j2")
+    css = resources.files("pipeline.report").joinpath("templates/report.css").read_text(encoding="utf-8")
+    return page.render(report=contents, css=Markup(css), charts=_charts(contents))
+
+
+def as_markdown(contents: Contents) -> str:
+    """The report as CommonMark with GitHub's tables; what comes from the run is escaped or in a code block."""
+    environment = _environment(autoescape=False)
+    environment.finalize = _in_markdown
+    environment.filters["code"] = _code
+    environment.filters["block"] = _block
+    return environment.get_template("report.md.j2").render(report=contents)
+
+
+def _environment(*, autoescape: bool) -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("pipeline.report"),
+        autoescape=autoescape,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "count": _count,
+        "duration": _duration,
+        "size": _size,
+        "percent": _percent,
+        "measure": _measure,
+        "moment": _moment,
+        "bar": _bar,
+    }
+    return environment
+
+
+def _charts(contents: Contents) -> dict[str, Markup]:
+    drawn: dict[str, str] = {}
+    if contents.archive is not None and contents.archive.periods:
+        drawn["times"] = _times_chart(contents.archive)
+    if contents.lengths is not None:
+        drawn["lengths"] = _lengths_chart(contents.lengths)
+    if contents.training is not None and contents.training.curves is not None:
+        drawn |= _training_charts(contents.training.curves)
+    return {name: Markup(svg) for name, svg in drawn.items()}
+
+
+def _times_chart(archive: "Archive") -> str:
+    labels = [label for label, _, _ in archive.periods]
+    stacks = [("by the assistant", [own for _, own, _ in archive.periods])]
+    stacks.append(("by others", [others for _, _, others in archive.periods]))
+    return charts.bars("times", f"Messages by {archive.unit}", labels, stacks, archive.unit)
+
+
+def _lengths_chart(lengths: "Lengths") -> str:
+    labels = [f"{each.low:,}" + ("+" if each.high is None else "") for each in lengths.bins]
+    stacks = [("for training", [each.train for each in lengths.bins])]
+    if any(each.valid for each in lengths.bins):
+        stacks.append(("for validation", [each.valid for each in lengths.bins]))
+    return charts.bars("lengths", "Examples by length", labels, stacks, "tokens, from")
+
+
+def _training_charts(curves: "Curves") -> dict[str, str]:
+    marks = [checkpoint.step for checkpoint in curves.checkpoints]
+    loss = [("training", curves.train_loss), ("validation", curves.valid_loss)]
+    accuracy = [("training", curves.train_accuracy), ("validation", curves.valid_accuracy)]
+    wanted = [
+        ("loss", "Loss by step", loss, True),
+        ("accuracy", "Token accuracy by step", accuracy, False),
+        ("rate", "Learning rate by step", [("learning rate", curves.learning_rate)], False),
+    ]
+    drawn = {}
+    for name, title, series, wide in wanted:
+        there = [(what, points) for what, points in series if points]
+        if there:
+            drawn[name] = charts.curves(name, title, there, marks, wide=wide, from_zero=name != "accuracy")
+    return drawn
+
+
+def _count(number: int, noun: str | None = None) -> str:
+    said = f"{number:,}"
+    return said if noun is None else f"{said} {noun}{'' if number == 1 else 's'}"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} GB"
+
+
+def _percent(part: float) -> str:
+    return f"{100 * part:.0f} %" if part >= 0.0095 or not part else "under 1 %"
+
+
+def _measure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _moment(stamp: str | None) -> str:
+    """ "2026-11-22T21:55:43Z" for a person."""
+    return "–" if stamp is None else stamp.replace("T", " ").replace("Z", " UTC")
+
+
+def _bar(part: float, whole: float, width: int = 24) -> Verbatim:
+    """A bar of blocks, for Markdown."""
+    return Verbatim("█" * round(width * part / whole) if whole else "")
+
+
+_MARKS = re.compile(r"([\\`*_\[\]|~]|^[-+=#])")
+"""What begins markup within a line; and what makes a list, a heading or a rule of a line."""
+
+
+def _in_markdown(value: object) -> str:
+    """What an expression gives, so that it reads as it is: on one line, no markup, no HTML, no link."""
+    text = str(value)
+    if isinstance(value, Verbatim | int | float):
+        return text
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _MARKS.sub(r"\\\1", " ".join(text.split()))
+
+
+def _code(text: str) -> Verbatim:
+    """A code span, in a table too."""
+    line = " ".join(text.split())
+    fence = "`" * (_longest_run(line) + 1)
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
+    return Verbatim(f"{fence}{pad}{line}{pad}{fence}".replace("|", r"\|"))
+
+
+def _block(text: str, language: str = "") -> Verbatim:
+    """A code block, longer fences around fences."""
+    fence = "`" * max(3, _longest_run(text) + 1)
+    return Verbatim(f"{fence}{language}\n{text.rstrip(chr(10))}\n{fence}")
+
+
+def _longest_run(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)
