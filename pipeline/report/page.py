@@ -36,6 +36,7 @@ def as_markdown(contents: Contents) -> str:
     """The report as CommonMark with GitHub's tables; what comes from the run is escaped or in a code block."""
     environment = _environment(autoescape=False)
     environment.finalize = _in_markdown
+    environment.filters["verbatim"] = Verbatim
     environment.filters["code"] = _code
     environment.filters["block"] = _block
     return environment.get_template("report.md.j2").render(report=contents)
