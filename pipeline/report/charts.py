@@ -81,8 +81,10 @@ def bars(name: str, title: str, labels: Sequence[str], stacks: Sequence[tuple[st
             below = [before + count for before, count in zip(below, counts, strict=True)]
         every = -(-len(labels) // 12)
         shown = range(0, len(labels), every)
-        tilt = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if len(labels) > 8 else {}
-        axes.set_xticks(list(shown), [labels[n] for n in shown], **tilt)
+        axes.set_xticks(list(shown), [labels[n] for n in shown])
+        if len(labels) > 8:
+            for text in axes.get_xticklabels():
+                text.set(rotation=30, horizontalalignment="right", rotation_mode="anchor")
         axes.tick_params("x", length=0)
         _whole_numbers(axes.yaxis)
         axes.set_xlabel(xlabel)

@@ -175,7 +175,7 @@ def _lengths(config: Config, made: Made, with_text: bool, gaps: dict[str, str]) 
 
 
 def _training(config: Config, made: Made, gaps: dict[str, str]) -> Training | None:
-    """Of a finished job by its result file; of one that goes on, or whose file is gone, by the embedded store."""
+    """Of a finished job by its result file and its events; of one that goes on by the embedded store."""
     created, polled = made.get(CreateJob), made.get(PollJob)
     _note(gaps, "training", made, CreateJob, PollJob)
     if created is None:
@@ -184,7 +184,11 @@ def _training(config: Config, made: Made, gaps: dict[str, str]) -> Training | No
     if config.backend.kind == "embedded":
         history = read_history(made.run_dir / "server", created.job)
     metrics = curves.read_metrics(made.run_dir / polled.metrics.path) if polled and polled.metrics else []
-    trace = curves.trace(metrics, _events(history))
+    if polled is not None and polled.events is not None:
+        events = curves.read_events(made.run_dir / polled.events.path)
+    else:
+        events = _events(history)
+    trace = curves.trace(metrics, events)
     if polled is not None and trace is None:
         gaps["training"] = "the backend gave no metrics"
     asked = config.create_job.hyperparameters

@@ -16,7 +16,15 @@ from pipeline.report.made import Made
 from pipeline.state import Json
 
 WITHHELD = "(withheld)"
-_HARMLESS = {"name", "create_job.model", "create_job.suffix", "load.loader", "download.sha256"}
+_HARMLESS = {
+    "name",
+    "create_job.model",
+    "create_job.suffix",
+    "load.loader",
+    "load.since",
+    "load.until",
+    "download.sha256",
+}
 """Keys whose values are texts of the user's that are shown all the same; see the package's docstring."""
 _LIBRARIES = (
     "finetune-pipeline", "openai", "langchain-openai", "langchain-core", "langchain-community", "tiktoken",

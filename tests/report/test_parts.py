@@ -57,7 +57,7 @@ def test_time_is_cut_into_days_months_or_years_without_gaps(
     found = people.describe([said], "Ann", with_names=True)
     assert (found.unit, len(found.periods)) == (unit, count)
     assert (found.periods[0][0], found.periods[-1][0]) == ends
-    assert [sum(each[n] for each in found.periods) for n in (1, 2)] == [1, 1]
+    assert (sum(own for _, own, _ in found.periods), sum(other for _, _, other in found.periods)) == (1, 1)
 
 
 lengths = st.lists(st.integers(0, 10**6), min_size=1, max_size=60)
@@ -95,7 +95,13 @@ def test_thinning_and_smoothing_stay_within_what_was_measured(points: list[tuple
 
 def test_result_files_and_events_speak_of_the_same_steps_by_other_names() -> None:
     metrics = [{"step": "1", "train_loss": "2.5", "train_accuracy": "", "valid_loss": "nan"}]
-    told = {"step": 1, "train_loss": 9.0, "train_mean_token_accuracy": 0.25, "total_steps": 7, "learning_rate": 0.1}
+    told: dict[str, object] = {
+        "step": 1,
+        "train_loss": 9.0,
+        "train_mean_token_accuracy": 0.25,
+        "total_steps": 7,
+        "learning_rate": 0.1,
+    }
     events = [
         Event("Step 1/7: training loss=9.00", type="metrics", data=told),
         Event("Checkpoint created at step 1 with Snapshot ID: ft:m:ckpt-step-1"),

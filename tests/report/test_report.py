@@ -84,7 +84,7 @@ def test_it_can_be_read_without_seeing_it(run: Run) -> None:
     page = Page(run.html(with_text=True))
     drawings = [attributes for tag, attributes in page.elements if tag == "svg"]
     names = {(each["aria-labelledby"] or "").removesuffix("-said").split("-title")[0] for each in drawings}
-    assert {"times", "lengths", "loss", "accuracy"} <= names
+    assert names == {"times", "lengths", "loss", "accuracy", "rate"}
     for drawing in drawings:
         assert drawing["role"] == "img"
         assert set((drawing["aria-labelledby"] or "").split()) <= set(page.having("id"))
