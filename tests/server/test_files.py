@@ -16,7 +16,7 @@ from pipeline.server.records import NewFile
 from pipeline.server.settings import ServerSettings
 from pipeline.server.store import Store
 from pipeline.testing import MockServer, serve_in_thread
-from tests.server.harness import ServerProcess, connect, examples, until, upload
+from tests.server.harness import ServerProcess, connect, examples, peak_memory, until, upload
 
 
 def test_a_file_comes_back_as_it_went_in(client: openai.OpenAI) -> None:
@@ -249,7 +249,7 @@ def test_a_large_file_takes_no_memory_on_its_way_in_or_out(
     large = tmp_path / "large.bin"
     with large.open("wb") as file:
         file.truncate(64 * 2**20)
-    before = _peak_memory(server.process.pid)
+    before = peak_memory(server.process.pid)
 
     with large.open("rb") as file:
         made = server.client.files.create(file=file, purpose="user_data")
@@ -257,13 +257,7 @@ def test_a_large_file_takes_no_memory_on_its_way_in_or_out(
     assert made.bytes == 64 * 2**20
     with server.client.files.with_streaming_response.content(made.id) as content:
         assert sum(map(len, content.iter_bytes(2**20))) == made.bytes
-    assert _peak_memory(server.process.pid) - before < 8 * 2**20
-
-
-def _peak_memory(pid: int) -> int:
-    """The most memory a process ever held, in bytes."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    assert peak_memory(server.process.pid) - before < 8 * 2**20
 
 
 def test_a_script_can_put_every_file_in_error(serve: Callable[..., openai.OpenAI]) -> None:

@@ -8,6 +8,9 @@ from pathlib import Path
 import openai
 import pytest
 
+from pipeline.server.main import serving
+from pipeline.server.settings import ServerSettings
+from pipeline.testing import MockServer, serve_in_thread
 from tests.server.harness import (
     ServerProcess,
     connect,
@@ -231,3 +234,24 @@ def test_a_job_waits_for_the_orphan_of_a_killed_server(start_server: Callable[..
 
     assert finish(again.client, job.id).status == "succeeded"
     assert _steps(again.client, job.id) == [1, 2, 3]
+
+
+def test_only_so_many_jobs_train_at_once_and_the_oldest_waiting_is_next(tmp_path: Path) -> None:
+    script = tmp_path / "script.json"
+    script.write_text('{"steps": 2, "hang_at_step": 2}')
+    settings = ServerSettings(tmp_path / "store", "sk-two", trainer="scripted", script=script, workers=2)
+    with serving(settings) as server, serve_in_thread(server):
+        client = connect(MockServer(server.base_url, "sk-two", settings.data_dir))
+        with client:
+            first, second, third, fourth = (start_job(client).id for _ in range(4))
+            for running in (first, second):
+                until(saw(client, running, "Step 1/2"), "two jobs to run at once")
+            waiting = [client.fine_tuning.jobs.retrieve(job).status for job in (third, fourth)]
+            assert waiting == ["queued", "queued"]
+
+            client.fine_tuning.jobs.cancel(second)
+
+            until(saw(client, third, "Step 1/2"), "the next job to run")
+            assert client.fine_tuning.jobs.retrieve(fourth).status == "queued"
+            for job in (first, third, fourth):
+                client.fine_tuning.jobs.cancel(job)

@@ -15,7 +15,7 @@ from pipeline.server.settings import ServerSettings
 from pipeline.server.store import Store
 from pipeline.server.upload_store import UploadRefused
 from pipeline.testing import MockServer, serve_in_thread
-from tests.server.harness import BASE, ServerProcess, connect, examples, finish
+from tests.server.harness import BASE, ServerProcess, connect, examples, finish, peak_memory
 
 TEXT = examples(12)
 
@@ -196,6 +196,26 @@ def test_a_bad_upload_is_refused_at_once(client: openai.OpenAI, changes: dict[st
         client.post("/uploads", cast_to=Upload, body={**good, **changes})
 
     assert refused.value.param == param
+
+
+def test_a_large_upload_takes_no_memory(start_server: Callable[..., ServerProcess]) -> None:
+    server = start_server()
+    part = bytes(16 * 2**20)
+    small = server.client.uploads.upload_file_chunked(
+        file=b"ab", filename="a.txt", bytes=2, mime_type="text/plain", purpose="user_data"
+    )
+    assert small.status == "completed"
+    before = peak_memory(server.process.pid)
+
+    upload = server.client.uploads.create(
+        bytes=4 * len(part), filename="large.bin", mime_type="application/octet-stream", purpose="user_data"
+    )
+    parts = [server.client.uploads.parts.create(upload.id, data=part).id for _ in range(4)]
+    done = server.client.uploads.complete(upload.id, part_ids=parts)
+
+    assert done.file is not None
+    assert done.file.bytes == 64 * 2**20
+    assert peak_memory(server.process.pid) - before < 8 * 2**20
 
 
 class _Clock:
