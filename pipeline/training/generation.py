@@ -1,6 +1,7 @@
 """Chat engines: what answers a chat completion, behind one small interface. Torch is imported only when it is used."""
 
 import re
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -144,6 +145,7 @@ class ScriptedEngine:
 
     def __init__(self, script: scripted.Script) -> None:
         self._base_reply = script.replies.base
+        self._seconds_per_word = script.replies.seconds_per_word
 
     def generate(
         self, model: ModelRef, messages: Sequence[ChatMessage], sampling: Sampling, cancelled: Callable[[], bool]
@@ -156,6 +158,7 @@ class ScriptedEngine:
         for word in words[:limit]:
             if cancelled():
                 return
+            time.sleep(self._seconds_per_word)
             used += 1
             yield from speech.feed(word, self._odds(word, sampling.top_logprobs))
             if speech.ended:

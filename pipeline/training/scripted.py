@@ -7,7 +7,8 @@ engine answers from. What it does besides is told by a script, a JSON file of th
      "fail": {"code": "server_error", "message": "Out of memory", "param": null, "at_step": 3},
      "crash": {"signal": 9, "at_step": 5, "attempts": 2},
      "hang_at_step": 7,
-     "replies": {"tuned": "Slow and steady.", "base": "As an assistant, I have no motto."},
+     "replies": {"tuned": "Slow and steady.", "base": "As an assistant, I have no motto.",
+                 "seconds_per_word": 0.05},
      "files": {"status": "error", "status_details": "The file is not readable."},
      "requests": [{"method": "POST", "path": "/v1/fine_tuning/jobs", "skip": 0, "times": 2, "delay_s": 0.5,
                    "status": 503, "message": "Busy.", "code": null, "retry_after_s": 1, "cut": false, "after": true}]}
@@ -99,10 +100,11 @@ class RequestFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Replies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the models answer, whatever they are asked."""
+    """What the models answer, whatever they are asked, and how long each word takes them."""
 
     tuned: str = "Slow and steady, that's my motto."
     base: str = "I am a language model, so I have no motto of my own."
+    seconds_per_word: Annotated[float, msgspec.Meta(ge=0)] = 0.0
 
 
 class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

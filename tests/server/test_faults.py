@@ -70,3 +70,13 @@ def test_a_request_can_be_late(serve: Callable[..., openai.OpenAI]) -> None:
     client.models.list()
 
     assert time.monotonic() - began >= 0.2
+
+
+def test_a_model_can_be_slow(serve: Callable[..., openai.OpenAI]) -> None:
+    client = serve(replies={"base": "Slow and steady.", "seconds_per_word": 0.1})
+
+    began = time.monotonic()
+    said = client.chat.completions.create(model=BASE, messages=[{"role": "user", "content": "Your motto?"}])
+
+    assert time.monotonic() - began >= 0.3
+    assert said.choices[0].message.content == "Slow and steady."
