@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 _NAMED = re.compile(r"`finetune (\w+)( CONFIG)?")
@@ -22,6 +23,11 @@ class Invocation:
 
     config: Path | None = None
     overrides: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, config: Path, overrides: Sequence[str] | None) -> "Invocation":
+        """From a command's own arguments."""
+        return cls(config, tuple(overrides or ()))
 
     def command(self, name: str) -> str:
         """The line that calls another command with the same config."""
