@@ -18,7 +18,6 @@ from pipeline.state import Json, State, StepRecord
 from pipeline.steps.outputs import Convert, CreateJob, Download, Load, Map, Merge, Output, PollJob, SmokeTest
 from pipeline.steps.smoke_test import TRANSCRIPT, Exchange
 
-
 _ACCOUNTED = {
     "archive": "messages in the archive",
     "target": "learnt: they begin a turn of the assistant's",
