@@ -77,8 +77,11 @@ def bars(name: str, title: str, labels: Sequence[str], stacks: Sequence[tuple[st
         below = [0] * len(labels)
         for (what, counts), colour, hatch in zip(stacks, (_ONE, _TWO), (None, "////"), strict=False):
             fill = colour if hatch is None else "none"
-            axes.bar(range(len(labels)), counts, 0.82, below, label=what, color=fill, edgecolor=colour, hatch=hatch)
+            there = [n for n, count in enumerate(counts) if count]  # an empty bar would still have an edge
+            heights, feet = [counts[n] for n in there], [below[n] for n in there]
+            axes.bar(there, heights, 0.82, feet, label=what, color=fill, edgecolor=colour, hatch=hatch)
             below = [before + count for before, count in zip(below, counts, strict=True)]
+        axes.set_xlim(-0.6, len(labels) - 0.4)
         every = -(-len(labels) // 12)
         shown = range(0, len(labels), every)
         axes.set_xticks(list(shown), [labels[n] for n in shown])

@@ -14,18 +14,28 @@ from pipeline.report import curves, examples, origin, people
 from pipeline.report.made import Made
 from pipeline.runner import Progress
 from pipeline.server.history import History, read_history
-from pipeline.state import State, StepRecord
+from pipeline.state import Json, State, StepRecord
 from pipeline.steps.outputs import Convert, CreateJob, Download, Load, Map, Merge, Output, PollJob, SmokeTest
 from pipeline.steps.smoke_test import TRANSCRIPT, Exchange
+
+_ACCOUNTED = {
+    "archive": "messages in the archive",
+    "target": "learnt: they begin a turn of the assistant's",
+    "target_merged": "learnt as part of such a turn",
+    "context": "context: they begin a turn that is read and not learnt",
+    "context_merged": "part of such a turn",
+    "held_out": "held out for validation",
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class FunnelRow:
-    """One stage of the way from archive to examples; `is_loss` for what is left out, by reason."""
+    """So many of something; `is_loss` for what is left out, by reason, `is_part` for what other rows count already."""
 
     count: int
     what: str
     is_loss: bool = False
+    is_part: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +69,8 @@ class Contents:
         standing: "finished", "unfinished" or "out of date".
         pending: the steps that would run again, with the reason if texts are asked for.
         gaps: for a section that has nothing to show, why.
+        funnel: stage by stage, from the archive to the examples.
+        accounted: where every message of the archive went, the first row being their sum.
         changed: keys of the config that were changed since they were used.
         cost: of what was trained, else of what would be; None before there are examples.
     """
@@ -73,6 +85,7 @@ class Contents:
     last_at: str | None
     gaps: dict[str, str]
     funnel: list[FunnelRow]
+    accounted: list[FunnelRow]
     archive: people.Archive | None
     convert: Convert | None
     lengths: examples.Lengths | None
@@ -113,6 +126,7 @@ def gather(config: Config, state: State, progress: Progress, with_text: bool) ->
         ),
         gaps=gaps,
         funnel=list(_funnel(made, gaps)),
+        accounted=list(accounted(getattr(convert, "funnel", None))),
         archive=_archive(config, made, with_text, gaps),
         convert=convert,
         lengths=_lengths(config, made, with_text, gaps),
@@ -149,6 +163,18 @@ def _funnel(made: Made, gaps: dict[str, str]) -> Iterator[FunnelRow]:
         if convert.valid is not None:
             yield FunnelRow(convert.valid_examples, "examples held out for validation")
     _note(gaps, "funnel", made, Download, Load, Merge, Map, Convert)
+
+
+def accounted(funnel: msgspec.Struct | None) -> Iterator[FunnelRow]:
+    """The rows of `convert`'s funnel; none where convert was done by a version that did not count so."""
+    counts: dict[str, Json] = {} if funnel is None else msgspec.to_builtins(funnel)
+    for name, what in _ACCOUNTED.items():
+        if counts.get(name):
+            yield FunnelRow(counts[name], what)
+    for reason, count in counts.get("own_context", {}).items():
+        yield FunnelRow(count, f"of context and held out, the assistant's own and not learnt: {reason}", is_part=True)
+    for row in _losses(counts.get("dropped", {})):
+        yield FunnelRow(row.count, f"left out: {row.what}")
 
 
 def _losses(dropped: dict[str, int]) -> Iterator[FunnelRow]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pipeline.chats.session import Message, Session
 from pipeline.config import Config
 from pipeline.report import people
+from pipeline.report.contents import accounted
 from pipeline.report.curves import Checkpoint, Event, read_metrics, smoothed, thinned, trace
 from pipeline.report.examples import BINS, histogram
 from pipeline.report.origin import as_yaml, model_label
@@ -58,6 +59,33 @@ def test_time_is_cut_into_days_months_or_years_without_gaps(
     assert (found.unit, len(found.periods)) == (unit, count)
     assert (found.periods[0][0], found.periods[-1][0]) == ends
     assert (sum(own for _, own, _ in found.periods), sum(other for _, _, other in found.periods)) == (1, 1)
+
+
+class Funnel(msgspec.Struct):
+    archive: int
+    target: int
+    target_merged: int
+    context: int
+    context_merged: int
+    held_out: int
+    own_context: dict[str, int]
+    dropped: dict[str, int]
+
+
+def test_every_message_is_accounted_for_where_convert_says_so() -> None:
+    rows = list(accounted(Funnel(20, 5, 2, 6, 0, 3, {"very short": 1}, {"no text": 1, "never answered": 3})))
+    assert [(row.count, row.what) for row in rows] == [
+        (20, "messages in the archive"),
+        (5, "learnt: they begin a turn of the assistant's"),
+        (2, "learnt as part of such a turn"),
+        (6, "context: they begin a turn that is read and not learnt"),
+        (3, "held out for validation"),
+        (1, "of context and held out, the assistant's own and not learnt: very short"),
+        (3, "left out: never answered"),
+        (1, "left out: no text"),
+    ]
+    assert sum(row.count for row in rows[1:] if not row.is_part) == rows[0].count
+    assert list(accounted(None)) == []
 
 
 lengths = st.lists(st.integers(0, 10**6), min_size=1, max_size=60)
