@@ -18,11 +18,11 @@ def converse(config: Config, state: State, work: Work, message: str | None) -> N
     """Say `message` and show the answer, or go on until the end of input.
 
     Raises:
-        FinetuneError: nothing is trained yet, or the backend refuses.
+        FinetuneError: nothing is trained yet, or not on this backend, or the backend refuses.
     """
     import openai
 
-    tuned = Progress(state, config, work.connection.identity).output("poll_job")
+    tuned = Progress(state, config, work.connection.identity).output_here("poll_job", "chat")
     if not isinstance(tuned, PollJob):
         raise TypeError(f"poll_job made {tuned!r}")
     system = config.smoke_test.system_prompt

@@ -1,17 +1,19 @@
 """The `finetune` command: parse, print, exit code. Nothing heavy is imported until a command needs it."""
 
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from pipeline import failpoints
 from pipeline.errors import FinetuneError, InputError
 from pipeline.invocation import Invocation
+from pipeline.terminal import prepare_streams, say_aside, speak_to_nobody
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -36,19 +38,35 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, fo
 def main() -> None:
     """Run the command; every foreseeable failure becomes one message and its exit code."""
     os.umask(0o077)
+    prepare_streams()
     failpoints.arm_from_environment()
     try:
-        app()
-    except FinetuneError as error:
-        _fail(Invocation().typable(str(error)), error.exit_code)
+        with _in_words_of(Invocation()):
+            app()
     except KeyboardInterrupt:  # before the handlers of a run are there
         sys.exit(130)
 
 
-def _fail(message: str, code: int) -> None:
+def _fail(message: str, code: int) -> NoReturn:
     for line in message.splitlines():
-        sys.stderr.write(f"error: {line}\n")
+        say_aside(f"error: {line}")
+    try:
+        sys.stdout.flush()
+    except OSError:
+        speak_to_nobody()
     sys.exit(code)
+
+
+def _say(text: str) -> None:
+    """A line on standard output; a reader that has gone away has read enough."""
+    try:
+        typer.echo(text)
+    except OSError as error:
+        from pipeline.durable import unusable
+
+        speak_to_nobody()
+        if not isinstance(error, BrokenPipeError):
+            raise unusable(error, "standard output") from None
 
 
 @app.command()
@@ -66,7 +84,7 @@ def run(
     from pipeline.steps import STEPS
 
     steps = runner.Range.parse(first, last, only, new_job)
-    with _at_work(config_path, overrides, as_json) as (config, state, work):
+    with _at_work(config_path, overrides, as_json=as_json, runs=True) as (config, state, work):
         names = [step.name for step in STEPS]
         work.display.begin(config.name, work.connection.profile.title, work.run_dir, names)
         runner.run(config, state, work, steps)
@@ -81,22 +99,24 @@ def status(config_path: ConfigPath, overrides: Overrides = None, as_json: AsJson
     import msgspec
 
     from pipeline import runner
+    from pipeline.lock import holder
 
     config, state, progress = _read_only(config_path, overrides)
-    rows = runner.status_rows(state, progress)
+    at_work = holder(state.run_dir)
+    rows = runner.status_rows(state, progress, at_work is not None)
     if as_json:
         for row in rows:
-            typer.echo(msgspec.json.encode(row))
+            _say(msgspec.json.encode(row).decode())
         return
-    typer.echo(f"{config.name}, in {state.run_dir}/")
+    _say(f"{config.name}, in {state.run_dir}/{f', running now ({at_work})' if at_work else ''}")
     for number, row in enumerate(rows, start=1):
         seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f} s"
         head = f"{number:>2}/{len(rows)} {row['step']:<11} {row['state']:<8} {seconds:>9}"
-        typer.echo(f"{head}  {row['finished_at'] or '':<20}  {row['made'] or ''}".rstrip())
+        _say(f"{head}  {row['finished_at'] or '':<20}  {row['made'] or ''}".rstrip())
         if row["error"]:
-            typer.echo(f"      {row['error']}")
+            _say(f"      {row['error']}")
         if row["would_run"] and row["state"] != "pending":
-            typer.echo(f"      would run again: {row['would_run']}")
+            _say(f"      would run again: {row['would_run']}")
 
 
 @app.command()
@@ -115,7 +135,7 @@ def logs(
     with _in_words_of(called):
         log = run_directory(load_config(config_path, called.overrides).name) / "run.log"
         for line in log_lines(log, follow=follow, clock=SystemClock()):
-            typer.echo(line)
+            _say(line)
 
 
 @app.command()
@@ -135,14 +155,14 @@ def senders(
 
     config, state, progress = _read_only(config_path, overrides)
     if not listing.is_fetched(progress):
-        with _at_work(config_path, overrides, False, aside=True) as (config, state, work):
+        with _at_work(config_path, overrides, aside=True) as (config, state, work):
             runner.run(config, state, work, runner.Range(last="download"))
         config, state, progress = _read_only(config_path, overrides)
     with _in_words_of(_called(config_path, overrides)):
         sessions = listing.sessions_of(config, state.run_dir, progress)
         found = chats_of(sessions) if chats else senders_of(sessions)
     for row in found if as_json else listing.lines_of(found, everybody=everybody):
-        typer.echo(msgspec.json.encode(row) if as_json else row)
+        _say(msgspec.json.encode(row).decode() if as_json else str(row))
 
 
 @app.command()
@@ -173,20 +193,16 @@ def forget(config_path: ConfigPath, step: str, overrides: Overrides = None) -> N
 
     with _locked_state(config_path, overrides) as (_, state):
         gone = runner.forget(state, step)
-        typer.echo(f"Forgot {', '.join(gone)}." if gone else "Nothing to forget: none of these steps has run.")
+        _say(f"Forgot {', '.join(gone)}." if gone else "Nothing to forget: none of these steps has run.")
 
 
 @app.command()
 def cancel(config_path: ConfigPath, overrides: Overrides = None) -> None:
     """Cancel the remote job."""
-    from pipeline.runner import Progress
-    from pipeline.steps.outputs import CreateJob
+    from pipeline.cancel import cancel_job
 
-    with _at_work(config_path, overrides, False) as (config, state, work):
-        created = Progress(state, config, work.connection.identity).output("create_job")
-        if isinstance(created, CreateJob):
-            job = work.connection.ask("cancel", lambda client: client.fine_tuning.jobs.cancel(created.job))
-            typer.echo(f"{job.id} is {job.status}.")
+    with _at_work(config_path, overrides) as (config, state, work):
+        _say(cancel_job(config, state, work))
 
 
 @app.command()
@@ -198,7 +214,9 @@ def chat(
     """Talk to the tuned model."""
     from pipeline.chat import converse
 
-    with _at_work(config_path, overrides, False) as (config, state, work):
+    if message is not None and not message.strip():
+        raise InputError("--message", "says nothing", fix="Say something, or leave it out to talk in turns.")
+    with _at_work(config_path, overrides) as (config, state, work):
         converse(config, state, work, message)
 
 
@@ -224,6 +242,7 @@ def serve(
     """Serve the OpenAI-compatible API until stopped; its key is FINETUNE_SERVER_KEY, or made and printed once."""
     import tempfile
 
+    from pipeline.durable import unusable
     from pipeline.server import logs
     from pipeline.server.keys import FILE as KEYS
     from pipeline.server.main import run as run_server
@@ -254,23 +273,29 @@ def serve(
             sys.stdout.write(f'{{"base_url": "{base_url}"}}\n')
             sys.stdout.flush()
             return
-        typer.echo(f"export OPENAI_BASE_URL={base_url}")
+        _say(f"export OPENAI_BASE_URL={base_url}")
         if given:
-            typer.echo("export OPENAI_API_KEY=$FINETUNE_SERVER_KEY")
+            _say("export OPENAI_API_KEY=$FINETUNE_SERVER_KEY")
 
     def show_key(key: str) -> None:
-        typer.echo(f"export OPENAI_API_KEY={key}")
+        _say(f"export OPENAI_API_KEY={key}")
         if not forgotten:
             keys = settings.data_dir / KEYS
-            typer.echo(f"# That key is not shown again. For another one, remove {keys} and start anew.")
+            _say(f"# That key is not shown again. For another one, remove {keys} and start anew.")
 
-    with scratch:
-        run_server(
-            settings,
-            announce=announce,
-            show_key=None if embedded else show_key,
-            parent_fd=sys.stdin.fileno() if embedded else None,
-        )
+    try:
+        with scratch:
+            run_server(
+                settings,
+                announce=announce,
+                show_key=None if embedded else show_key,
+                parent_fd=sys.stdin.fileno() if embedded else None,
+            )
+    except (FinetuneError, OSError) as error:
+        said = error if isinstance(error, FinetuneError) else unusable(error)
+        if embedded:  # the parent reads it there even if the disk that its log is on is full
+            sys.stdout.write(json.dumps({"error": str(said)}) + "\n")
+        raise said from None
 
 
 @app.command()
@@ -288,7 +313,7 @@ def resolve(
         raise InputError("resolve", "needs either --adopt ID or --none", fix="Look in the provider's dashboard first.")
     with _locked_state(config_path, overrides) as (_, state):
         runner.resolve(state, step, adopt)
-        typer.echo(f"{step} is settled. Go on with: {_called(config_path, overrides).command('run')}")
+        _say(f"{step} is settled. Go on with: {_called(config_path, overrides).command('run')}")
 
 
 @app.command()
@@ -305,7 +330,7 @@ def repair(config_path: ConfigPath, overrides: Overrides = None) -> None:
             raise InputError(str(run_dir), "no such run", fix=f"Begin it with: {called.command('run')}")
         with state_module.locked(run_dir):
             for line in state_module.repair(run_dir):
-                typer.echo(line)
+                _say(line)
 
 
 def _called(config_path: Path, overrides: list[str] | None) -> Invocation:
@@ -318,6 +343,11 @@ def _in_words_of(called: Invocation) -> Iterator[None]:
         yield
     except FinetuneError as error:
         _fail(called.typable(str(error)), error.exit_code)
+    except OSError as error:
+        from pipeline.durable import unusable
+
+        refused = unusable(error)
+        _fail(called.typable(str(refused)), refused.exit_code)
 
 
 @contextlib.contextmanager
@@ -337,11 +367,13 @@ def _locked_state(config_path: Path, overrides: list[str] | None) -> "Iterator[t
 
 @contextlib.contextmanager
 def _at_work(
-    config_path: Path, overrides: list[str] | None, as_json: bool, *, aside: bool = False
+    config_path: Path, overrides: list[str] | None, *, as_json: bool = False, runs: bool = False, aside: bool = False
 ) -> "Iterator[tuple[Config, State, Work]]":
     """The run directory locked, signals handled, the log open; the backend is closed whatever happens.
 
-    `aside` shows on stderr what is done, where stdout is for something else.
+    Args:
+        runs: this is `finetune run`, so that a signal leaves something to go on with.
+        aside: show on stderr what is done, where stdout is for something else.
     """
     from rich.console import Console
 
@@ -349,13 +381,19 @@ def _at_work(
     from pipeline.clock import SystemClock, stamp
     from pipeline.display import Display, JsonDisplay, TextDisplay
     from pipeline.remote import Ledger
+    from pipeline.run_log import RunLog
+    from pipeline.runner import jobs_of
     from pipeline.signals import Signals, SignalStop
     from pipeline.steps.step import Work
 
     called = _called(config_path, overrides)
     command = called.command("run")
     clock, signals = SystemClock(), Signals()
-    with _locked_state(config_path, overrides) as (config, state), _open_log(state.run_dir) as log:
+    with (
+        _locked_state(config_path, overrides) as (config, state),
+        contextlib.closing(RunLog(state.run_dir, say_aside)) as log,
+    ):
+        jobs = jobs_of(state)
         connection = Connection(config.backend, state.run_dir, clock, config.create_job.model)
         display: Display = TextDisplay(log, clock, called, Console(stderr=True, soft_wrap=True) if aside else None)
         if as_json:
@@ -370,12 +408,21 @@ def _at_work(
                     display.end("")
                     connection.close()
         except SignalStop as stop:
-            pauses = "the job pauses at its checkpoint" if connection.profile.free else "the job keeps running"
-            log.write(f"{stamp(clock)} stopped by {stop}\n")
-            _fail(f"stopped by {stop}; {pauses}. Go on with: {command}", 128 + stop.signum)
+            said = f"stopped by {stop}{_of_the_job(state, jobs, connection.profile.free) if runs else ''}."
+            log.write(f"{stamp(clock)} {said}")
+            _fail(f"{said} Go on with: {command}" if runs else said, 128 + stop.signum)
         except FinetuneError as error:
-            log.write(f"{stamp(clock)} error: {called.typable(str(error))}\n")
+            log.write(f"{stamp(clock)} error: {called.typable(str(error))}")
             raise
+
+
+def _of_the_job(state: "State", earlier: set[str], free: bool) -> str:
+    """What a stopped run leaves the job to do; nothing where no job is concerned."""
+    from pipeline.runner import minds_a_job
+
+    if not minds_a_job(state, earlier):
+        return ""
+    return "; the job pauses at its checkpoint" if free else "; the job keeps running"
 
 
 def _read_only(config_path: Path, overrides: list[str] | None) -> "tuple[Config, State, Progress]":
@@ -391,8 +438,3 @@ def _read_only(config_path: Path, overrides: list[str] | None) -> "tuple[Config,
         state = State.load(run_directory(config.name))
         identity = Connection(config.backend, state.run_dir, SystemClock()).identity
         return config, state, Progress(state, config, identity)
-
-
-def _open_log(run_dir: Path) -> IO[str]:
-    fd = os.open(run_dir / "run.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    return os.fdopen(fd, "a", encoding="utf-8")

@@ -3,12 +3,15 @@
 import re
 from datetime import date
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Auto = Literal["auto"]
 Name = Annotated[str, Field(min_length=1)]
+Seconds = Annotated[float, Field(gt=0, le=30 * 24 * 3600)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class Section(BaseModel):
@@ -22,10 +25,17 @@ class Backend(Section):
 
     kind: Literal["embedded", "openai", "azure", "nebius", "compatible"] = "embedded"
     base_url: str | None = None
-    timeout_s: float = Field(60.0, gt=0)
-    settle_s: float | None = Field(None, ge=0)
+    timeout_s: Seconds = 60.0
+    settle_s: float | None = Field(None, ge=0, le=24 * 3600)
     trainer: Literal["lora", "scripted"] = "lora"
     script: str | None = None
+
+    @field_validator("base_url")
+    @classmethod
+    def _base_url_is_the_address_of_an_api(cls, value: str | None) -> str | None:
+        if value is not None:
+            _check_base_url(value)
+        return value
 
     @model_validator(mode="after")
     def _keys_go_together(self) -> Self:
@@ -38,13 +48,30 @@ class Backend(Section):
         return self
 
 
+def _check_base_url(value: str) -> None:
+    expected = "expected the address of an API, such as https://api.example.com/v1"
+    if not value.isprintable() or " " in value:
+        raise ValueError(f"{expected}, without blanks")
+    try:
+        url = urlsplit(value)
+        usable = url.scheme in ("http", "https") and url.hostname and url.port != 0
+    except ValueError:  # of the port, or of brackets
+        usable = None
+    if "@" in value:
+        raise ValueError("holds a user's name or password; keys come from the environment alone")
+    if not usable:
+        raise ValueError(expected)
+    if url.query or url.fragment:
+        raise ValueError(f"{expected}, with nothing after `?` or `#`")
+
+
 class Download(Section):
     """Fetch the archive."""
 
     source: str = "sample:tortoise-hare"
     sha256: str | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")
-    timeout_s: float = Field(30.0, gt=0)
-    attempts: int = Field(5, ge=1)
+    timeout_s: Seconds = 30.0
+    attempts: int = Field(5, ge=1, le=1000)
 
 
 class Load(Section):
@@ -105,29 +132,29 @@ class Convert(Section):
     preset: Literal["notebook"] = "notebook"
     system_prompt: str | None = None
     validation_fraction: float = Field(0.0, ge=0, le=0.5)
-    min_examples: int = Field(10, ge=1)
+    min_examples: Count = 10
     tokens: Literal["exact", "estimate"] = "estimate"
 
 
 class Upload(Section):
     """Send the training file; `cleanup` deletes it from the backend once the job has succeeded."""
 
-    timeout_s: float = Field(600.0, gt=0)
+    timeout_s: Seconds = 600.0
     cleanup: bool = False
 
 
 class Poll(Section):
     """How often to ask, in seconds; None lets the backend's profile say."""
 
-    interval_s: float | None = Field(None, gt=0)
-    max_interval_s: float | None = Field(None, gt=0)
-    outage_s: float = Field(24 * 3600.0, ge=0)
+    interval_s: Seconds | None = None
+    max_interval_s: Seconds | None = None
+    outage_s: float = Field(24 * 3600.0, ge=0, le=365 * 24 * 3600)
 
 
 class PollFile(Poll):
     """Wait for the file."""
 
-    timeout_s: float = Field(1800.0, gt=0)
+    timeout_s: Seconds = 1800.0
 
 
 class Hyperparameters(Section):
@@ -135,7 +162,7 @@ class Hyperparameters(Section):
 
     n_epochs: Annotated[int, Field(ge=1, le=50)] | Auto = "auto"
     batch_size: Annotated[int, Field(ge=1, le=256)] | Auto = "auto"
-    learning_rate_multiplier: Annotated[float, Field(gt=0)] | Auto = "auto"
+    learning_rate_multiplier: Annotated[float, Field(gt=0, le=1000)] | Auto = "auto"
 
 
 class CreateJob(Section):
@@ -149,16 +176,16 @@ class CreateJob(Section):
     metadata: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] = Field(
         default_factory=dict, max_length=12
     )
-    max_cost_usd: float | None = Field(None, ge=0)
-    max_tokens: int | None = Field(None, ge=1)
+    max_cost_usd: float | None = Field(None, ge=0, le=1_000_000)
+    max_tokens: Annotated[int, Field(ge=1, le=10**15)] | None = None
     twins: Literal["cancel", "report"] = "cancel"
 
 
 class PollJob(Poll):
     """Wait for the job; without `timeout_s`, for as long as it takes."""
 
-    timeout_s: float | None = Field(None, gt=0)
-    stuck_after_s: float = Field(2 * 3600.0, gt=0)
+    timeout_s: Annotated[float, Field(gt=0, le=365 * 24 * 3600)] | None = None
+    stuck_after_s: Seconds = 2 * 3600.0
 
 
 class Expectation(Section):
@@ -166,7 +193,7 @@ class Expectation(Section):
 
     non_empty: bool = True
     regex: str | None = None
-    max_tokens: int | None = Field(None, ge=1)
+    max_tokens: Count | None = None
 
     @field_validator("regex")
     @classmethod
@@ -196,7 +223,7 @@ class SmokeTest(Section):
     system_prompt: str | None = "You are speaking to hare."
     prompts: list[Prompt] = Field(default_factory=lambda: [Prompt(prompt="What's the golden thread?")], min_length=1)
     temperature: float = Field(0.0, ge=0, le=2)
-    max_tokens: int = Field(128, ge=1)
+    max_tokens: Count = 128
     compare_base: bool = True
 
 

@@ -1,7 +1,10 @@
 """From a YAML file, the environment and --set to a Config, with every mistake named by file and line at once."""
 
+import contextlib
 import difflib
+import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -15,6 +18,7 @@ from pipeline.config import Config
 from pipeline.errors import InputError
 
 Path_ = tuple[str | int, ...]
+PREFIX = "FINETUNE_"
 Document = dict[str, Any]  # YAML and --set values before validation: any JSON
 
 
@@ -58,12 +62,19 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=document)
 
+    unknown = _unknown_variables()
+    if unknown:
+        raise ConfigError(unknown)
     try:
         return FromFile(**chosen)
     except ValidationError as error:
         raise ConfigError(_mistakes(error, path, lines, chosen)) from None
     except SettingsError as error:
-        raise InputError("environment", str(error), fix="Give lists and mappings as JSON.") from None
+        section = str(error).partition('"')[2].partition('"')[0]
+        names = sorted(name for name in os.environ if name.upper().startswith(PREFIX + section.upper()))
+        raise InputError(
+            f"environment {', '.join(names)}", "not JSON", fix="Give sections and lists as JSON."
+        ) from None
 
 
 def _parse(path: Path) -> tuple[Document, dict[Path_, int]]:
@@ -179,13 +190,40 @@ def _where(at: Path_, path: Path, lines: Mapping[Path_, int], chosen: Document) 
     dotted = ".".join(str(part) for part in at)
     if _has(chosen, at):
         return f"--set {dotted}"
-    variable = "FINETUNE_" + "__".join(str(part).upper() for part in at)
-    if variable in os.environ:
+    variable = _variable(at)
+    if variable is not None:
         return f"environment {variable}"
     for length in range(len(at), 0, -1):
         if at[:length] in lines:
             return f"{path}:{lines[at[:length]]} {dotted}"
     return f"{path} {dotted}" if dotted else str(path)
+
+
+def _variable(at: Path_) -> str | None:
+    """The environment variable, in whatever case it is written, that holds the key at `at` or a section around it."""
+    given = {name.upper(): name for name in os.environ}
+    for length in range(len(at), 0, -1):
+        name = given.get(PREFIX + "__".join(str(part).upper() for part in at[:length]))
+        if name is None:
+            continue
+        if length == len(at):
+            return name
+        with contextlib.suppress(ValueError):
+            if _has(json.loads(os.environ[name]), at[length:]):
+                return name
+    return None
+
+
+def _unknown_variables() -> list[InputError]:
+    """Variables of sections that do not exist: pydantic-settings would pass over them without a word."""
+    found = []
+    for name in sorted(os.environ):
+        section, underscores, _ = name.upper().removeprefix(PREFIX).partition("__")
+        if name.upper().startswith(PREFIX) and underscores and section.lower() not in Config.model_fields:
+            near = difflib.get_close_matches(section.lower(), Config.model_fields, n=1)
+            fix = f"Did you mean `{near[0].upper()}`?" if near else "Unset it."
+            found.append(InputError(f"environment {name}", "unknown section", got=section, fix=fix))
+    return found
 
 
 def _has(document: object, at: Path_) -> bool:
@@ -209,7 +247,7 @@ def _mistake(at: Path_, group: Sequence[ErrorDetails], where: str) -> InputError
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = re.sub("//.*@", "//…@", repr(value))
     return "a value that looks like a key" if "sk-" in text else text[:80]
 
 

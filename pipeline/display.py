@@ -3,12 +3,10 @@
 Every line also goes to run.log. A reader that goes away (a closed pipe) never stops a run.
 """
 
-import os
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol, cast
 
 import msgspec
 from rich.console import Console
@@ -16,6 +14,8 @@ from rich.text import Text
 
 from pipeline.clock import Clock, stamp
 from pipeline.invocation import Invocation
+from pipeline.run_log import RunLog
+from pipeline.terminal import SurvivingOutput
 
 if TYPE_CHECKING:
     from pipeline.live import Below
@@ -60,10 +60,10 @@ class TextDisplay:
     """For a person."""
 
     def __init__(
-        self, log: IO[str] | None, clock: Clock, called: Invocation | None = None, console: Console | None = None
+        self, log: RunLog | None, clock: Clock, called: Invocation | None = None, console: Console | None = None
     ) -> None:
         self._called = called or Invocation()
-        self._console = console or _Console(highlight=False, soft_wrap=True)
+        self._console = console or Console(file=cast(IO[str], SurvivingOutput()), highlight=False, soft_wrap=True)
         self._log = log
         self._clock = clock
         self._below: Below | None = None
@@ -147,8 +147,7 @@ class TextDisplay:
         self._end_speech()
         self._write(text, end="\n")
         if self._log is not None:
-            self._log.write(f"{stamp(self._clock)} {text.plain}\n")
-            self._log.flush()
+            self._log.write(f"{stamp(self._clock)} {text.plain}")
 
     def _write(self, text: Text, end: str) -> None:
         self._console.print(text, end=end, soft_wrap=True)
@@ -157,8 +156,9 @@ class TextDisplay:
 class JsonDisplay:
     """For a program: one object a line on stdout."""
 
-    def __init__(self, log: IO[str] | None, clock: Clock, called: Invocation | None = None) -> None:
+    def __init__(self, log: RunLog | None, clock: Clock, called: Invocation | None = None) -> None:
         self._called = called or Invocation()
+        self._out = SurvivingOutput()
         self._log = log
         self._clock = clock
 
@@ -193,26 +193,10 @@ class JsonDisplay:
 
     def _emit(self, event: str, fields: Mapping[str, object]) -> None:
         line = msgspec.json.encode({"event": event, "at": stamp(self._clock), **fields}).decode()
-        try:
-            sys.stdout.write(line + "\n")
-            sys.stdout.flush()
-        except BrokenPipeError:
-            _speak_to_nobody()
+        self._out.write(line + "\n")
+        self._out.flush()
         if self._log is not None and event not in ("progress", "speech"):
-            self._log.write(line + "\n")
-            self._log.flush()
-
-
-class _Console(Console):
-    """rich would exit with 1 when nobody reads any more."""
-
-    def on_broken_pipe(self) -> None:
-        _speak_to_nobody()
-
-
-def _speak_to_nobody() -> None:
-    """What is left to say goes to run.log alone; the interpreter's last flush must not fail either."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self._log.write(line)
 
 
 def _head(number: int, total: int, step: str) -> str:

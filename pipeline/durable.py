@@ -9,6 +9,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +18,25 @@ from typing import BinaryIO
 import msgspec
 
 from pipeline import failpoints
+from pipeline.errors import StateDamaged
 
 TEMPORARY = ".tmp"
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
 _FULLFSYNC_UNSUPPORTED = {errno.ENOTSUP, errno.EINVAL, errno.ENOTTY}
+_MEND = {
+    errno.EISDIR: "Move that directory away",
+    errno.ENOTDIR: "Move the file that stands in the place of a directory away",
+    errno.EEXIST: "Move it away",
+    errno.ENOTEMPTY: "Move it away",
+    errno.ELOOP: "Remove the link",
+    errno.EACCES: "Make it yours to read and write",
+    errno.EPERM: "Make it yours to read and write",
+    errno.EROFS: "Make it writable",
+    errno.ENOSPC: "Free some space",
+    errno.EDQUOT: "Free some space",
+    errno.EMFILE: "Allow more open files (ulimit -n)",
+    errno.ENAMETOOLONG: "Choose a shorter path",
+}
 
 
 class Artifact(msgspec.Struct, frozen=True):
@@ -58,12 +74,38 @@ class HashingWriter:
 
 
 def make_private_dir(path: Path) -> Path:
-    """Create `path` and its missing parents with mode 0700; an existing directory is left as it is."""
+    """Create `path` and its missing parents with mode 0700; an existing directory is left as it is.
+
+    Raises:
+        OSError: one of them cannot be made; NotADirectoryError: something else stands in its place.
+    """
     for parent in [*reversed(path.parents), path]:
-        if not parent.exists():
-            with contextlib.suppress(FileExistsError):
+        if not parent.is_dir():
+            try:
                 parent.mkdir(mode=0o700)
+            except FileExistsError:
+                if not parent.is_dir():
+                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(parent)) from None
     return path
+
+
+def make_private(directory: Path) -> None:
+    """Take from others what lies in `directory`: modes 0600 and 0700, where they are wider. Links are left alone."""
+    with contextlib.suppress(OSError), os.scandir(directory) as entries:  # of a disk that is read-only
+        for entry in entries:
+            mode = entry.stat(follow_symlinks=False).st_mode
+            if stat.S_IMODE(mode) & 0o077 and (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                Path(entry.path).chmod(0o700 if stat.S_ISDIR(mode) else 0o600)
+
+
+def unusable(error: OSError, where: str = "the disk") -> StateDamaged:
+    """The error to show for a file or directory that the system refuses; `where` is to blame if it names no path."""
+    reason = error.strerror or str(error) or type(error).__name__
+    mend = _MEND.get(error.errno or 0, "Mend that")
+    path = Path(str(error.filename2 or error.filename or where))
+    if path.name.endswith(TEMPORARY):  # a name that nobody has seen
+        path = path.parent
+    return StateDamaged(str(path), f"cannot be used ({reason})", fix=f"{mend}, then run again.")
 
 
 @contextlib.contextmanager

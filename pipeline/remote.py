@@ -304,8 +304,14 @@ class Ledger:
         Raises:
             DecisionNeeded: the server shows jobs that may be ours, but does not keep what tells them apart.
         """
-        delays = _spread(self._connection.profile.settle_s, SETTLE_LOOKS)
+        settle_s = self._connection.profile.settle_s
+        delays = _spread(settle_s, SETTLE_LOOKS)
         found = self._look(effect)
+        if not found.ids and settle_s:
+            attempt = self._state.body.remote.get(effect.op)
+            lost = attempt is not None and attempt.tries > 0 and attempt.remote_id is None
+            why = "the answer was lost" if lost else "what an earlier run sent is not to be seen"
+            self._say(f"{why}; looking whether it arrived, for up to {settle_s / 60:g} minutes")
         while not found.ids and (delay := next(delays, None)) is not None:
             self._clock.sleep(delay)
             found = self._look(effect)

@@ -1,20 +1,24 @@
 """Walks the steps: skip what is done, run the rest, record it. The only place that decides."""
 
+import contextlib
 import dataclasses
 import errno
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from pipeline import failpoints
 from pipeline.clock import stamp
 from pipeline.config import Config
+from pipeline.durable import unusable
 from pipeline.errors import FinetuneError, InputError, RemoteEnded, StateDamaged
 from pipeline.purchase import FREE, generation_of
 from pipeline.state import Json, State, StepRecord, digest, stat_of
 from pipeline.steps import STEPS
-from pipeline.steps.outputs import Convert, Output, artifacts_of
+from pipeline.steps.outputs import Convert, CreateJob, Output, artifacts_of
+from pipeline.steps.poll_job import remove_files
 from pipeline.steps.step import Step, Work
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
@@ -30,18 +34,20 @@ class Range:
         first: run this step again even if it is done; those before it must be done.
         last: stop after this one.
         new_job: buy another training on purpose.
+        option: how the user named `first`.
     """
 
     first: str | None = None
     last: str | None = None
     new_job: bool = False
+    option: Literal["--from", "--only"] = "--from"
 
     @classmethod
     def parse(cls, first: str | None, last: str | None, only: str | None, new_job: bool) -> "Range":
         """Check the names of --from, --until and --only.
 
         Raises:
-            InputError: no such step, the range is empty, or --only stands beside the others.
+            InputError: no such step, the range is empty, --only stands beside the others, or --new-job has no effect.
         """
         names = [step.name for step in STEPS]
         for option, name in (("--from", first), ("--until", last), ("--only", only)):
@@ -53,7 +59,14 @@ class Range:
             first = last = only
         if first is not None and last is not None and names.index(first) > names.index(last):
             raise InputError("--until", f"{last} comes before {first}", fix="Swap them.")
-        return cls(first, last, new_job)
+        chosen = names[names.index(first or names[0]) : names.index(last or names[-1]) + 1]
+        if new_job and _CREATE_JOB.name not in chosen:
+            raise InputError(
+                "--new-job",
+                f"create_job is not among the steps to run ({', '.join(chosen)})",
+                fix="Leave --new-job out, or choose steps with create_job among them.",
+            )
+        return cls(first, last, new_job, "--from" if only is None else "--only")
 
 
 class Progress:
@@ -126,6 +139,22 @@ class Progress:
                 name, "recorded by another version of finetune", fix=f"Run `finetune run CONFIG --from {name}`."
             ) from None
 
+    def output_here(self, name: str, where: str) -> Output:
+        """What a remote step made on the backend that the config names.
+
+        Raises:
+            InputError: see `output`; or another backend has it.
+        """
+        output, record = self.output(name), self._state.body.steps[name]
+        there = str(record.declared.get("backend"))
+        if there != self._identity:
+            raise InputError(
+                where,
+                f"{name} was done with {_backend(there)}, and the config now means {_backend(self._identity)}",
+                fix="Use the config of then, or `finetune run CONFIG` to train with this one.",
+            )
+        return output
+
 
 def run(config: Config, state: State, work: Work, steps: Range) -> None:
     """Bring every step in range up to date.
@@ -143,9 +172,9 @@ def run(config: Config, state: State, work: Work, steps: Range) -> None:
         if number - 1 < begin:
             if why is not None:
                 raise InputError(
-                    f"--from {steps.first}",
+                    f"{steps.option} {steps.first}",
                     f"{step.name} comes first and has to run ({why})",
-                    fix=f"Run `--from {step.name}`, or without --from.",
+                    fix=f"Run `--from {step.name}`, or without {steps.option}.",
                 )
             continue
         if why is None and step.name == steps.first:
@@ -154,11 +183,41 @@ def run(config: Config, state: State, work: Work, steps: Range) -> None:
             why = "--new-job"
         if why is None:
             work.display.skipped(number, len(STEPS), step.name, progress.output(step.name).summary())
+            if step.name == "poll_job":
+                _clean_up(config, state, work)
             continue
         _run_step(number, step, why, config, state, work, steps)
-    # What was verified anew is worth remembering: the next run need not hash it again.
+    # What was verified anew is worth remembering, where the disk allows it: the next run need not hash it again.
     if state.refreshed:
-        state.save()
+        with contextlib.suppress(StateDamaged):
+            state.save()
+
+
+def _clean_up(config: Config, state: State, work: Work) -> None:
+    """Remove the files of a job that succeeded, if `upload.cleanup` was switched on only afterwards."""
+    created = Progress(state, config, work.connection.identity).output("create_job")
+    if not config.upload.cleanup or not isinstance(created, CreateJob):
+        return
+    account = work.connection.identity
+    there = {each.remote_id for each in state.body.remote.values() if each.account == account and not each.deleted}
+    if there & {created.train_file, created.valid_file} - {None}:
+        remove_files(created, work)
+
+
+def jobs_of(state: State) -> set[str]:
+    """The ids of all jobs that are known."""
+    return {each.remote_id for each in state.body.remote.values() if each.step == "create_job" and each.remote_id}
+
+
+def minds_a_job(state: State, earlier: set[str]) -> bool:
+    """Whether the step at work waits for a job or has just made one.
+
+    Args:
+        earlier: the jobs that were known when the run began.
+    """
+    running = (step.name for step in STEPS if step.name in state.body.steps)
+    current = next((name for name in running if state.body.steps[name].status == "running"), None)
+    return current == "poll_job" or (current == "create_job" and bool(jobs_of(state) - earlier))
 
 
 def _require_key(config: Config, state: State, work: Work, steps: Sequence[Step]) -> None:
@@ -199,13 +258,13 @@ def _run_step(number: int, step: Step, why: str, config: Config, state: State, w
         _failed(step, record, error, state)
         raise
     except OSError as error:
-        if error.errno not in _DISK:
-            raise
-        refused = StateDamaged(
-            step.name,
-            f"the disk refuses ({error.strerror})",
-            fix=f"Free some space or mend the disk. Nothing that was done is lost. {work.go_on}",
-        )
+        refused = unusable(error, step.name)
+        if error.errno in _DISK:
+            refused = StateDamaged(
+                step.name,
+                f"the disk refuses ({error.strerror})",
+                fix=f"Free some space or mend the disk. Nothing that was done is lost. {work.go_on}",
+            )
         _failed(step, record, refused, state)
         raise refused from None
     record.seconds = round(work.clock.monotonic() - start, 3)
@@ -309,14 +368,24 @@ def _shown(value: Json) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def status_rows(state: State, progress: Progress) -> list[dict[str, Json]]:
-    """One row a step for `finetune status`: name, state, when, seconds, attempts, made, why, error."""
+def _backend(identity: str) -> str:
+    return "the embedded server of this run" if identity.startswith(FREE) else identity
+
+
+def status_rows(state: State, progress: Progress, at_work: bool = False) -> list[dict[str, Json]]:
+    """One row a step for `finetune status`: name, state, when, seconds, attempts, made, why, error.
+
+    Args:
+        at_work: a run is going on.
+    """
     rows = []
     stale = False
     for step in STEPS:
         record = state.body.steps.get(step.name)
         why = progress.why(step)
-        if why is None and stale:
+        if at_work and record is not None and record.status == "running":
+            why = None
+        elif why is None and stale:
             why = "if a step before it makes something else"
         stale = stale or why is not None
         made = progress.output(step.name).summary() if record and record.output and record.status == "done" else None

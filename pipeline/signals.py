@@ -5,10 +5,12 @@ of the block. A second one kills at once, which is safe by design.
 """
 
 import contextlib
+import os
 import signal
 from collections.abc import Iterator
 from types import FrameType
 
+_WAITING = b"stopping as soon as the backend has answered what was just sent; once more stops at once\n"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -33,6 +35,9 @@ class Signals:
         self._arrived = signum
         if not self._shields:
             self._raise()
+        else:
+            with contextlib.suppress(OSError):  # not sys.stderr: it may be in use right now
+                os.write(2, _WAITING)
 
     def _raise(self) -> None:
         if self._arrived is not None:

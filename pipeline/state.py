@@ -6,7 +6,6 @@ a fresh start. The lock is flock on `state.lock`, which is never unlinked; the k
 """
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import socket
@@ -19,14 +18,21 @@ from typing import Any, Literal
 import msgspec
 
 from pipeline import __version__
-from pipeline.durable import Artifact, describe_artifact, keep_as, sweep_temporaries, write_atomically
-from pipeline.errors import InputError, Locked, StateDamaged
+from pipeline.durable import (
+    Artifact,
+    describe_artifact,
+    keep_as,
+    make_private,
+    sweep_temporaries,
+    write_atomically,
+)
+from pipeline.errors import InputError, StateDamaged
+from pipeline.lock import LOCK, lineage_of_lock, open_lock, take
 
 FORMAT = "finetune-state"
 VERSION = 1
 NAME = "state.json"
 PREVIOUS = "state.json.prev"
-LOCK = "state.lock"
 
 Json = Any  # values of a config or an output as JSON has them
 
@@ -138,13 +144,13 @@ class State:
             raw = path.read_bytes()
         except FileNotFoundError:
             _refuse_lost_state(run_dir)
-            return cls(run_dir, Body(lineage=_lineage_of_lock(run_dir) or str(uuid.uuid4())))
+            return cls(run_dir, Body(lineage=lineage_of_lock(run_dir) or str(uuid.uuid4())))
         except OSError as error:
             raise StateDamaged(
                 str(path), f"cannot be read ({error.strerror})", fix="Mend that, then run again."
             ) from None
         body = _decode(raw, path)
-        if body.lineage != (_lineage_of_lock(run_dir) or body.lineage):
+        if body.lineage != (lineage_of_lock(run_dir) or body.lineage):
             raise StateDamaged(
                 str(path),
                 "belongs to another run directory",
@@ -290,10 +296,10 @@ def repair(run_dir: Path) -> list[str]:
                 raise
             said.append(f"{NAME} {damage.what}. It is kept as {NAME}.damaged.")
         write_atomically(run_dir / f"{NAME}.damaged", raw)
-    body = Body(lineage=_lineage_of_lock(run_dir) or str(uuid.uuid4()))
+    body = Body(lineage=lineage_of_lock(run_dir) or str(uuid.uuid4()))
     try:
         before = _decode(previous.read_bytes(), previous)
-        body = before if _lineage_of_lock(run_dir) in (None, before.lineage) else body
+        body = before if lineage_of_lock(run_dir) in (None, before.lineage) else body
         said.append(f"{PREVIOUS} is good: serial {body.serial}, {len(body.steps)} steps recorded.")
     except FileNotFoundError:
         said.append(f"There is no {PREVIOUS} either; every step is checked anew.")
@@ -310,14 +316,6 @@ def repair(run_dir: Path) -> list[str]:
     return said
 
 
-def _lineage_of_lock(run_dir: Path) -> str | None:
-    """The lock outlives the state file, so the directory's lineage is written there too."""
-    with contextlib.suppress(OSError, ValueError):
-        words = (run_dir / LOCK).read_text().split()
-        return str(uuid.UUID(words[words.index("lineage") + 1]))
-    return None
-
-
 @contextlib.contextmanager
 def locked(run_dir: Path) -> Iterator[None]:
     """Hold the run directory; a second run stops at once.
@@ -328,42 +326,20 @@ def locked(run_dir: Path) -> Iterator[None]:
     """
     if run_dir.is_symlink() or run_dir.stat().st_uid != os.geteuid():
         raise InputError(str(run_dir), "not a directory of yours", fix="Choose another `name`, or remove it.")
-    run_dir.chmod(0o700)
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    fd = open_lock(run_dir / LOCK)
     try:
-        fd = os.open(run_dir / LOCK, flags, 0o600)
-    except OSError as error:
-        raise InputError(
-            str(run_dir / LOCK), f"cannot be opened ({error.strerror})", fix="It must be a file of yours; remove it."
-        ) from None
-    try:
-        _take(fd, run_dir)
-        sweep_temporaries(run_dir)
-        lineage = _lineage_of_lock(run_dir) or _lineage_of_state(run_dir) or str(uuid.uuid4())
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"process {os.getpid()} on {socket.gethostname()} lineage {lineage}\n".encode(), 0)
+        take(fd, run_dir)
+        with contextlib.suppress(OSError):  # of a disk that is full or read-only; perhaps there is nothing to do
+            run_dir.chmod(0o700)
+            make_private(run_dir)
+            sweep_temporaries(run_dir)
+            lineage = lineage_of_lock(run_dir) or _lineage_of_state(run_dir) or str(uuid.uuid4())
+            line = f"process {os.getpid()} on {socket.gethostname()} lineage {lineage}\n".encode()
+            os.pwrite(fd, line, 0)  # before cutting what is there: a full disk must not lose the lineage
+            os.ftruncate(fd, len(line))
         yield
     finally:
         os.close(fd)
-
-
-def _take(fd: int, run_dir: Path) -> None:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(fd, 200, 0).decode(errors="replace").partition(" lineage ")[0].strip()
-        raise Locked(
-            str(run_dir),
-            "another run is at work here",
-            got=holder or "an unknown process",
-            fix="Wait for it or stop it, then run again.",
-        ) from None
-    except OSError as error:
-        raise InputError(
-            str(run_dir),
-            f"this file system cannot lock ({error.strerror}), and two runs at once would pay twice",
-            fix="Work on a local disk.",
-        ) from None
 
 
 def _lineage_of_state(run_dir: Path) -> str | None:

@@ -182,3 +182,74 @@ def test_filters_take_one_or_several_and_dates_are_days(tmp_path: Path, monkeypa
 def test_filters_that_make_no_sense_are_refused(tmp_path: Path, load: str, what: str) -> None:
     path = write(tmp_path, f"name: a\nload: {load}\n")
     assert refusal(path) == f"{path}:2 load: {what}. configs/reference.yaml shows every key with its values."
+
+
+API = "expected the address of an API, such as https://api.example.com/v1"
+SEE = "configs/reference.yaml shows every key with its values."
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("ftp://host/v1", f"{API}, got 'ftp://host/v1'"),
+        ("host", f"{API}, got 'host'"),
+        ("http://", f"{API}, got 'http://'"),
+        ("http://host:99999/v1", f"{API}, got 'http://host:99999/v1'"),
+        ("http://[::1", f"{API}, got 'http://[::1'"),
+        ("http://a host/", f"{API}, without blanks, got 'http://a host/'"),
+        ("https://host/v1?a=b", f"{API}, with nothing after `?` or `#`, got 'https://host/v1?a=b'"),
+        (
+            "https://me:sec/r@t@host/v1",
+            "holds a user's name or password; keys come from the environment alone, got 'https://…@host/v1'",
+        ),
+    ],
+)
+def test_a_base_url_is_an_address_and_holds_no_password(tmp_path: Path, url: str, message: str) -> None:
+    path = write(tmp_path, f"name: a\nbackend:\n  kind: compatible\n  base_url: {url!r}\n")
+    assert refusal(path) == f"{path}:4 backend.base_url: {message}. {SEE}"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("backend.timeout_s=1.0e+300", "Input should be less than or equal to 2592000, got 1e+300"),
+        ("poll_job.interval_s=.inf", "Input should be a finite number, got inf"),
+        ("poll_job.max_interval_s=.nan", "Input should be a finite number, got nan"),
+        ("poll_job.timeout_s=1.0e+9", "Input should be less than or equal to 31536000, got 1000000000.0"),
+        ("poll_file.outage_s=1.0e+9", "Input should be less than or equal to 31536000, got 1000000000.0"),
+        ("download.attempts=1000000", "Input should be less than or equal to 1000, got 1000000"),
+        (
+            "smoke_test.max_tokens=99999999999999999999",
+            "Input should be less than or equal to 2147483647, got 99999999999999999999",
+        ),
+    ],
+)
+def test_numbers_have_bounds_and_say_them(tmp_path: Path, override: str, message: str) -> None:
+    key = override.partition("=")[0]
+    assert refusal(write(tmp_path, "name: a\n"), override) == f"--set {key}: {message}. {SEE}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        (
+            "finetune_create_job__seed",
+            "x",
+            f"Input should be a valid integer, unable to parse string as an integer, got 'x'. {SEE}",
+        ),
+        (
+            "FINETUNE_CREATE_JOB",
+            '{"seed": "x"}',
+            f"Input should be a valid integer, unable to parse string as an integer, got 'x'. {SEE}",
+        ),
+        ("FINETUNE_CREATE_JOB", "{seed", "not JSON. Give sections and lists as JSON."),
+        ("FINETUNE_CREATE_JOB__SEDE", "7", "unknown key. Did you mean `seed`?"),
+        ("FINETUNE_CRAETE_JOB__SEED", "7", "unknown section, got CRAETE_JOB. Did you mean `CREATE_JOB`?"),
+    ],
+)
+def test_a_mistake_in_the_environment_is_blamed_on_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    path = write(tmp_path, "name: a\ncreate_job:\n  seed: 7\n")
+    assert refusal(path) == f"environment {name}: {message}"

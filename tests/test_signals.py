@@ -41,3 +41,11 @@ def test_the_handlers_of_before_are_restored() -> None:
     with Signals().handled():
         assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_signal_that_has_to_wait_is_answered_at_once(capfd: pytest.CaptureFixture[str]) -> None:
+    signals = Signals()
+    with pytest.raises(SignalStop), signals.handled(), signals.uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        said = capfd.readouterr().err
+    assert said == "stopping as soon as the backend has answered what was just sent; once more stops at once\n"

@@ -18,6 +18,7 @@ from pipeline.backends.quoting import quote
 from pipeline.clock import Clock
 from pipeline.config import Backend
 from pipeline.errors import InputError, TryLater
+from pipeline.network import blaming_the_environment
 from pipeline.polling import Transient
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Connection:
         self._data_dir = run_dir / SERVER_DIR
         self._server: EmbeddedServer | None = None
         self._client: openai.OpenAI | None = None
+        self._http: httpx2.Client | None = None
         self.profile: Profile = profile_of(backend)
 
     @property
@@ -50,7 +52,7 @@ class Connection:
         if self._backend.kind == "embedded":
             return embedded_identity(self._data_dir)
         account = [os.environ.get(name, "") for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID")]
-        return ":".join(part for part in (urlsplit(self.base_url).netloc, *account) if part)
+        return ":".join(part for part in (_host_of(self.base_url), *account) if part)
 
     @property
     def base_url(self) -> str:
@@ -84,6 +86,24 @@ class Connection:
         return key
 
     @property
+    def http(self) -> "httpx2.Client":
+        """The transport of the SDK's clients.
+
+        Raises:
+            InputError: the environment's proxies or certificates cannot be used.
+        """
+        import openai
+
+        if self._http is None:
+            with blaming_the_environment():
+                self._http = openai.DefaultHttpxClient(
+                    event_hooks={"response": [_require_json]},
+                    # A proxy has no business between us and a server of our own.
+                    trust_env=self._backend.kind != "embedded",
+                )
+        return self._http
+
+    @property
     def client(self) -> "openai.OpenAI":
         """The plain SDK without its retries: it would repeat a POST whose answer it lost, and pay again."""
         import openai
@@ -94,10 +114,7 @@ class Connection:
                 api_key=self.key,
                 timeout=self._backend.timeout_s,
                 max_retries=0,
-                # A proxy has no business between us and a server of our own.
-                http_client=openai.DefaultHttpxClient(
-                    event_hooks={"response": [_require_json]}, trust_env=self._backend.kind != "embedded"
-                ),
+                http_client=self.http,
             )
         return self._client
 
@@ -190,9 +207,9 @@ class Connection:
 
     def close(self) -> None:
         """Close the client and stop the server if it is ours."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        if self._http is not None:
+            self._http.close()
+            self._http = self._client = None
         if self._server is not None:
             self._server.stop()
             self._server = None
@@ -201,6 +218,11 @@ class Connection:
         if self._server is None:
             self._server = EmbeddedServer(self._data_dir, self._backend, self._model)
         return self._server
+
+
+def _host_of(base_url: str) -> str:
+    """HOST or HOST:PORT, and never a user's name or password."""
+    return urlsplit(base_url).netloc.rpartition("@")[2]
 
 
 def _require_json(response: "httpx2.Response") -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from pipeline.config import Backend
-from pipeline.durable import make_private_dir
+from pipeline.durable import make_private_dir, unusable
 from pipeline.errors import FinetuneError, InputError, Locked, StateDamaged, TryLater
 from pipeline.server.store import read_store_id
 
@@ -33,17 +33,23 @@ class EmbeddedServer:
 
         Raises:
             Locked: another server uses the same store.
+            StateDamaged: the disk refuses.
             FinetuneError: it did not come up; carries the server's own message.
         """
         self.key = secrets.token_urlsafe(32)
-        self.log = make_private_dir(data_dir) / LOG
+        try:
+            self.log = make_private_dir(data_dir) / LOG
+            log_fd = os.open(
+                self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600
+            )
+        except OSError as error:
+            raise unusable(error) from None
         command = [sys.executable, "-m", "pipeline", "serve", "--data-dir", str(data_dir), "--embedded"]
         if backend.trainer == "scripted":
             command.append("--mock")
             command += ["--script", backend.script] if backend.script is not None else []
         if model is not None and model.startswith(("/", "./", "../", "~")):
             command += ["--model", model]
-        log_fd = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             keyless = {name: value for name, value in os.environ.items() if not name.endswith("_KEY")}
             # A session of its own: Ctrl-C in the terminal reaches us alone, and we stop the server in good order.
@@ -58,9 +64,10 @@ class EmbeddedServer:
         finally:
             os.close(log_fd)
         announced = _pipe(self._process.stdout).readline()
-        if not announced:
-            raise self._did_not_start()
-        self.base_url: str = json.loads(announced)["base_url"]
+        said: dict[str, str] = json.loads(announced) if announced else {}
+        if "base_url" not in said:
+            raise self._did_not_start(said.get("error"))
+        self.base_url = said["base_url"]
 
     @property
     def pid(self) -> int:
@@ -99,10 +106,11 @@ class EmbeddedServer:
             with contextlib.suppress(BrokenPipeError):
                 _pipe(pipe).close()
 
-    def _did_not_start(self) -> FinetuneError:
+    def _did_not_start(self, said: str | None) -> FinetuneError:
+        """`said` comes through the pipe: on a full disk nothing reaches the log."""
         code = self._process.wait()
         self.stop()
-        last = _last_line(self.log).removeprefix("error: ")
+        last = said or _last_line(self.log).removeprefix("error: ")
         if code not in _FORESEEN:
             return FinetuneError("embedded server", f"did not start ({last})", fix=f"Its log is {self.log}.")
         error = FinetuneError("embedded server", "did not start", fix=last)

@@ -61,7 +61,13 @@ def explain(
         )
     if error.code in ("model_not_found", "model_not_available") or (status in (400, 404) and error.param == "model"):
         return InputError(where, f"{profile.title} has no such model ({said})", fix="Change create_job.model.")
-    if status == 403 or (status == 400 and any(words in said.lower() for words in _NOT_ALLOWED)):
+    if status == 403 and where != "create_job":
+        return InputError(
+            where,
+            f"{profile.title} does not permit this ({said})",
+            fix=f"Check what the key in {profile.key_env or 'FINETUNE_SERVER_KEY'} may do there.",
+        )
+    if status == 403 or (where == "create_job" and status == 400 and any(w in said.lower() for w in _NOT_ALLOWED)):
         closed = f". {profile.note.rstrip('.')}" if profile.closing else ""
         return InputError(
             where, f"{profile.title} does not let this organisation fine-tune ({said}){closed}", fix=SWITCH

@@ -127,7 +127,12 @@ def _is_url(source: str) -> bool:
 
 
 def _path(source: str) -> Path:
-    return Path(source).expanduser()
+    try:
+        return Path(source).expanduser()
+    except RuntimeError:  # as pathlib puts it
+        raise InputError(
+            "download.source", "this machine knows no such home directory", got=source, fix="Write the whole path."
+        ) from None
 
 
 def _part(target: Path) -> Path:

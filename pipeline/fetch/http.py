@@ -15,6 +15,7 @@ import tenacity
 from pipeline.durable import rename, write_atomically
 from pipeline.errors import InputError, TryLater
 from pipeline.fetch.drive import DriveHosts, answer_page, direct_url, is_drive_link
+from pipeline.network import blaming_the_environment
 from pipeline.polling import Transient, retry_after
 
 _MOST_PAGES = 3
@@ -65,7 +66,9 @@ def download(
         reraise=True,
     )
     try:
-        with httpx.Client(timeout=timeout_s, follow_redirects=True) as client:
+        with blaming_the_environment():
+            client = httpx.Client(timeout=timeout_s, follow_redirects=True)
+        with client:
             retrying(transfer.attempt, client)
         rename(part, target)
     except Transient as trouble:

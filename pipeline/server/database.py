@@ -98,7 +98,20 @@ def read_store_id(data_dir: Path) -> str | None:
     path = data_dir / DATABASE
     if not path.exists():
         return None
-    with contextlib.closing(_connect(path)) as db, _explained(path):
+    with _explained(path):
+        try:
+            return _read_store_id(path, "mode=rw")
+        except sqlite3.OperationalError:
+            # On a disk that is full or read-only SQLite cannot make the -shm that WAL mode needs. What has been
+            # written back into the file itself can be read all the same.
+            wal = path.with_name(f"{DATABASE}-wal")
+            if wal.exists() and wal.stat().st_size:
+                raise
+            return _read_store_id(path, "mode=ro&immutable=1")
+
+
+def _read_store_id(path: Path, how: str) -> str | None:
+    with contextlib.closing(_connect(path, how)) as db:
         if db.execute("PRAGMA user_version").fetchone() == (0,):
             return None
         return str(db.execute("SELECT value FROM meta WHERE name = 'store_id'").fetchone()[0])
@@ -182,9 +195,9 @@ class Database:
         return Page([read(row) for row in rows[:limit]], has_more=len(rows) > limit)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, how: str = "mode=rw") -> sqlite3.Connection:
     # mode=rw and not ro: a store in WAL mode whose server was killed cannot be read without recovering it.
-    uri = f"{path.absolute().as_uri()}?mode=rw"
+    uri = f"{path.absolute().as_uri()}?{how}"
     return sqlite3.connect(uri, uri=True, timeout=10.0, isolation_level=None, check_same_thread=False)
 
 

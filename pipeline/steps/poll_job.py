@@ -46,7 +46,7 @@ def run(config: Config, created: CreateJob, work: Work) -> PollJob:
         raise _ended_badly(job, work)
     metrics = _save_metrics(job, work)
     if config.upload.cleanup:
-        _clean_up(created, work)
+        remove_files(created, work)
     return PollJob(job.fine_tuned_model, job.trained_tokens, metrics, _save_events(watch.events, work))
 
 
@@ -180,11 +180,13 @@ def _ended_badly(job: "FineTuningJob", work: Work) -> RemoteEnded:
 _ENDED_AS = {"failed": "failed", "cancelled": "was cancelled", "succeeded": "succeeded without a model"}
 
 
-def _clean_up(created: CreateJob, work: Work) -> None:
+def remove_files(created: CreateJob, work: Work) -> None:
+    """Delete a job's files from the backend, and say so; one that stays is a warning, for the job is done."""
     for file_id in (created.train_file, created.valid_file):
         if file_id is not None:
             try:
                 work.ledger.delete_file(file_id)
+                work.display.note(f"{file_id} is deleted from the backend, as upload.cleanup says")
             except (BackendFailed, InputError) as error:
                 work.display.note(f"WARNING: {file_id} could not be deleted; do it in the dashboard. {error}")
 

@@ -103,6 +103,7 @@ def _stream(
     model: str, prompt: str, config: Config, work: Work, usage: "UsageMetadataCallbackHandler"
 ) -> Iterator[str]:
     """The answer as it comes, through LangChain as an application would ask for it."""
+    import openai
     from langchain_core.output_parsers import StrOutputParser
     from langchain_core.prompts import ChatPromptTemplate
     from langchain_openai import ChatOpenAI
@@ -110,7 +111,11 @@ def _stream(
     settings = config.smoke_test
     system = [("system", "{system_prompt}")] if settings.system_prompt else []
     template = ChatPromptTemplate.from_messages([*system, ("human", "{input}")])
+    # The connection's own transport, so that here too the environment's proxies go with hosted backends only.
     chat = ChatOpenAI(
+        http_client=work.connection.http,
+        http_async_client=openai.DefaultAsyncHttpxClient(trust_env=False),  # never used
+        openai_proxy=None,
         model=model,
         base_url=work.connection.base_url,
         api_key=lambda: work.connection.key,

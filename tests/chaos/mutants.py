@@ -59,11 +59,11 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "no checksum": Mutant("pipeline.state:_decode", "if digest(body) != file.sha256:", "if False:"),
     "the lock is unlinked": Mutant("pipeline.state:locked", "os.close(fd)", "os.close(fd), (run_dir / LOCK).unlink()"),
-    "no lock": Mutant("pipeline.state:_take", "fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),
+    "no lock": Mutant("pipeline.lock:take", "fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),
     "empty is fresh": Mutant(
         "pipeline.state:State.load",
         "body = _decode(raw, path)",
-        "body = _decode(raw, path) if raw.strip() else Body(lineage=_lineage_of_lock(run_dir) or 'x')",
+        "body = _decode(raw, path) if raw.strip() else Body(lineage=lineage_of_lock(run_dir) or 'x')",
     ),
     "missing is fresh": Mutant("pipeline.state:_refuse_lost_state", "if left:", "if False:"),
     "an artifact is not checked": Mutant(

@@ -1,0 +1,156 @@
+"""Mistakes at the command line: one clear message each, and nothing done."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.command import Workshop, stop_when
+from tests.fault_server import Fault, fault_server
+from tests.test_command import GO_ON, NAMES, message
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """A finished run, which no test changes."""
+    shop = Workshop(tmp_path_factory.mktemp("done"))
+    assert shop.run().code == 0
+    return shop
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Workshop:
+    return Workshop(tmp_path)
+
+
+def hosted(base_url: str) -> list[str]:
+    return ["--set", "backend.kind=compatible", "--set", f"backend.base_url={base_url}"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (
+            ["run", "--only", "convert", "--set", "map.assistant=Hare"],
+            '--only convert: map comes first and has to run (map.assistant changed from "Tortoise" to "Hare"). '
+            "Run `--from map`, or without --only.",
+        ),
+        (
+            ["run", "--from", "poll_job", "--new-job"],
+            "--new-job: create_job is not among the steps to run (poll_job, smoke_test). "
+            "Leave --new-job out, or choose steps with create_job among them.",
+        ),
+        (
+            ["run", "--until", "load", "--new-job"],
+            "--new-job: create_job is not among the steps to run (download, load). "
+            "Leave --new-job out, or choose steps with create_job among them.",
+        ),
+        (
+            ["chat", "--message", " "],
+            "--message: says nothing. Say something, or leave it out to talk in turns.",
+        ),
+        (
+            ["chat", "--set", "backend.kind=openai"],
+            "chat: poll_job was done with the embedded server of this run, and the config now means api.openai.com. "
+            "Use the config of then, or `python -m pipeline run run.yaml --set backend.kind=openai` "
+            "to train with this one.",
+        ),
+        (
+            ["cancel"],
+            "cancel: ftjob-ID has succeeded already, so there is nothing to cancel. "
+            "`python -m pipeline status run.yaml` shows what came of it.",
+        ),
+        (
+            ["cancel", "--set", "name=other"],
+            "cancel: there is no job yet. "
+            "`python -m pipeline status run.yaml --set name=other` shows how far the run is.",
+        ),
+    ],
+)
+def test_a_mistake_gets_one_clear_line(done: Workshop, arguments: list[str], error: str) -> None:
+    command, *options = arguments
+    refused = done.finetune(command, "run.yaml", *options)
+    assert refused.code == 2
+    message(refused.err, error)
+
+
+def test_a_home_that_nobody_has(shop: Workshop) -> None:
+    refused = shop.run("--set", "download.source=~nobody-of-that-name/chat.db")
+    assert refused.code == 2
+    message(
+        refused.err,
+        "download.source: this machine knows no such home directory, got ~nobody-of-that-name/chat.db. "
+        "Write the whole path.",
+    )
+
+
+def test_a_proxy_that_makes_no_sense_concerns_hosted_backends_only(done: Workshop, shop: Workshop) -> None:
+    for folder in (done, shop):
+        folder.env = {**folder.env, "HTTPS_PROXY": "http://me:sec:ret@x:y", "ALL_PROXY": "", "OPENAI_API_KEY": "sk-x"}
+        folder.env = {name: value for name, value in folder.env.items() if name.lower() != "all_proxy"}
+    assert done.run("--only", "smoke_test").code == 0
+    assert shop.run("--until", "convert").code == 0
+    refused = shop.run("--set", "backend.kind=openai")
+    assert refused.code == 2
+    message(
+        refused.err,
+        "environment HTTPS_PROXY: not the address of a proxy. Write it as http://HOST:PORT, or unset it.",
+    )
+
+
+def test_a_job_that_is_cancelled_already_is_no_mistake(shop: Workshop) -> None:
+    script = shop.script(hang_at_step=2)
+    stop_when(shop.start("run", "run.yaml", script), "is running", signal.SIGTERM)
+    assert shop.finetune("cancel", "run.yaml", script).out.endswith(" is cancelled.\n")
+    again = shop.finetune("cancel", "run.yaml", script)
+    assert again.code == 0
+    assert again.out.endswith(" is cancelled already.\n")
+
+
+def test_files_are_removed_when_cleanup_is_switched_on_later(shop: Workshop) -> None:
+    assert shop.run().code == 0
+    later = shop.run("--set", "upload.cleanup=true")
+    assert (later.code, later.skipped) == (0, NAMES)
+    assert " is deleted from the backend, as upload.cleanup says\n" in later.out
+    assert {attempt["deleted"] for attempt in shop.state()["remote"].values() if attempt["step"] == "upload"} == {True}
+    again = shop.run("--set", "upload.cleanup=true")
+    assert (again.code, again.skipped) == (0, NAMES)
+    assert "deleted" not in again.out
+
+
+def test_a_key_that_may_not_upload_is_told_so_plainly(shop: Workshop) -> None:
+    shop.env["OPENAI_API_KEY"] = "sk-canary"
+    with fault_server() as server:
+        server.faults.append(Fault("file.list", 403, body={"message": "You have insufficient permissions."}))
+        refused = shop.run(*hosted(server.base_url))
+    assert refused.code == 2
+    message(
+        refused.err,
+        "upload: the server at base_url does not permit this (You have insufficient permissions). "
+        "Check what the key in OPENAI_API_KEY may do there.",
+    )
+
+
+def test_ctrl_c_speaks_of_a_job_only_where_there_is_one(shop: Workshop) -> None:
+    shop.env["OPENAI_API_KEY"] = "sk-canary"
+    with fault_server() as server:
+        server.faults.append(Fault("file.list", "timeout"))
+        options = hosted(server.base_url)
+        given = " ".join(options)
+        stopped = stop_when(shop.start("run", "run.yaml", *options), "5/10 convert", signal.SIGINT)
+        assert stopped.code == 130
+        message(stopped.err, f"stopped by SIGINT. {GO_ON} {given}")
+        server.faults.clear()
+        server.course = ("running",)
+        stopped = stop_when(shop.start("run", "run.yaml", *options), "is running", signal.SIGINT)
+        assert stopped.code == 130
+        message(stopped.err, f"stopped by SIGINT; the job keeps running. {GO_ON} {given}")
+
+
+def test_a_lost_answer_is_said_before_the_long_look(shop: Workshop) -> None:
+    shop.env["OPENAI_API_KEY"] = "sk-canary"
+    with fault_server() as server:
+        server.faults.append(Fault("file.create", "reset"))
+        stopped = stop_when(shop.start("run", "run.yaml", *hosted(server.base_url)), "the answer was", signal.SIGINT)
+    assert "      the answer was lost; looking whether it arrived, for up to 2 minutes\n" in stopped.out
+    assert stopped.code == 130
