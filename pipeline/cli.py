@@ -199,7 +199,7 @@ def forget(config_path: ConfigPath, step: str, overrides: Overrides = None) -> N
 @app.command()
 def cancel(config_path: ConfigPath, overrides: Overrides = None) -> None:
     """Cancel the remote job."""
-    from pipeline.cancel import cancel_job
+    from pipeline.job import cancel_job
 
     with _at_work(config_path, overrides) as (config, state, work):
         _say(cancel_job(config, state, work))
@@ -222,7 +222,7 @@ def chat(
 
 @app.command()
 def serve(
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8642,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8642,
     data_dir: Annotated[
         Path | None, typer.Option(help="Where files, jobs and models live: ./server; a mocked API forgets them.")
     ] = None,
@@ -309,7 +309,7 @@ def resolve(
     """Say what became of a request that was never answered."""
     from pipeline import runner
 
-    if (adopt is None) != none:
+    if (adopt is None) != none or (adopt is not None and not adopt.strip()):
         raise InputError("resolve", "needs either --adopt ID or --none", fix="Look in the provider's dashboard first.")
     with _locked_state(config_path, overrides) as (_, state):
         runner.resolve(state, step, adopt)
@@ -380,9 +380,9 @@ def _at_work(
     from pipeline.backends.client import Connection
     from pipeline.clock import SystemClock, stamp
     from pipeline.display import Display, JsonDisplay, TextDisplay
+    from pipeline.job import jobs_of, left_to_do
     from pipeline.remote import Ledger
     from pipeline.run_log import RunLog
-    from pipeline.runner import jobs_of
     from pipeline.signals import Signals, SignalStop
     from pipeline.steps.step import Work
 
@@ -408,21 +408,12 @@ def _at_work(
                     display.end("")
                     connection.close()
         except SignalStop as stop:
-            said = f"stopped by {stop}{_of_the_job(state, jobs, connection.profile.free) if runs else ''}."
+            said = f"stopped by {stop}{left_to_do(state, jobs, connection.profile.free) if runs else ''}."
             log.write(f"{stamp(clock)} {said}")
             _fail(f"{said} Go on with: {command}" if runs else said, 128 + stop.signum)
         except FinetuneError as error:
             log.write(f"{stamp(clock)} error: {called.typable(str(error))}")
             raise
-
-
-def _of_the_job(state: "State", earlier: set[str], free: bool) -> str:
-    """What a stopped run leaves the job to do; nothing where no job is concerned."""
-    from pipeline.runner import minds_a_job
-
-    if not minds_a_job(state, earlier):
-        return ""
-    return "; the job pauses at its checkpoint" if free else "; the job keeps running"
 
 
 def _read_only(config_path: Path, overrides: list[str] | None) -> "tuple[Config, State, Progress]":

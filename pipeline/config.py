@@ -68,7 +68,7 @@ def _check_base_url(value: str) -> None:
 class Download(Section):
     """Fetch the archive."""
 
-    source: str = "sample:tortoise-hare"
+    source: str = Field("sample:tortoise-hare", min_length=1)
     sha256: str | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")
     timeout_s: Seconds = 30.0
     attempts: int = Field(5, ge=1, le=1000)
@@ -238,7 +238,7 @@ class Config(BaseSettings):
         coerce_numbers_to_str=True,
     )
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    name: str
     backend: Backend = Backend()
     download: Download = Download()
     load: Load = Load()
@@ -250,3 +250,10 @@ class Config(BaseSettings):
     create_job: CreateJob = CreateJob()
     poll_job: PollJob = PollJob()
     smoke_test: SmokeTest = SmokeTest()
+
+    @field_validator("name")
+    @classmethod
+    def _name_can_be_a_directory(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
+            raise ValueError("expected at most 64 letters (a-z), digits and `.`, `_`, `-`, a letter or digit first")
+        return value

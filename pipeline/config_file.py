@@ -22,6 +22,12 @@ PREFIX = "FINETUNE_"
 Document = dict[str, Any]  # YAML and --set values before validation: any JSON
 
 
+_IN_OUR_WORDS = {
+    "model_type": "expected a section, with its keys below it",
+    "recursion_loop": "holds itself",
+}
+
+
 class _Loader(yaml.SafeLoader):
     """YAML in which +15551234567 is a telephone number, not an integer, and a date is a text."""
 
@@ -83,7 +89,8 @@ def _parse(path: Path) -> tuple[Document, dict[Path_, int]]:
     except FileNotFoundError:
         raise InputError(str(path), "no such config", fix=_other_configs(path)) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(str(path), f"cannot be read ({error})", fix="Give a YAML file.") from None
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise InputError(str(path), f"cannot be read ({reason})", fix="Give a YAML file.") from None
     lines: dict[Path_, int] = {}
     try:
         root = yaml.compose(text, Loader=_Loader)
@@ -239,7 +246,9 @@ def _mistake(at: Path_, group: Sequence[ErrorDetails], where: str) -> InputError
         return _unknown_key(at, where)
     if group[0]["type"] == "missing":
         return InputError(where, "missing", fix="Add it; configs/reference.yaml shows every key.")
-    messages = dict.fromkeys(details["msg"].removeprefix("Value error, ") for details in group)
+    messages = dict.fromkeys(
+        _IN_OUR_WORDS.get(each["type"], each["msg"]).removeprefix("Value error, ") for each in group
+    )
     what = " or ".join(messages)
     value = group[0]["input"]
     got = None if isinstance(value, dict | BaseModel) else _shown(value)

@@ -18,7 +18,7 @@ from typing import BinaryIO
 import msgspec
 
 from pipeline import failpoints
-from pipeline.errors import StateDamaged
+from pipeline.errors import InputError, StateDamaged
 
 TEMPORARY = ".tmp"
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
@@ -87,6 +87,20 @@ def make_private_dir(path: Path) -> Path:
                 if not parent.is_dir():
                     raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(parent)) from None
     return path
+
+
+def expand_home(text: str, where: str) -> Path:
+    """`text` as a path, a leading ~ or ~USER written out.
+
+    Raises:
+        InputError: nobody of that name has a home here; `where` says who named it.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # as pathlib puts it
+        raise InputError(
+            where, "this machine knows no such home directory", got=text, fix="Write the whole path."
+        ) from None
 
 
 def make_private(directory: Path) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 import email.utils
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 import tenacity
@@ -81,9 +81,9 @@ def wait_until(
             seen = look()
         except Transient as trouble:
             if clock.monotonic() - last_seen >= pace.outage_s:
-                raise TryLater(what, f"no answer for {_duration(pace.outage_s)} ({trouble})", fix=go_on) from None
+                raise TryLater(what, f"no answer for {duration(pace.outage_s)} ({trouble})", fix=go_on) from None
             if trouble.retry_after_s is not None and trouble.retry_after_s > LONGEST_RETRY_AFTER_S:
-                after = _duration(trouble.retry_after_s)
+                after = duration(trouble.retry_after_s)
                 raise TryLater(what, f"the server asks to come back in {after} ({trouble})", fix=go_on) from None
             if not failing:
                 complain(f"{trouble}; trying again")
@@ -98,7 +98,7 @@ def wait_until(
         asked = trouble.retry_after_s if isinstance(trouble, Transient) else None
         seconds = grown * (1 - JITTER + 2 * JITTER * jitter()) if asked is None else max(1.0, asked)
         if pace.timeout_s is not None and clock.monotonic() - start + seconds > pace.timeout_s:
-            raise TryLater(what, f"not finished after {_duration(pace.timeout_s)}", fix=go_on)
+            raise TryLater(what, f"not finished after {duration(pace.timeout_s)}", fix=go_on)
         return seconds
 
     retrying = tenacity.Retrying(
@@ -134,8 +134,15 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     return seconds if 0 <= seconds < float("inf") else None
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Such as "2 min", for a person."""
     for size, unit in ((3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds:.3g} s"
+
+
+def spread(total: float, parts: int) -> Iterator[float]:
+    """`parts` delays that double and add up to `total` seconds; none at all for a total of 0."""
+    if total > 0:
+        yield from (total * 2**part / (2**parts - 1) for part in range(parts))

@@ -9,7 +9,7 @@ made. `sweep` finds such twins at every poll and cancels those that have not sta
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -20,6 +20,7 @@ from pipeline.backends.listing import LINEAGE_KEY, OP_KEY, JobMark, NoList, age,
 from pipeline.clock import Clock, stamp
 from pipeline.config import CreateJob
 from pipeline.errors import DecisionNeeded, TryLater
+from pipeline.polling import duration, spread
 from pipeline.signals import Signals
 from pipeline.state import Attempt, State, digest
 
@@ -243,15 +244,17 @@ class Ledger:
         account = self._connection.identity
         new = Attempt(step=effect.where, account=account, made_of=effect.made_of, generation=effect.generation)
         attempt = self._state.body.remote.get(effect.op, new)
-        unknown = (attempt.tries > 0 and attempt.remote_id is None) or self._state.body.rebuilt
+        unknown = "the state was rebuilt" if self._state.body.rebuilt else ""
+        if attempt.tries > 0 and attempt.remote_id is None:
+            unknown = "the answer was lost"
         if attempt.remote_id is not None and not attempt.deleted:
             if is_usable(self._connection, effect.where, attempt.remote_id):
                 return attempt.remote_id
-            unknown = True  # gone, or not shown yet: a list that lags would make us buy it again
+            unknown = f"{attempt.remote_id} is not to be seen"  # a list that lags would make us buy it again
         if self._state.body.rebuilt and effect.op not in self._state.body.remote:
             self._refuse_blindness(effect, attempt)
         for _ in range(POSTS_IN_A_RUN):
-            found = self._settled(effect) if unknown else self._look(effect)
+            found = self._settled(effect, unknown) if unknown else self._look(effect)
             if found.ids:
                 if attempt.remote_id not in found.ids:
                     self._state.body.remote[effect.op] = attempt
@@ -261,7 +264,7 @@ class Ledger:
             answered = self._post(effect, attempt)
             if answered is not None:
                 return answered
-            unknown = True
+            unknown = "the answer was lost"
         raise TryLater(
             effect.where,
             f"{self._connection.profile.title} answered {POSTS_IN_A_RUN} requests with errors, the last one: "
@@ -298,20 +301,17 @@ class Ledger:
         except NoList:
             return None
 
-    def _settled(self, effect: Effect) -> Found:
+    def _settled(self, effect: Effect, why: str) -> Found:
         """Look until something is found or the server has had time to show what it committed.
 
         Raises:
             DecisionNeeded: the server shows jobs that may be ours, but does not keep what tells them apart.
         """
         settle_s = self._connection.profile.settle_s
-        delays = _spread(settle_s, SETTLE_LOOKS)
+        delays = spread(settle_s, SETTLE_LOOKS)
         found = self._look(effect)
         if not found.ids and settle_s:
-            attempt = self._state.body.remote.get(effect.op)
-            lost = attempt is not None and attempt.tries > 0 and attempt.remote_id is None
-            why = "the answer was lost" if lost else "what an earlier run sent is not to be seen"
-            self._say(f"{why}; looking whether it arrived, for up to {settle_s / 60:g} minutes")
+            self._say(f"{why}; looking whether it arrived, for up to {duration(settle_s)}")
         while not found.ids and (delay := next(delays, None)) is not None:
             self._clock.sleep(delay)
             found = self._look(effect)
@@ -392,9 +392,3 @@ class Ledger:
                 if surplus != file_id:
                     self.delete_file(surplus)
                     self._say(f"{surplus} is the same file sent twice; deleted")
-
-
-def _spread(total: float, parts: int) -> Iterator[float]:
-    """`parts` delays that double and add up to `total` seconds; none at all for a total of 0."""
-    if total > 0:
-        yield from (total * 2**part / (2**parts - 1) for part in range(parts))

@@ -204,22 +204,6 @@ def _clean_up(config: Config, state: State, work: Work) -> None:
         remove_files(created, work)
 
 
-def jobs_of(state: State) -> set[str]:
-    """The ids of all jobs that are known."""
-    return {each.remote_id for each in state.body.remote.values() if each.step == "create_job" and each.remote_id}
-
-
-def minds_a_job(state: State, earlier: set[str]) -> bool:
-    """Whether the step at work waits for a job or has just made one.
-
-    Args:
-        earlier: the jobs that were known when the run began.
-    """
-    running = (step.name for step in STEPS if step.name in state.body.steps)
-    current = next((name for name in running if state.body.steps[name].status == "running"), None)
-    return current == "poll_job" or (current == "create_job" and bool(jobs_of(state) - earlier))
-
-
 def _require_key(config: Config, state: State, work: Work, steps: Sequence[Step]) -> None:
     """A missing key is said before the work is done, not after."""
     progress = Progress(state, config, work.connection.identity)

@@ -152,5 +152,5 @@ def test_a_lost_answer_is_said_before_the_long_look(shop: Workshop) -> None:
     with fault_server() as server:
         server.faults.append(Fault("file.create", "reset"))
         stopped = stop_when(shop.start("run", "run.yaml", *hosted(server.base_url)), "the answer was", signal.SIGINT)
-    assert "      the answer was lost; looking whether it arrived, for up to 2 minutes\n" in stopped.out
+    assert "      the answer was lost; looking whether it arrived, for up to 2 min\n" in stopped.out
     assert stopped.code == 130

@@ -253,3 +253,30 @@ def test_a_mistake_in_the_environment_is_blamed_on_its_variable(
     monkeypatch.setenv(name, value)
     path = write(tmp_path, "name: a\ncreate_job:\n  seed: 7\n")
     assert refusal(path) == f"environment {name}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: a\nmerge: 5\n", ":2 merge: expected a section, with its keys below it, got 5. {SEE}"),
+        (
+            "name: a b\n",
+            ":1 name: expected at most 64 letters (a-z), digits and `.`, `_`, `-`, a letter or digit first, "
+            "got 'a b'. {SEE}",
+        ),
+        (
+            "name: a\n\tmerge: {}\n",
+            ":2: not YAML (found character '\\t' that cannot start any token). Mend that line.",
+        ),
+        ("", " name: missing. Add it; configs/reference.yaml shows every key."),
+    ],
+)
+def test_a_file_of_the_wrong_shape_is_told_in_our_words(tmp_path: Path, text: str, message: str) -> None:
+    path = write(tmp_path, text)
+    assert refusal(path) == f"{path}{message.format(SEE=SEE)}"
+
+
+def test_what_is_no_text_file_is_no_config(tmp_path: Path) -> None:
+    assert refusal(tmp_path) == f"{tmp_path}: cannot be read (Is a directory). Give a YAML file."
+    (tmp_path / "a.yaml").write_bytes(b"\xff\xfe")
+    assert refusal(tmp_path / "a.yaml") == f"{tmp_path}/a.yaml: cannot be read (not UTF-8 text). Give a YAML file."

@@ -13,11 +13,13 @@ from pipeline.durable import (
     Artifact,
     atomic_writer,
     describe_artifact,
+    expand_home,
     keep_as,
     make_private_dir,
     publish,
     write_atomically,
 )
+from pipeline.errors import InputError
 
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -112,3 +114,12 @@ def test_a_folder_is_described_by_names_and_contents(tmp_path: Path) -> None:
 def test_directories_are_made_private_with_their_parents(tmp_path: Path) -> None:
     made = make_private_dir(tmp_path / "a" / "b")
     assert (mode(made), mode(made.parent)) == (0o700, 0o700)
+
+
+def test_a_home_that_nobody_has_is_an_error_that_names_who_asked_for_it(tmp_path: Path) -> None:
+    assert expand_home(str(tmp_path), "download.source") == tmp_path
+    with pytest.raises(InputError) as caught:
+        expand_home("~nobody-of-that-name/x", "download.source")
+    assert str(caught.value) == (
+        "download.source: this machine knows no such home directory, got ~nobody-of-that-name/x. Write the whole path."
+    )

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import httpx
 
-from pipeline.durable import publish, rename
+from pipeline.durable import expand_home, publish, rename
 from pipeline.errors import InputError
 from pipeline.fetch.check import check_any, check_sqlite
 from pipeline.fetch.drive import GOOGLE, DriveHosts
@@ -127,12 +127,7 @@ def _is_url(source: str) -> bool:
 
 
 def _path(source: str) -> Path:
-    try:
-        return Path(source).expanduser()
-    except RuntimeError:  # as pathlib puts it
-        raise InputError(
-            "download.source", "this machine knows no such home directory", got=source, fix="Write the whole path."
-        ) from None
+    return expand_home(source, "download.source")
 
 
 def _part(target: Path) -> Path:

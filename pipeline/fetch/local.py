@@ -81,7 +81,9 @@ def explain(source: Path, error: Exception) -> FinetuneError:
 
 def _is_of_messages(path: Path) -> bool:
     """Whether macOS guards `path` as Messages' own."""
-    return path.absolute().is_relative_to(Path.home() / "Library" / "Messages")
+    with suppress(RuntimeError):  # nobody's home
+        return path.absolute().is_relative_to(Path.home() / "Library" / "Messages")
+    return False
 
 
 def _head(path: Path, size: int) -> bytes:

@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
-from pipeline.durable import make_private_dir, publish, write_atomically
+from pipeline.durable import expand_home, make_private_dir, publish, write_atomically
 from pipeline.errors import InputError
 
 
@@ -52,7 +52,12 @@ def is_known(name: str) -> bool:
 
     Cheap: looks at a few file names at most. A known name counts even where its package is not installed.
     """
-    return name in BASE_MODELS or (name.startswith(_PATH_STARTS) and not _missing_from(Path(name).expanduser()))
+    if not name.startswith(_PATH_STARTS):
+        return name in BASE_MODELS
+    try:
+        return not _missing_from(expand_home(name, "create_job.model"))
+    except InputError:
+        return False
 
 
 def is_prepared(name: str) -> bool:
@@ -94,11 +99,15 @@ def prepare(name: str) -> Path:
 def cache_dir() -> Path:
     """$FINETUNE_CACHE_DIR, or the place the operating system has for caches."""
     chosen = os.environ.get("FINETUNE_CACHE_DIR")
-    return Path(chosen).expanduser().absolute() if chosen else platformdirs.user_cache_path("finetune")
+    return (
+        expand_home(chosen, "environment FINETUNE_CACHE_DIR").absolute()
+        if chosen
+        else platformdirs.user_cache_path("finetune")
+    )
 
 
 def _local_directory(name: str) -> Path:
-    directory = Path(name).expanduser()
+    directory = expand_home(name, "create_job.model")
     if missing := _missing_from(directory):
         raise InputError(
             "base model",

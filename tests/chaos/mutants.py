@@ -30,7 +30,7 @@ MUTANTS: dict[str, Mutant] = {
         "found = self._list_or_none(lambda: self._connection.ask(effect.where, effect.look))",
         "found = Found([])",
     ),
-    "no settling": Mutant("pipeline.remote:_spread", "if total > 0:", "if total < 0:"),
+    "no settling": Mutant("pipeline.polling:spread", "if total > 0:", "if total < 0:"),
     "no sweep": Mutant("pipeline.remote:Ledger.sweep_job", "if not self._is_ours(twin):", "if True:"),
     "twins of others cancelled": Mutant(
         "pipeline.remote:Ledger._is_ours", "return lineage_of(job) in (None, self._state.body.lineage)", "return True"

@@ -1,12 +1,32 @@
-"""Cancel the job of a run."""
+"""The job of a run: whether one is at work, and how to end it."""
 
 from pipeline.config import Config
 from pipeline.errors import InputError
 from pipeline.runner import Progress
 from pipeline.state import State
+from pipeline.steps import STEPS
 from pipeline.steps.outputs import CreateJob
 from pipeline.steps.poll_job import ENDED
 from pipeline.steps.step import Work
+
+
+def jobs_of(state: State) -> set[str]:
+    """The ids of all jobs that are known."""
+    return {each.remote_id for each in state.body.remote.values() if each.step == "create_job" and each.remote_id}
+
+
+def left_to_do(state: State, earlier: set[str], free: bool) -> str:
+    """What a run that is stopped now leaves its job to do, in words; nothing where no job is concerned.
+
+    Args:
+        earlier: the jobs that were known when the run began.
+        free: the backend is our own, and stops with us.
+    """
+    running = (step.name for step in STEPS if step.name in state.body.steps)
+    current = next((name for name in running if state.body.steps[name].status == "running"), None)
+    if current != "poll_job" and (current != "create_job" or not jobs_of(state) - earlier):
+        return ""
+    return "; the job pauses at its checkpoint" if free else "; the job keeps running"
 
 
 def cancel_job(config: Config, state: State, work: Work) -> str:
