@@ -4,22 +4,19 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline import failpoints
+from pipeline.commands import at_work, in_words_of, invocation_of, locked_state, read_only, say
 from pipeline.errors import FinetuneError, InputError
 from pipeline.invocation import Invocation
-from pipeline.terminal import prepare_streams, say_aside, speak_to_nobody
+from pipeline.terminal import prepare_streams
 
 if TYPE_CHECKING:
-    from pipeline.config import Config
-    from pipeline.runner import Progress
-    from pipeline.state import State
-    from pipeline.steps.step import Work
+    pass
 
 app = typer.Typer(
     help="A chat archive goes in, a model that talks like one of the people in it comes out.",
@@ -41,32 +38,10 @@ def main() -> None:
     prepare_streams()
     failpoints.arm_from_environment()
     try:
-        with _in_words_of(Invocation()):
+        with in_words_of(Invocation()):
             app()
     except KeyboardInterrupt:  # before the handlers of a run are there
         sys.exit(130)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    for line in message.splitlines():
-        say_aside(f"error: {line}")
-    try:
-        sys.stdout.flush()
-    except OSError:
-        speak_to_nobody()
-    sys.exit(code)
-
-
-def _say(text: str) -> None:
-    """A line on standard output; a reader that has gone away has read enough."""
-    try:
-        typer.echo(text)
-    except OSError as error:
-        from pipeline.durable import unusable
-
-        speak_to_nobody()
-        if not isinstance(error, BrokenPipeError):
-            raise unusable(error, "standard output") from None
 
 
 @app.command()
@@ -84,13 +59,12 @@ def run(
     from pipeline.steps import STEPS
 
     steps = runner.Range.parse(first, last, only, new_job)
-    with _at_work(config_path, overrides, as_json=as_json, runs=True) as (config, state, work):
+    with at_work(config_path, overrides, as_json=as_json, runs=True) as (config, state, work):
         names = [step.name for step in STEPS]
         work.display.begin(config.name, work.connection.profile.title, work.run_dir, names)
         runner.run(config, state, work, steps)
-        work.display.end(
-            f"Talk to it: {_called(config_path, overrides).command('chat')}" if last is None and only is None else ""
-        )
+        talk = invocation_of(config_path, overrides).command("chat")
+        work.display.end(f"Talk to it: {talk}" if last is None and only is None else "")
 
 
 @app.command()
@@ -101,22 +75,22 @@ def status(config_path: ConfigPath, overrides: Overrides = None, as_json: AsJson
     from pipeline import runner
     from pipeline.lock import holder
 
-    config, state, progress = _read_only(config_path, overrides)
-    at_work = holder(state.run_dir)
-    rows = runner.status_rows(state, progress, at_work is not None)
+    config, state, progress = read_only(config_path, overrides)
+    busy = holder(state.run_dir)
+    rows = runner.status_rows(state, progress, busy is not None)
     if as_json:
         for row in rows:
-            _say(msgspec.json.encode(row).decode())
+            say(msgspec.json.encode(row).decode())
         return
-    _say(f"{config.name}, in {state.run_dir}/{f', running now ({at_work})' if at_work else ''}")
+    say(f"{config.name}, in {state.run_dir}/{f', running now ({busy})' if busy else ''}")
     for number, row in enumerate(rows, start=1):
         seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f} s"
         head = f"{number:>2}/{len(rows)} {row['step']:<11} {row['state']:<8} {seconds:>9}"
-        _say(f"{head}  {row['finished_at'] or '':<20}  {row['made'] or ''}".rstrip())
+        say(f"{head}  {row['finished_at'] or '':<20}  {row['made'] or ''}".rstrip())
         if row["error"]:
-            _say(f"      {row['error']}")
+            say(f"      {row['error']}")
         if row["would_run"] and row["state"] != "pending":
-            _say(f"      would run again: {row['would_run']}")
+            say(f"      would run again: {row['would_run']}")
 
 
 @app.command()
@@ -131,11 +105,11 @@ def logs(
     from pipeline.logs import log_lines
     from pipeline.runner import run_directory
 
-    called = _called(config_path, overrides)
-    with _in_words_of(called):
+    called = invocation_of(config_path, overrides)
+    with in_words_of(called):
         log = run_directory(load_config(config_path, called.overrides).name) / "run.log"
         for line in log_lines(log, follow=follow, clock=SystemClock()):
-            _say(line)
+            say(line)
 
 
 @app.command()
@@ -153,16 +127,16 @@ def senders(
     from pipeline import senders as listing
     from pipeline.chats.senders import chats_of, senders_of
 
-    config, state, progress = _read_only(config_path, overrides)
+    config, state, progress = read_only(config_path, overrides)
     if not listing.is_fetched(progress):
-        with _at_work(config_path, overrides, aside=True) as (config, state, work):
+        with at_work(config_path, overrides, aside=True) as (config, state, work):
             runner.run(config, state, work, runner.Range(last="download"))
-        config, state, progress = _read_only(config_path, overrides)
-    with _in_words_of(_called(config_path, overrides)):
+        config, state, progress = read_only(config_path, overrides)
+    with in_words_of(invocation_of(config_path, overrides)):
         sessions = listing.sessions_of(config, state.run_dir, progress)
         found = chats_of(sessions) if chats else senders_of(sessions)
     for row in found if as_json else listing.lines_of(found, everybody=everybody):
-        _say(msgspec.json.encode(row).decode() if as_json else str(row))
+        say(msgspec.json.encode(row).decode() if as_json else str(row))
 
 
 @app.command()
@@ -180,10 +154,10 @@ def report(
     """Write what went into a run, what training did and what came out, as one HTML file."""
     from pipeline.report.writing import write_report
 
-    with _in_words_of(_called(config_path, overrides)):
-        config, state, progress = _read_only(config_path, overrides)
+    with in_words_of(invocation_of(config_path, overrides)):
+        config, state, progress = read_only(config_path, overrides)
         target = write_report(config, state, progress, markdown=markdown, with_text=with_text, out=out)
-        typer.echo(f"{target}{' holds names and chat text; readable by you alone' if with_text else ''}")
+        say(f"{target}{' holds names and chat text; readable by you alone' if with_text else ''}")
 
 
 @app.command()
@@ -191,9 +165,9 @@ def forget(config_path: ConfigPath, step: str, overrides: Overrides = None) -> N
     """Make STEP and all after it run again next time."""
     from pipeline import runner
 
-    with _locked_state(config_path, overrides) as (_, state):
+    with locked_state(config_path, overrides) as (_, state):
         gone = runner.forget(state, step)
-        _say(f"Forgot {', '.join(gone)}." if gone else "Nothing to forget: none of these steps has run.")
+        say(f"Forgot {', '.join(gone)}." if gone else "Nothing to forget: none of these steps has run.")
 
 
 @app.command()
@@ -201,8 +175,8 @@ def cancel(config_path: ConfigPath, overrides: Overrides = None) -> None:
     """Cancel the remote job."""
     from pipeline.job import cancel_job
 
-    with _at_work(config_path, overrides) as (config, state, work):
-        _say(cancel_job(config, state, work))
+    with at_work(config_path, overrides) as (config, state, work):
+        say(cancel_job(config, state, work))
 
 
 @app.command()
@@ -216,7 +190,7 @@ def chat(
 
     if message is not None and not message.strip():
         raise InputError("--message", "says nothing", fix="Say something, or leave it out to talk in turns.")
-    with _at_work(config_path, overrides) as (config, state, work):
+    with at_work(config_path, overrides) as (config, state, work):
         converse(config, state, work, message)
 
 
@@ -273,15 +247,15 @@ def serve(
             sys.stdout.write(f'{{"base_url": "{base_url}"}}\n')
             sys.stdout.flush()
             return
-        _say(f"export OPENAI_BASE_URL={base_url}")
+        say(f"export OPENAI_BASE_URL={base_url}")
         if given:
-            _say("export OPENAI_API_KEY=$FINETUNE_SERVER_KEY")
+            say("export OPENAI_API_KEY=$FINETUNE_SERVER_KEY")
 
     def show_key(key: str) -> None:
-        _say(f"export OPENAI_API_KEY={key}")
+        say(f"export OPENAI_API_KEY={key}")
         if not forgotten:
             keys = settings.data_dir / KEYS
-            _say(f"# That key is not shown again. For another one, remove {keys} and start anew.")
+            say(f"# That key is not shown again. For another one, remove {keys} and start anew.")
 
     try:
         with scratch:
@@ -311,9 +285,9 @@ def resolve(
 
     if (adopt is None) != none or (adopt is not None and not adopt.strip()):
         raise InputError("resolve", "needs either --adopt ID or --none", fix="Look in the provider's dashboard first.")
-    with _locked_state(config_path, overrides) as (_, state):
+    with locked_state(config_path, overrides) as (_, state):
         runner.resolve(state, step, adopt)
-        _say(f"{step} is settled. Go on with: {_called(config_path, overrides).command('run')}")
+        say(f"{step} is settled. Go on with: {invocation_of(config_path, overrides).command('run')}")
 
 
 @app.command()
@@ -323,109 +297,11 @@ def repair(config_path: ConfigPath, overrides: Overrides = None) -> None:
     from pipeline.config_file import load_config
     from pipeline.runner import run_directory
 
-    called = _called(config_path, overrides)
-    with _in_words_of(called):
+    called = invocation_of(config_path, overrides)
+    with in_words_of(called):
         run_dir = run_directory(load_config(config_path, called.overrides).name)
         if not run_dir.is_dir():
             raise InputError(str(run_dir), "no such run", fix=f"Begin it with: {called.command('run')}")
         with state_module.locked(run_dir):
             for line in state_module.repair(run_dir):
-                _say(line)
-
-
-def _called(config_path: Path, overrides: list[str] | None) -> Invocation:
-    return Invocation(config_path, tuple(overrides or ()))
-
-
-@contextlib.contextmanager
-def _in_words_of(called: Invocation) -> Iterator[None]:
-    try:
-        yield
-    except FinetuneError as error:
-        _fail(called.typable(str(error)), error.exit_code)
-    except OSError as error:
-        from pipeline.durable import unusable
-
-        refused = unusable(error)
-        _fail(called.typable(str(refused)), refused.exit_code)
-
-
-@contextlib.contextmanager
-def _locked_state(config_path: Path, overrides: list[str] | None) -> "Iterator[tuple[Config, State]]":
-    from pipeline.config_file import load_config
-    from pipeline.durable import make_private_dir
-    from pipeline.runner import run_directory
-    from pipeline.state import State, locked
-
-    called = _called(config_path, overrides)
-    with _in_words_of(called):
-        config = load_config(config_path, called.overrides)
-        run_dir = make_private_dir(run_directory(config.name))
-        with locked(run_dir):
-            yield config, State.load(run_dir)
-
-
-@contextlib.contextmanager
-def _at_work(
-    config_path: Path, overrides: list[str] | None, *, as_json: bool = False, runs: bool = False, aside: bool = False
-) -> "Iterator[tuple[Config, State, Work]]":
-    """The run directory locked, signals handled, the log open; the backend is closed whatever happens.
-
-    Args:
-        runs: this is `finetune run`, so that a signal leaves something to go on with.
-        aside: show on stderr what is done, where stdout is for something else.
-    """
-    from rich.console import Console
-
-    from pipeline.backends.client import Connection
-    from pipeline.clock import SystemClock, stamp
-    from pipeline.display import Display, JsonDisplay, TextDisplay
-    from pipeline.job import jobs_of, left_to_do
-    from pipeline.remote import Ledger
-    from pipeline.run_log import RunLog
-    from pipeline.signals import Signals, SignalStop
-    from pipeline.steps.step import Work
-
-    called = _called(config_path, overrides)
-    command = called.command("run")
-    clock, signals = SystemClock(), Signals()
-    with (
-        _locked_state(config_path, overrides) as (config, state),
-        contextlib.closing(RunLog(state.run_dir, say_aside)) as log,
-    ):
-        jobs = jobs_of(state)
-        connection = Connection(config.backend, state.run_dir, clock, config.create_job.model)
-        display: Display = TextDisplay(log, clock, called, Console(stderr=True, soft_wrap=True) if aside else None)
-        if as_json:
-            display = JsonDisplay(log, clock, called)
-        ledger = Ledger(state, connection, clock, signals, display.note)
-        work = Work(state.run_dir, display, clock, connection, ledger, go_on=f"Go on with: {command}")
-        try:
-            with signals.handled():
-                try:
-                    yield config, state, work
-                finally:
-                    display.end("")
-                    connection.close()
-        except SignalStop as stop:
-            said = f"stopped by {stop}{left_to_do(state, jobs, connection.profile.free) if runs else ''}."
-            log.write(f"{stamp(clock)} {said}")
-            _fail(f"{said} Go on with: {command}" if runs else said, 128 + stop.signum)
-        except FinetuneError as error:
-            log.write(f"{stamp(clock)} error: {called.typable(str(error))}")
-            raise
-
-
-def _read_only(config_path: Path, overrides: list[str] | None) -> "tuple[Config, State, Progress]":
-    from pipeline.backends.client import Connection
-    from pipeline.clock import SystemClock
-    from pipeline.config_file import load_config
-    from pipeline.runner import Progress, run_directory
-    from pipeline.state import State
-
-    called = _called(config_path, overrides)
-    with _in_words_of(called):
-        config = load_config(config_path, called.overrides)
-        state = State.load(run_directory(config.name))
-        identity = Connection(config.backend, state.run_dir, SystemClock()).identity
-        return config, state, Progress(state, config, identity)
+                say(line)

@@ -1,0 +1,147 @@
+"""What the commands share: their run directory, locked or only read, and every error as one message with its exit code.
+
+As in cli.py, nothing heavy is imported until it is needed.
+"""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from pipeline.errors import FinetuneError
+from pipeline.invocation import Invocation
+from pipeline.terminal import say_aside, speak_to_nobody
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+    from pipeline.runner import Progress
+    from pipeline.state import State
+    from pipeline.steps.step import Work
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Print a message on standard error and leave."""
+    for line in message.splitlines():
+        say_aside(f"error: {line}")
+    try:
+        sys.stdout.flush()
+    except OSError:
+        speak_to_nobody()
+    sys.exit(code)
+
+
+def say(text: str) -> None:
+    """A line on standard output; a reader that has gone away has read enough."""
+    try:
+        typer.echo(text)
+    except OSError as error:
+        from pipeline.durable import unusable
+
+        speak_to_nobody()
+        if not isinstance(error, BrokenPipeError):
+            raise unusable(error, "standard output") from None
+
+
+def invocation_of(config_path: Path, overrides: list[str] | None) -> Invocation:
+    """How this command was called."""
+    return Invocation(config_path, tuple(overrides or ()))
+
+
+@contextlib.contextmanager
+def in_words_of(called: Invocation) -> Iterator[None]:
+    """What can be foreseen becomes one message, with commands that can be typed here, and its exit code."""
+    try:
+        yield
+    except FinetuneError as error:
+        fail(called.typable(str(error)), error.exit_code)
+    except OSError as error:
+        from pipeline.durable import unusable
+
+        refused = unusable(error)
+        fail(called.typable(str(refused)), refused.exit_code)
+
+
+@contextlib.contextmanager
+def locked_state(config_path: Path, overrides: list[str] | None) -> "Iterator[tuple[Config, State]]":
+    """The run directory, made if need be and held, and its state."""
+    from pipeline.config_file import load_config
+    from pipeline.durable import make_private_dir
+    from pipeline.runner import run_directory
+    from pipeline.state import State, locked
+
+    called = invocation_of(config_path, overrides)
+    with in_words_of(called):
+        config = load_config(config_path, called.overrides)
+        run_dir = make_private_dir(run_directory(config.name))
+        with locked(run_dir):
+            yield config, State.load(run_dir)
+
+
+@contextlib.contextmanager
+def at_work(
+    config_path: Path, overrides: list[str] | None, *, as_json: bool = False, runs: bool = False, aside: bool = False
+) -> "Iterator[tuple[Config, State, Work]]":
+    """The run directory locked, signals handled, the log open; the backend is closed whatever happens.
+
+    Args:
+        runs: this is `finetune run`, so that a signal leaves something to go on with.
+        aside: show on stderr what is done, where stdout is for something else.
+    """
+    from rich.console import Console
+
+    from pipeline.backends.client import Connection
+    from pipeline.clock import SystemClock, stamp
+    from pipeline.display import Display, JsonDisplay, TextDisplay
+    from pipeline.job import jobs_of, left_to_do
+    from pipeline.remote import Ledger
+    from pipeline.run_log import RunLog
+    from pipeline.signals import Signals, SignalStop
+    from pipeline.steps.step import Work
+
+    called = invocation_of(config_path, overrides)
+    command = called.command("run")
+    clock, signals = SystemClock(), Signals()
+    with (
+        locked_state(config_path, overrides) as (config, state),
+        contextlib.closing(RunLog(state.run_dir, say_aside)) as log,
+    ):
+        jobs = jobs_of(state)
+        connection = Connection(config.backend, state.run_dir, clock, config.create_job.model)
+        display: Display = TextDisplay(log, clock, called, Console(stderr=True, soft_wrap=True) if aside else None)
+        if as_json:
+            display = JsonDisplay(log, clock, called)
+        ledger = Ledger(state, connection, clock, signals, display.note)
+        work = Work(state.run_dir, display, clock, connection, ledger, go_on=f"Go on with: {command}")
+        try:
+            with signals.handled():
+                try:
+                    yield config, state, work
+                finally:
+                    display.end("")
+                    connection.close()
+        except SignalStop as stop:
+            said = f"stopped by {stop}{left_to_do(state, jobs, connection.profile.free) if runs else ''}."
+            log.write(f"{stamp(clock)} {said}")
+            fail(f"{said} Go on with: {command}" if runs else said, 128 + stop.signum)
+        except FinetuneError as error:
+            log.write(f"{stamp(clock)} error: {called.typable(str(error))}")
+            raise
+
+
+def read_only(config_path: Path, overrides: list[str] | None) -> "tuple[Config, State, Progress]":
+    """The state as it is, without lock or log."""
+    from pipeline.backends.client import Connection
+    from pipeline.clock import SystemClock
+    from pipeline.config_file import load_config
+    from pipeline.runner import Progress, run_directory
+    from pipeline.state import State
+
+    called = invocation_of(config_path, overrides)
+    with in_words_of(called):
+        config = load_config(config_path, called.overrides)
+        state = State.load(run_directory(config.name))
+        identity = Connection(config.backend, state.run_dir, SystemClock()).identity
+        return config, state, Progress(state, config, identity)
