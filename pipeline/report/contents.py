@@ -1,6 +1,7 @@
 """Everything that a report shows, gathered from a run directory, finished or not."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
@@ -9,6 +10,7 @@ from pipeline.backends.cost import Cost, cost_of, estimate
 from pipeline.backends.profiles import profile_of
 from pipeline.chats.session import read_sessions
 from pipeline.config import Config
+from pipeline.dataset.funnel import Funnel
 from pipeline.durable import Artifact
 from pipeline.report import curves, examples, origin, people
 from pipeline.report.made import Made
@@ -112,7 +114,7 @@ def gather(config: Config, state: State, progress: Progress, with_text: bool) ->
             (record.finished_at for _, record in made.records() if record and record.finished_at), default=None
         ),
         gaps=gaps,
-        funnel=list(_funnel(made, gaps)),
+        funnel=list(_funnel(config, made, gaps)),
         archive=_archive(config, made, with_text, gaps),
         convert=convert,
         lengths=_lengths(config, made, with_text, gaps),
@@ -134,7 +136,7 @@ def _standing(times: list[StepTime], pending: list[tuple[str, str]]) -> str:
     return "out of date" if pending else "finished"
 
 
-def _funnel(made: Made, gaps: dict[str, str]) -> Iterator[FunnelRow]:
+def _funnel(config: Config, made: Made, gaps: dict[str, str]) -> Iterator[FunnelRow]:
     load, merge, convert = made.get(Load), made.get(Merge), made.get(Convert)
     if load is not None:
         yield FunnelRow(load.messages + sum(load.dropped.values()), "rows in the archive")
@@ -142,13 +144,26 @@ def _funnel(made: Made, gaps: dict[str, str]) -> Iterator[FunnelRow]:
         yield FunnelRow(load.messages, f"messages, in {load.count:,} sessions")
     if merge is not None:
         yield FunnelRow(merge.after, "after joining what one sender said in a row")
-    if convert is not None:
+    if convert is not None and config.convert.preset == "texting":
+        yield from _messages(convert.funnel, load)
+        yield FunnelRow(convert.examples, "examples to train on")
+    elif convert is not None:
         yield FunnelRow(convert.examples + convert.valid_examples + sum(convert.dropped.values()), "sessions")
         yield from _losses(convert.dropped)
         yield FunnelRow(convert.examples, "examples to train on")
         if convert.valid is not None:
             yield FunnelRow(convert.valid_examples, "examples held out for validation")
     _note(gaps, "funnel", made, Download, Load, Merge, Map, Convert)
+
+
+def _messages(funnel: Funnel, load: Load | None) -> Iterator[FunnelRow]:
+    """Where the messages went that `load` found."""
+    before = Counter() if load is None else Counter(load.dropped)
+    yield from _losses(dict(Counter(funnel.dropped) - before))
+    yield FunnelRow(funnel.context + funnel.context_merged, "messages to be read as context, not learnt")
+    if funnel.held_out:
+        yield FunnelRow(funnel.held_out, f"messages held out for validation, with {funnel.held_out_targets:,} replies")
+    yield FunnelRow(funnel.target + funnel.target_merged, f"messages to be learnt, as {funnel.target:,} replies")
 
 
 def _losses(dropped: dict[str, int]) -> Iterator[FunnelRow]:
