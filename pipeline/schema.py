@@ -14,7 +14,7 @@ from pipeline.config import Config
 CONFIGS = Path(__file__).parents[1] / "configs"
 SCHEMA = CONFIGS / "schema.json"
 _KEY = re.compile(r"(?P<indent> *)(?:- )?(?P<key>\w+):(?P<value>[^#]*)(?:# (?P<comment>.*))?")
-_MORE = re.compile(r" +# +(?P<comment>.*)")
+_MORE = re.compile(r" {20,}# +(?P<comment>.*)")
 
 Schema = dict[str, Any]  # any JSON
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-import jsonschema
+import jsonschema_rs
 import pytest
 import yaml
 
@@ -11,7 +11,7 @@ from pipeline.schema import CONFIGS, SCHEMA, text
 
 PATHS = sorted(CONFIGS.glob("*.yaml"))
 CONTENT = json.loads(SCHEMA.read_bytes())
-VALIDATOR = jsonschema.Draft202012Validator(CONTENT)
+VALIDATOR = jsonschema_rs.Draft202012Validator(CONTENT)
 
 
 def test_the_schema_is_current() -> None:

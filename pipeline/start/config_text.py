@@ -48,6 +48,10 @@ def config_text(answers: Answers, path: Path) -> str:
             "#",
             f"#     finetune run {path}",
             "#",
+            "# To see what would be learnt, before anything is trained:",
+            "#",
+            f"#     finetune inspect {path}",
+            "#",
             "# Many more keys are in configs/reference.yaml, with what they mean.",
             "",
             _key("name", answers.name, f"the run lives in runs/{answers.name}/, readable by you alone"),
@@ -63,14 +67,11 @@ def config_text(answers: Answers, path: Path) -> str:
             "map:",
             _key("  assistant", answers.assistant, _about_the_assistant(answers.assistant)),
             "",
-            "convert:",
-            _key("  preset", "notebook", "one example a conversation"),
-            *([_key("  min_examples", 1, "stop where there are fewer")] if embedded else []),
+            *_convert(answers.assistant, embedded),
             "",
             *_create_job(answers, embedded),
             "",
             "smoke_test:",
-            _key("  system_prompt", None, "the training examples have none either"),
             "  prompts:                              # asked of the tuned model, and of the base model",
             "    - What are you up to this weekend?",
             "    - Did you see what I sent you?",
@@ -105,6 +106,19 @@ def _about_the_assistant(assistant: str) -> str:
     if assistant == OWNER:
         return "who the model shall become: me is the owner of the archive"
     return "who the model shall become, as the archive calls them"
+
+
+def _convert(assistant: str, embedded: bool) -> list[str]:
+    lines = [
+        "convert:",
+        _key("  preset", "texting", "pauses end a talk, bursts are one turn, replies are learnt once"),
+    ]
+    if embedded:
+        lines.append(_key("  tokens", "exact", "talks are cut to the model's window as the model itself counts"))
+        lines.append(_key("  min_examples", 1, "stop where there are fewer"))
+    if assistant == OWNER:
+        lines.append(f"{'  # me: Alex':<{_COLUMN - 2}}  # what the model is told that it is called")
+    return lines
 
 
 def _create_job(answers: Answers, embedded: bool) -> list[str]:

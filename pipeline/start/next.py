@@ -30,4 +30,4 @@ def what_next(made: Made, called: Invocation) -> Iterator[str]:
     yield f"       reads the archive, makes training examples, {trains} and shows what it learnt"
     yield f"Then   {called.command('chat')}"
     yield ""
-    yield f"To stop before the training, and see what it would learn from: {called.command('run')} --until convert"
+    yield f"To see what it would learn from, before anything is trained: {called.command('inspect')}"

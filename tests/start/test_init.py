@@ -50,7 +50,7 @@ Next   python -m pipeline run whatsapp.yaml
 goes on) and shows what it learnt
 Then   python -m pipeline chat whatsapp.yaml
 
-To stop before the training, and see what it would learn from: python -m pipeline run whatsapp.yaml --until convert
+To see what it would learn from, before anything is trained: python -m pipeline inspect whatsapp.yaml
 """
 
 
