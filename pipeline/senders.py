@@ -1,14 +1,13 @@
 """Who talks in the archive of a config, as `finetune senders` shows it; nothing is written but the archive itself."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.cells import cell_len
 
-from pipeline.chats.archive import read_archive
+from pipeline.chats.archive import read_archive, reading_of
 from pipeline.chats.senders import Chat, Sender
-from pipeline.chats.session import Session, read_sessions
+from pipeline.chats.stream import Stream, read_streams
 from pipeline.config import Config
 from pipeline.runner import Progress
 from pipeline.steps.download import STEP as DOWNLOAD
@@ -28,7 +27,7 @@ def is_fetched(progress: Progress) -> bool:
     return progress.why(DOWNLOAD) is None
 
 
-def sessions_of(config: Config, run_dir: Path, progress: Progress) -> Iterator[Session]:
+def sessions_of(config: Config, run_dir: Path, progress: Progress) -> Iterator[Stream]:
     """What the load step made, where that is up to date, else what it would make.
 
     A filter that names nobody is no mistake here: this is where one looks for the right name.
@@ -37,11 +36,11 @@ def sessions_of(config: Config, run_dir: Path, progress: Progress) -> Iterator[S
         InputError: the archive cannot be read.
     """
     if progress.why(LOAD) is None and isinstance(loaded := progress.output("load"), Load):
-        return read_sessions(run_dir / loaded.sessions.path)
+        return read_streams(run_dir / loaded.sessions.path)
     fetched = progress.output("download")
     if not isinstance(fetched, Download):
         raise TypeError(f"download made {fetched!r}")
-    return read_archive(config.load, run_dir / fetched.archive.path, Counter(), strict=False)
+    return read_archive(reading_of(config.load, run_dir / fetched.archive.path), strict=False)
 
 
 def lines_of(found: Sequence[Sender | Chat], *, everybody: bool) -> Iterator[str]:

@@ -7,8 +7,9 @@ import pytest
 
 from pipeline.chats.senders import Sender
 from pipeline.senders import lines_of
+from tests.bench.archive import build_archive
 from tests.chats.phone import Phone
-from tests.command import Workshop
+from tests.command import ROOT, Workshop
 
 
 @pytest.fixture
@@ -94,3 +95,14 @@ def test_a_name_cannot_break_the_table() -> None:
         "       1                    1  �[2J�兎  Friend-1",
         "       1                    1  Hare",
     ]
+
+
+def test_the_config_for_ones_own_mac_works_as_it_is_on_a_copied_database(shop: Workshop) -> None:
+    build_archive(shop.folder / "copy.db", 3000, 40)
+    config = str(ROOT / "configs" / "imessage.yaml")
+    source = f"download.source={shop.folder / 'copy.db'}"
+    people = shop.finetune("senders", config, "--set", source)
+    assert (people.code, "(the owner)" in people.out) == (0, True)
+    run = shop.finetune("run", config, "--set", source, "--set", "convert.tokens=estimate", "--until", "convert")
+    assert (run.code, run.err) == (0, "")
+    assert "Prepared " in run.out

@@ -3,68 +3,181 @@
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from pipeline.chats.filters import Filters, keep
+import msgspec
+
+from pipeline.chats.filters import Chosen, Filters
+from pipeline.chats.helper import by_two, is_worth_two
 from pipeline.chats.pseudonyms import introduced
-from pipeline.chats.session import Session
-from pipeline.config import Load
+from pipeline.chats.session import Message
+from pipeline.chats.stream import Sink, Stream, streamed, write_stream
+
+if TYPE_CHECKING:
+    from pipeline.config import Load
+    from pipeline.durable import HashingWriter
 
 _CONTACTS = Path("~/Library/Application Support/AddressBook")
 
 
-def read_archive(
-    settings: Load, path: Path, dropped: Counter[str], *, noted: Counter[str] | None = None, strict: bool = True
-) -> Iterator[Session]:
-    """Yield the sessions that `settings` ask for, one in memory at a time.
+class Reading(msgspec.Struct, frozen=True):
+    """How to read an archive; a `load` section, as far as another process can be told of it.
+
+    Attributes:
+        loader: LangChain's, None for our own readers.
+        contacts: an AddressBook folder, None to read none.
+        half: of an iMessage database, only the conversations that hold that half of the messages.
+    """
+
+    path: str
+    source: Literal["imessage", "whatsapp", "langchain"] = "imessage"
+    loader: str | None = None
+    attachments: Literal["drop", "tokens"] = "drop"
+    contacts: str | None = None
+    names: Literal["pseudonyms", "contacts", "addresses"] = "pseudonyms"
+    filters: Filters = Filters()
+    half: Literal[1, 2] | None = None
+
+
+class Loaded(msgspec.Struct):
+    """What became of an archive.
+
+    Attributes:
+        dropped: by reason the messages in no session: rows that are no speech, and what the filters leave out. For an
+            iMessage database these and `messages` add up to its rows.
+        noted: what was kept and may be worth a word.
+        found: names in the filters that stand for somebody.
+    """
+
+    sessions: int = 0
+    messages: int = 0
+    dropped: Counter[str] = msgspec.field(default_factory=Counter)
+    noted: Counter[str] = msgspec.field(default_factory=Counter)
+    found: set[tuple[str, str]] = msgspec.field(default_factory=set)
+
+    def __iadd__(self, other: "Loaded") -> "Loaded":
+        self.sessions += other.sessions
+        self.messages += other.messages
+        self.dropped.update(other.dropped)
+        self.noted.update(other.noted)
+        self.found |= other.found
+        return self
+
+
+def reading_of(settings: "Load", path: Path) -> Reading:
+    """What a `load` section says about the archive at `path`."""
+    contacts = settings.contacts if isinstance(settings.contacts, str) else _CONTACTS if settings.contacts else None
+    return Reading(
+        str(path),
+        settings.source,
+        settings.loader,
+        settings.attachments,
+        str(Path(contacts).expanduser()) if contacts else None,
+        settings.names,
+        Filters(
+            tuple(settings.only_people),
+            tuple(settings.exclude_people),
+            tuple(settings.only_chats),
+            tuple(sorted(set(settings.kinds))),
+            settings.since,
+            settings.until,
+        ),
+    )
+
+
+def read_archive(reading: Reading, loaded: Loaded | None = None, *, strict: bool = True) -> Iterator[Stream]:
+    """Yield the sessions that are asked for, as streams; some may have no messages left.
 
     Args:
-        path: the archive, as the download step left it.
-        dropped: counts by reason what is in no session: rows that are no speech, and what the filters leave out. For
-            an iMessage database these and the messages of all sessions add up to its rows.
-        noted: counts what was kept and may be worth a word.
+        loaded: is told what became of the rest, complete when the iterator is exhausted.
         strict: whether a filter that names nobody in the archive is a mistake.
 
     Raises:
         InputError: the archive or the contacts cannot be read, or a filter names nobody.
     """
-    if settings.loader is not None:
+    loaded = Loaded() if loaded is None else loaded
+    for stream in _read(reading, loaded):
+        yield Stream(stream.session, _counted(stream.blocks, loaded))
+    _require_sound(reading, loaded, strict=strict)
+
+
+def load_archive(reading: Reading, file: "HashingWriter", folder: Path) -> Loaded:
+    """Write all sessions to `file`, one a line; where the archive is large, with the help of a second process.
+
+    What is written does not depend on that.
+
+    Args:
+        folder: where the second process may keep its half meanwhile.
+
+    Raises:
+        InputError: the archive or the contacts cannot be read, or a filter names nobody.
+    """
+    if reading.source == "imessage" and is_worth_two(Path(reading.path)):
+        halves = (msgspec.structs.replace(reading, half=1), msgspec.structs.replace(reading, half=2))
+        loaded, second = by_two("load", halves, load_part, file, folder)
+        loaded += second
+    else:
+        loaded = load_part(reading, file)
+    _require_sound(reading, loaded, strict=True)
+    return loaded
+
+
+def load_part(reading: Reading, file: Sink) -> Loaded:
+    """Write the sessions of an archive, or of one half of it, to `file`."""
+    loaded = Loaded()
+    for stream in _read(reading, loaded):
+        messages = write_stream(file, stream)
+        loaded.messages += messages
+        loaded.sessions += bool(messages)
+    return loaded
+
+
+def _read(reading: Reading, loaded: Loaded) -> Iterator[Stream]:
+    path = Path(reading.path)
+    if reading.loader is not None:
         from pipeline.chats.langchain import APPS, read_langchain
 
-        app = APPS.get(settings.loader, settings.loader)
-        sessions = introduced(read_langchain(settings.loader, path, dropped), settings.names, app)
-    elif settings.source == "whatsapp":
+        found, app = read_langchain(reading.loader, path, loaded.dropped), APPS.get(reading.loader, reading.loader)
+        streams: Iterator[Stream] = map(streamed, introduced(found, reading.names, app))
+    elif reading.source == "whatsapp":
         from pipeline.chats.whatsapp import read_whatsapp
 
-        sessions = introduced(read_whatsapp(path, dropped), settings.names, "WhatsApp")
+        streams = map(streamed, introduced(read_whatsapp(path, loaded.dropped), reading.names, "WhatsApp"))
     else:
-        from pipeline.chats.imessage import read_imessage
+        from pipeline.chats.imessage import stream_imessage
 
-        sessions = read_imessage(
+        streams = stream_imessage(
             path,
-            dropped,
-            attachments=settings.attachments,
-            contacts=contacts_path(settings),
-            names=settings.names,
-            noted=noted,
+            loaded.dropped,
+            attachments=reading.attachments,
+            contacts=Path(reading.contacts) if reading.contacts else None,
+            names=reading.names,
+            noted=loaded.noted,
+            half=reading.half,
         )
-    filters = filters_of(settings)
-    return sessions if filters == Filters() else keep(sessions, filters, dropped, strict=strict)
+    if reading.filters == Filters():
+        return streams
+    chosen = Chosen(reading.filters, loaded.dropped)
+    loaded.found = chosen.found
+    return chosen.of(streams)
 
 
-def filters_of(settings: Load) -> Filters:
-    """The filters of a `load` section."""
-    return Filters(
-        tuple(settings.only_people),
-        tuple(settings.exclude_people),
-        tuple(settings.only_chats),
-        tuple(sorted(set(settings.kinds))),
-        settings.since,
-        settings.until,
-    )
+def _counted(blocks: Iterator[list[Message]], loaded: Loaded) -> Iterator[list[Message]]:
+    is_first = True
+    for block in blocks:
+        loaded.messages += len(block)
+        loaded.sessions += is_first and bool(block)
+        is_first = is_first and not block
+        yield block
 
 
-def contacts_path(settings: Load) -> Path | None:
-    """Where `load.contacts` says that contacts lie; None where they are not to be read."""
-    if isinstance(settings.contacts, str):
-        return Path(settings.contacts).expanduser()
-    return _CONTACTS.expanduser() if settings.contacts else None
+def _require_sound(reading: Reading, loaded: Loaded, *, strict: bool) -> None:
+    """Every message is accounted for, and if `strict`, every name in a filter stands for somebody."""
+    if reading.source == "imessage":
+        from pipeline.chats.imessage import require_balance
+
+        require_balance(Path(reading.path), loaded.messages + loaded.dropped.total())
+    if strict:
+        chosen = Chosen(reading.filters, loaded.dropped)
+        chosen.found = loaded.found
+        chosen.require_all_found()

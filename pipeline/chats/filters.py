@@ -3,6 +3,7 @@
 People are named as the archive's senders, or by any of their addresses in any spelling.
 """
 
+import copy
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
@@ -12,11 +13,14 @@ import msgspec
 
 from pipeline.chats.imessage.addresses import normal_address
 from pipeline.chats.session import OWNER, QUOTED, Message, Person, Session
+from pipeline.chats.stream import Stream
 from pipeline.errors import InputError
 
 OTHER_CHAT, OTHER_KIND = "not in only_chats", "not of these kinds"
 NOT_WITH, EXCLUDED = "not by only_people", "by or with exclude_people"
 TOO_EARLY, TOO_LATE, UNDATED = "before since", "after until", "without a date"
+
+_PERSON, _CHAT = "person", "chat"
 
 
 class Filters(NamedTuple):
@@ -40,66 +44,55 @@ class Filters(NamedTuple):
     until: date | None = None
 
 
-def keep(
-    sessions: Iterable[Session], filters: Filters, dropped: Counter[str], *, strict: bool = True
-) -> Iterator[Session]:
-    """Yield what `filters` keep of the sessions, one at a time; those with nothing left are left out.
+class Chosen:
+    """Leaves out of sessions, one after the other, what filters do not keep.
 
     Of replies that stay, a quotation stays only if what it quotes does: it may be somebody's who was taken out.
 
     Args:
         dropped: counts by reason of the messages left out.
-        strict: whether somebody, or a chat, that is nowhere in the archive is a mistake.
 
-    Raises:
-        InputError: a name in a filter stands for nobody in the archive; once all is read.
+    Attributes:
+        found: the names in the filters that stand for somebody, or for a chat, so far.
     """
-    chosen = _Chosen(filters)
-    for session in sessions:
-        kept = chosen.of(session, dropped)
-        if kept is not None:
-            yield kept
-    if strict:
-        chosen.require_all_found()
 
-
-class _Chosen:
-    def __init__(self, filters: Filters) -> None:
+    def __init__(self, filters: Filters, dropped: Counter[str]) -> None:
+        self.found: set[tuple[str, str]] = set()
         self._filters = filters
+        self._dropped = dropped
         self._only = {normal_address(name): name for name in filters.only_people}
         self._excluded = {normal_address(name): name for name in filters.exclude_people}
         self._chats = set(filters.only_chats)
-        self._found: set[str] = set()
-        self._chats_found: set[str] = set()
         self._since = filters.since.isoformat() if filters.since else ""
         self._until = filters.until.isoformat() if filters.until else "9999-99-99"
 
-    def of(self, session: Session, dropped: Counter[str]) -> Session | None:
-        """What is left of a session, None if nothing is."""
-        hidden = self._hidden(session)
-        reason = self._why_not(session, hidden)
-        if reason is not None:
-            dropped[reason] += len(session.messages)
-            return None
-        kept = [message for message in session.messages if self._keeps(message, hidden, dropped)]
-        if not kept:
-            return None
-        if hidden:
-            _forget_quotations(kept, {m.content[:QUOTED] for m in session.messages if _speaker(m) not in hidden})
-        people = {sender: person for sender, person in session.people.items() if sender not in hidden}
-        return msgspec.structs.replace(session, messages=kept, people=people)
+    def of(self, streams: Iterable[Stream]) -> Iterator[Stream]:
+        """What is left of the sessions; some may have no messages any more."""
+        for stream in streams:
+            present = {sender: _names(sender, person) for sender, person in stream.session.people.items()}
+            hidden = self._hidden(stream.session, present)
+            reason = self._why_not(stream.session, hidden)
+            if reason is None:
+                yield self._rest(stream, hidden, present)
+            else:
+                self._dropped[reason] += sum(map(len, stream.blocks))
 
     def require_all_found(self) -> None:
+        """Check the names in the filters, once everything is read.
+
+        Raises:
+            InputError: one stands for nobody in the archive.
+        """
         for key, wanted in (("only_people", self._only), ("exclude_people", self._excluded)):
             for normal, name in wanted.items():
-                if normal not in self._found:
+                if (_PERSON, normal) not in self.found and normal != OWNER:
                     raise InputError(
                         f"load.{key}",
                         "nobody in the archive has this name or address",
                         got=name,
                         fix="Take it out or correct it; `finetune senders CONFIG` lists who is there.",
                     )
-        for name in sorted(self._chats - self._chats_found):
+        for name in sorted(name for name in self._chats if (_CHAT, name) not in self.found):
             raise InputError(
                 "load.only_chats",
                 "no chat has this id or title",
@@ -107,14 +100,31 @@ class _Chosen:
                 fix="Take it out or correct it; `finetune senders CONFIG` with --chats lists them.",
             )
 
-    def _hidden(self, session: Session) -> dict[str, str]:
+    def _rest(self, stream: Stream, hidden: dict[str, str], present: dict[str, set[str]]) -> Stream:
+        session = copy.copy(stream.session)
+        said: set[str] = set()
+
+        def kept() -> Iterator[list[Message]]:
+            for block in stream.blocks:
+                if self._only or self._excluded:
+                    for sender in {_speaker(message) for message in block} - present.keys():
+                        present[sender] = {normal_address(sender)}
+                        hidden.update(self._hidden(session, {sender: present[sender]}))
+                if hidden:
+                    said.update(message.content[:QUOTED] for message in block if _speaker(message) not in hidden)
+                left = [message for message in block if self._keeps(message, hidden)]
+                if hidden:
+                    _forget_quotations(left, said)
+                session.people = {name: each for name, each in stream.session.people.items() if name not in hidden}
+                yield left
+
+        return Stream(session, kept())
+
+    def _hidden(self, session: Session, present: dict[str, set[str]]) -> dict[str, str]:
         """Why messages are left out, by sender; the owner stands under OWNER."""
-        if not self._only and not self._excluded:
-            return {}
-        present = {sender: _names(sender, person) for sender, person in session.people.items()}
-        for sender in {_speaker(message) for message in session.messages} - present.keys():
-            present[sender] = {normal_address(sender)}
-        self._found |= (self._only.keys() | self._excluded.keys()) & set().union(*present.values())
+        if present:
+            named = (self._only.keys() | self._excluded.keys()) & set().union(*present.values())
+            self.found.update((_PERSON, name) for name in named)
         hidden = {sender: EXCLUDED for sender, names in present.items() if not names.isdisjoint(self._excluded)}
         if self._only:
             for sender, names in present.items():
@@ -127,20 +137,20 @@ class _Chosen:
     def _why_not(self, session: Session, hidden: dict[str, str]) -> str | None:
         """The reason to leave out all of a session, or None."""
         if self._chats:
-            names = self._chats & {session.id, session.title}
-            self._chats_found |= names
+            names = self._chats & {session.id, session.title or session.id}
+            self.found.update((_CHAT, name) for name in names)
             if not names:
                 return OTHER_CHAT
         if session.kind not in self._filters.kinds:
             return OTHER_KIND
         reasons = set(hidden.values())
-        if session.kind == "direct" and EXCLUDED in reasons:
+        if session.kind == "direct" and (EXCLUDED in reasons or OWNER in self._excluded):
             return EXCLUDED
         if session.people and session.people.keys() <= hidden.keys():
             return EXCLUDED if EXCLUDED in reasons else NOT_WITH
         return None
 
-    def _keeps(self, message: Message, hidden: dict[str, str], dropped: Counter[str]) -> bool:
+    def _keeps(self, message: Message, hidden: dict[str, str]) -> bool:
         reason = hidden.get(_speaker(message)) if hidden else None
         if reason is None and (self._filters.since or self._filters.until):
             day = (message.time or "")[:10]
@@ -151,7 +161,7 @@ class _Chosen:
             elif day > self._until:
                 reason = TOO_LATE
         if reason is not None:
-            dropped[reason] += 1
+            self._dropped[reason] += 1
         return reason is None
 
 

@@ -1,10 +1,12 @@
 """Who talks in an archive: how much, since when, until when, in how many chats."""
 
+import itertools
 from collections.abc import Iterable
 
 import msgspec
 
-from pipeline.chats.session import OWNER, Session
+from pipeline.chats.session import OWNER
+from pipeline.chats.stream import Stream
 
 
 class Sender(msgspec.Struct):
@@ -34,40 +36,48 @@ class Chat(msgspec.Struct):
     id: str
     kind: str
     title: str | None
-    people: list[str]
-    messages: int
-    since: str | None
-    until: str | None
+    people: list[str] = []
+    messages: int = 0
+    since: str | None = None
+    until: str | None = None
 
 
-def senders_of(sessions: Iterable[Session]) -> list[Sender]:
+def senders_of(streams: Iterable[Stream]) -> list[Sender]:
     """Everybody who says anything, the most talkative first."""
     found: dict[str, Sender] = {}
-    for session in sessions:
-        here = set()
-        for message in session.messages:
+    for session, blocks in streams:
+        here: dict[str, Sender] = {}
+        for message in itertools.chain.from_iterable(blocks):
             key = OWNER if message.is_me else message.sender
-            sender = found.get(key)
+            sender = here.get(key)
             if sender is None:
-                sender = found[key] = Sender(key, session.name_of(message.sender), message.is_me)
+                sender = here[key] = found.setdefault(key, Sender(key, key, message.is_me))
+                sender.chats += 1
             sender.messages += 1
-            here.add(key)
-            if (time := message.time) is not None:
-                if sender.since is None or time < sender.since:
-                    sender.since = time
-                if sender.until is None or time > sender.until:
-                    sender.until = time
-        for key in here:
-            found[key].chats += 1
+            _meet(sender, message.time)
+        for key, sender in here.items():
+            sender.name = session.name_of(key)
     return sorted(found.values(), key=lambda sender: (-sender.messages, sender.sender))
 
 
-def chats_of(sessions: Iterable[Session]) -> list[Chat]:
+def chats_of(streams: Iterable[Stream]) -> list[Chat]:
     """Every conversation, the longest first."""
     found = []
-    for session in sessions:
-        times = [message.time for message in session.messages if message.time is not None]
-        since, until = min(times, default=None), max(times, default=None)
-        people = sorted(session.people)
-        found.append(Chat(session.id, session.kind, session.title, people, len(session.messages), since, until))
+    for session, blocks in streams:
+        chat = Chat(session.id, session.kind, session.title)
+        for message in itertools.chain.from_iterable(blocks):
+            chat.messages += 1
+            _meet(chat, message.time)
+        if chat.messages:
+            chat.people = sorted(session.people)
+            found.append(chat)
     return sorted(found, key=lambda chat: (-chat.messages, chat.id))
+
+
+def _meet(row: Sender | Chat, time: str | None) -> None:
+    """Widen the span of time."""
+    if time is not None:
+        if row.since is None or time < row.since:
+            row.since = time
+        if row.until is None or time > row.until:
+            row.until = time

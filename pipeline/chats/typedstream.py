@@ -10,7 +10,9 @@ every body of a macOS 27 database.
 
 import re
 
-_CHARACTERS = b"\x84\x01+"
+HEADER = b"\x04\x0bstreamtyped\x81\xe8\x03"
+
+CHARACTERS = b"\x84\x01+"
 """New type string, one byte long, `+`: what follows is a length and that many bytes."""
 
 _VALUE = rb"\x86\x92\x84[\x92-\xff][\x92-\xff]"
@@ -27,17 +29,10 @@ def decode_attributed_body(blob: bytes) -> str | None:
 
     Lengths count bytes of UTF-8, not characters. Text that begins with a UTF-16 byte order mark is read as UTF-16.
     """
-    start = blob.find(_CHARACTERS) + 4
-    if start > 3 and not blob.startswith(_UTF16_MARK):
-        length = blob[start - 1] if start <= len(blob) else 0x85
-        if length < 0x80:  # what follows is _string, in line for the many short texts
-            try:
-                characters = blob[start : start + length].decode()
-            except UnicodeDecodeError:
-                return _string(blob, start - 1)
-            return characters if start + length <= len(blob) else None
-        return _string(blob, start - 1)
-    return _decode(blob) if blob.startswith(_UTF16_MARK) else None
+    if blob.startswith(_UTF16_MARK):
+        return _decode(blob)
+    found = blob.find(CHARACTERS)
+    return _string(blob, found + len(CHARACTERS)) if found >= 0 else None
 
 
 def decode_attribute(blob: bytes, name: bytes) -> str | None:

@@ -1,14 +1,13 @@
-"""Step 2: the archive becomes sessions, one at a time."""
+"""Step 2: the archive becomes sessions."""
 
-from collections import Counter
-from collections.abc import Iterator
-
-from pipeline.chats.archive import read_archive
-from pipeline.chats.session import Session, write_sessions
+from pipeline.chats.archive import load_archive, reading_of
 from pipeline.config import Config
+from pipeline.durable import Artifact, atomic_writer
 from pipeline.errors import InputError
 from pipeline.steps.outputs import Download, Load
 from pipeline.steps.step import Step, Work
+
+SESSIONS = "02_sessions.jsonl"
 
 
 def run(config: Config, download: Download, work: Work) -> Load:
@@ -18,24 +17,23 @@ def run(config: Config, download: Download, work: Work) -> Load:
         InputError: the archive cannot be read, a filter names nobody in it, or no message is left.
     """
     archive = work.run_dir / download.archive.path
-    dropped: Counter[str] = Counter()
-    counts: Counter[str] = Counter()
-
-    def sessions() -> Iterator[Session]:
-        for session in read_archive(config.load, archive, dropped):
-            counts["sessions"] += 1
-            counts["messages"] += len(session.messages)
-            yield session
-        if not counts["messages"]:
-            reasons = f" but {', '.join(f'{n:,} {reason}' for reason, n in dropped.most_common())}" if dropped else ""
+    with atomic_writer(work.run_dir / SESSIONS) as file:
+        loaded = load_archive(reading_of(config.load, archive), file, work.run_dir)
+        if not loaded.messages:
+            reasons = ", ".join(f"{number:,} {reason}" for reason, number in loaded.dropped.most_common())
             raise InputError(
                 str(archive),
-                f"holds no messages to learn from{reasons}",
+                f"holds no messages to learn from{f' but {reasons}' if reasons else ''}",
                 fix="Check `download.source`, and what `load` leaves out.",
             )
-
-    artifact = write_sessions(work.run_dir, "02_sessions.jsonl", sessions())
-    return Load(artifact, counts["sessions"], counts["messages"], dict(sorted(dropped.items())))
+    for what, number in sorted(loaded.noted.items()):
+        work.display.note(f"kept: {number:,} messages {what}")
+    return Load(
+        Artifact(SESSIONS, file.sha256, file.size),
+        loaded.sessions,
+        loaded.messages,
+        dict(sorted(loaded.dropped.items())),
+    )
 
 
 STEP = Step(

@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.chats.archive import contacts_path, read_archive
+from pipeline.chats.archive import Loaded, read_archive, reading_of
 from pipeline.chats.pseudonyms import Names, Pseudonyms
-from pipeline.chats.session import Message, Person
+from pipeline.chats.session import Message, Person, Session
+from pipeline.chats.stream import whole
 from pipeline.config import Load
 from pipeline.errors import InputError
 from tests.chats.phone import Phone, second
@@ -33,6 +34,12 @@ def book(tmp_path: Path) -> Path:
     return path
 
 
+def load(settings: Load, path: Path) -> tuple[list[Session], Counter[str]]:
+    loaded = Loaded()
+    sessions = [whole(stream) for stream in read_archive(reading_of(settings, path), loaded)]
+    return [session for session in sessions if session.messages], loaded.dropped
+
+
 @pytest.mark.parametrize(
     ("names", "hare", "owl"),
     [
@@ -44,7 +51,7 @@ def book(tmp_path: Path) -> Path:
 def test_people_have_a_name_for_training_and_keep_their_addresses(
     archive: Path, book: Path, names: Names, hare: str, owl: str
 ) -> None:
-    sessions = list(read_archive(Load(contacts=str(book), names=names), archive, Counter()))
+    sessions, _ = load(Load(contacts=str(book), names=names), archive)
     assert [session.people for session in sessions] == [
         {"March Hare": Person(hare, [HARE, MAIL])},
         {OWL: Person(owl, [OWL])},
@@ -60,8 +67,7 @@ def test_people_have_a_name_for_training_and_keep_their_addresses(
 
 def test_filters_find_people_by_their_card_or_any_address_and_rows_still_add_up(archive: Path, book: Path) -> None:
     for name in ("March Hare", HARE, MAIL):
-        dropped: Counter[str] = Counter()
-        sessions = list(read_archive(Load(contacts=str(book), exclude_people=[name]), archive, dropped))
+        sessions, dropped = load(Load(contacts=str(book), exclude_people=[name]), archive)
         assert [session.messages for session in sessions] == [
             [Message(OWL, False, second(3), f"by {OWL}")],
             [Message("Tortoise", False, second(4), "No")],
@@ -73,24 +79,23 @@ def test_filters_hold_for_archives_of_other_apps(tmp_path: Path) -> None:
     path = tmp_path / "chat.txt"
     path.write_text("[8/15/23, 9:12:43 AM] +1 555 010 0100: Slow\n[8/15/23, 9:12:44 AM] Owl: Hoo\n")
     settings = Load(source="langchain", loader="whatsapp")
-    (session,) = read_archive(settings, path, Counter())
+    (session,), _ = load(settings, path)
     assert session.people == {"+1 555 010 0100": Person("Friend-1"), "Owl": Person("Owl")}
-    dropped: Counter[str] = Counter()
     excluding = settings.model_copy(update={"exclude_people": [HARE]})
-    assert list(read_archive(excluding, path, dropped)) == []
-    assert dropped == {"by or with exclude_people": 2}
+    assert load(excluding, path) == ([], {"by or with exclude_people": 2})
 
 
 def test_a_name_that_stands_for_nobody_is_a_mistake(archive: Path) -> None:
     with pytest.raises(InputError, match=r"^load\.exclude_people: nobody in the archive"):
-        list(read_archive(Load(exclude_people=["Snail"]), archive, Counter()))
+        load(Load(exclude_people=["Snail"]), archive)
 
 
 def test_contacts_lie_in_the_macs_own_place_or_where_the_config_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/hare")
-    assert contacts_path(Load()) is None
-    assert contacts_path(Load(contacts=True)) == Path("/home/hare/Library/Application Support/AddressBook")
-    assert contacts_path(Load(contacts="~/book")) == Path("/home/hare/book")
+    path = Path("chat.db")
+    assert reading_of(Load(), path).contacts is None
+    assert reading_of(Load(contacts=True), path).contacts == "/home/hare/Library/Application Support/AddressBook"
+    assert reading_of(Load(contacts="~/book"), path).contacts == "/home/hare/book"
 
 
 def test_pseudonyms_are_given_in_order_and_only_to_addresses() -> None:

@@ -1,5 +1,5 @@
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 
 import msgspec
@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.chats.filters import Filters, keep
+from pipeline.chats.filters import Chosen, Filters
 from pipeline.chats.session import Message, Person, Session
+from pipeline.chats.stream import Stream, streamed, whole
 from pipeline.errors import InputError
 
 HARE, OWL = "+15550100100", "owl@wood.example"
@@ -31,6 +32,23 @@ def direct(sender: str, *messages: Message) -> Session:
 
 def group(*messages: Message, members: tuple[str, ...] = (HARE, OWL, "Tortoise")) -> Session:
     return Session("any;+;1", "group", "Race", list(messages), {name: PEOPLE[name] for name in members}, "iMessage")
+
+
+def keep(
+    sessions: Iterable[Session], filters: Filters, dropped: Counter[str], *, strict: bool = True
+) -> Iterator[Session]:
+    """What is left of each session, lazily; message by message, each is a block of its own."""
+    chosen = Chosen(filters, dropped)
+    for stream in chosen.of(map(in_small_blocks, sessions)):
+        session = whole(stream)
+        if session.messages:
+            yield session
+    if strict:
+        chosen.require_all_found()
+
+
+def in_small_blocks(session: Session) -> Stream:
+    return Stream(streamed(session).session, ([message] for message in session.messages))
 
 
 def kept(filters: Filters, *sessions: Session) -> tuple[list[tuple[str, list[tuple[str, str]]]], dict[str, int]]:

@@ -1,5 +1,6 @@
 import re
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -312,3 +313,20 @@ def test_an_unstyled_chat_of_two_is_direct(phone: Phone) -> None:
     phone.message(chat, {"text": "one", "handle_id": hare})
     phone.message(chat, {"text": "two", "is_from_me": 1})
     assert read(phone)[0][0].kind == "direct"
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Australia/Sydney"])
+def test_times_are_utc_in_summer_and_winter_wherever_the_machine_is(
+    phone: Phone, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = phone.chat("c")
+    for second_of_2023 in (711_115_200, 694_224_000):  # noon of 15 July, the first of January
+        phone.message(chat, {"text": "hi", "date": second_of_2023 * 10**9})
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        times = [message.time for message in read(phone)[0][0].messages]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert times == ["2023-01-01T00:00:00Z", "2023-07-15T12:00:00Z"]

@@ -12,9 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.chats.imessage import read_imessage, utc_time
+from pipeline.chats.imessage import read_imessage, require_balance, utc_time
+from pipeline.chats.imessage.speech import _plain_text
 from pipeline.chats.imessage.times import when_expression
-from pipeline.errors import InputError
+from pipeline.chats.typedstream import decode_attributed_body
+from pipeline.errors import FinetuneError, InputError
 from pipeline.samples.attributed_body import encode_attributed_body
 from pipeline.samples.chatdb import create_chat_db
 from tests.chats.phone import Phone, Value, read, read_file, said
@@ -283,3 +285,37 @@ def building() -> Callable[[Path], None]:
     from tests.bench.archive import build_archive
 
     return lambda path: build_archive(path, 3000, 20)
+
+
+@given(
+    st.text(st.characters(codec="utf-8") | st.sampled_from("\ufffc\ufffdE "), max_size=200),
+    st.integers(1, 400),
+    st.booleans(),
+    st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=3),
+)
+def test_the_short_cut_to_a_bodys_text_leads_where_the_long_way_does(
+    text: str, times: int, mutable: bool, damage: list[tuple[int, int]]
+) -> None:
+    body = bytearray(encode_attributed_body(text * times, mutable=mutable))
+    for at, byte in damage:
+        body[at % len(body)] = byte
+    short = _plain_text(bytes(body), 0)
+    assert short is None or short == (decode_attributed_body(bytes(body)) or "").strip()
+
+
+def test_rows_that_do_not_add_up_are_a_mistake_of_ours_or_a_damaged_file(phone: Phone) -> None:
+    phone.message(phone.chat("c"), {"text": "hi"})
+    path = phone.save()
+    require_balance(path, 1)
+    with pytest.raises(FinetuneError) as caught:
+        require_balance(path, 2)
+    assert (type(caught.value), str(caught.value)) == (
+        FinetuneError,
+        f"{path}: has 1 messages, which did not add up, got 2 read or left out for a reason. "
+        "This is a mistake in finetune, not in your archive: please report it with these numbers.",
+    )
+    phone.db.execute("PRAGMA writable_schema = 1")
+    phone.db.execute("UPDATE sqlite_master SET sql = replace(sql, '(date)', '(text)') WHERE name = 'message_idx_date'")
+    phone.save()
+    with pytest.raises(InputError, match="its indexes contradict its tables"):
+        require_balance(path, 2)

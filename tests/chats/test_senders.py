@@ -1,5 +1,6 @@
 from pipeline.chats.senders import Chat, Sender, chats_of, senders_of
 from pipeline.chats.session import Message, Person, Session
+from pipeline.chats.stream import streamed
 
 SESSIONS = [
     Session(
@@ -18,7 +19,7 @@ SESSIONS = [
 
 
 def test_everybody_who_speaks_is_counted_the_most_talkative_first() -> None:
-    assert senders_of(SESSIONS) == [
+    assert senders_of(map(streamed, SESSIONS)) == [
         Sender("me", "me", True, 3, 2, "2021-08-28T00:32:03Z", "2024-01-01T00:00:00Z"),
         Sender("+15550100100", "Friend-1", False, 1, 1, "2023-08-28T00:32:03Z", "2023-08-28T00:32:03Z"),
         Sender("Owl", "Owl", False, 1, 1, None, None),
@@ -26,7 +27,7 @@ def test_everybody_who_speaks_is_counted_the_most_talkative_first() -> None:
 
 
 def test_every_conversation_is_counted_the_longest_first() -> None:
-    assert chats_of(reversed(SESSIONS)) == [
+    assert chats_of(map(streamed, reversed(SESSIONS))) == [
         Chat("a", "direct", None, ["+15550100100"], 3, "2021-08-28T00:32:03Z", "2023-08-28T00:32:03Z"),
         Chat("b", "group", "Race", [], 2, "2024-01-01T00:00:00Z", "2024-01-01T00:00:00Z"),
     ]

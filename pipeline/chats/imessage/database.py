@@ -30,6 +30,18 @@ _TABLES = (
 )
 _CACHE_KB = 16_384
 
+# The keys first, from an index alone where there is one; then the rows, in that order, one by one.
+_IN_ORDER = (
+    "FROM (SELECT message_id FROM chat_message_join WHERE chat_id IN (?) ORDER BY {order} LIMIT -1) "
+    "CROSS JOIN message ON message.ROWID = message_id"
+)
+_IN_ORDER_OF_DATES = (
+    "FROM (SELECT message.ROWID AS own FROM chat_message_join CROSS JOIN message ON message.ROWID = message_id "
+    "WHERE chat_id IN (?) ORDER BY {date}, own LIMIT -1) CROSS JOIN message ON message.ROWID = own"
+)
+_ITS_JOINS = "SELECT 1 FROM chat_message_join WHERE message_id = message.ROWID"
+_ITS_CHATS = f"{_ITS_JOINS} AND typeof(chat_id) = 'integer'"
+
 ORDINARY, IN_WORDS, LINK, IN_DETAIL = 0, 1, 2, 3
 """Kinds of rows that may be speech: plain; by SMS or RCS, where tapbacks come in words; a link with its preview; with
 more columns to look at."""
@@ -158,17 +170,42 @@ class Database:
                 fix="Point `download.source` at a chat.db, or say with `load.source` and `load.loader` what it is.",
             )
         self._present = {table: self._columns(table) for table in _TABLES if table in tables}
-        self._rows_query = self._build_rows_query((*_KINDS, *([_ATTACHED] if with_attachments else []), *_LESSER_KINDS))
+        kinds = (*_KINDS, *([_ATTACHED] if with_attachments else []), *_LESSER_KINDS)
+        usual = f"{'message_date, ' if 'message_date' in self._present['chat_message_join'] else ''}message_id"
+        self._rows_query = self._select_rows(kinds) + _IN_ORDER.format(order=usual)
+        self._sorted_query = self._select_rows(kinds) + _IN_ORDER_OF_DATES.format(date=self._date())
+        self._dates_query = f"SELECT {self._date()}, message.ROWID " + _IN_ORDER.format(order=usual)
         self._detail_query = f"SELECT {self._select('message', Detail._fields)} FROM message WHERE ROWID = ?"
 
     def messages(self) -> int:
         """How many rows `message` has."""
         return int(self._db.execute("SELECT count(*) FROM message").fetchone()[0])
 
-    def in_several_chats(self) -> set[int]:
-        """ROWIDs of the messages that are in more than one chat."""
-        query = "SELECT message_id FROM chat_message_join GROUP BY message_id HAVING count(*) > 1"
-        return {rowid for (rowid,) in self._db.execute(query) if isinstance(rowid, int)}
+    def in_several_chats(self) -> list[tuple[int, int]]:
+        """ROWID and chat of the messages that are in more than one."""
+        count = "SELECT count(message_id) - count(DISTINCT message_id) FROM chat_message_join"
+        if not self._db.execute(count).fetchone()[0]:  # several times as fast, and the usual case
+            return []
+        query = (
+            "SELECT message_id, chat_id FROM chat_message_join WHERE message_id IN "
+            "(SELECT message_id FROM chat_message_join GROUP BY message_id HAVING count(*) > 1)"
+        )
+        return [pair for pair in self._db.execute(query) if all(isinstance(each, int) for each in pair)]
+
+    def sizes(self) -> dict[int, int]:
+        """How many messages each chat lists."""
+        return dict(self._db.execute("SELECT chat_id, count(*) FROM chat_message_join GROUP BY chat_id"))
+
+    def orphans(self) -> int:
+        """How many messages are in no chat, nor under Recently Deleted."""
+        odd = "SELECT 1 FROM chat_message_join WHERE typeof(chat_id) <> 'integer' LIMIT 1"
+        its_chats = _ITS_CHATS if self._db.execute(odd).fetchone() else _ITS_JOINS  # which an index has
+        query = f"SELECT count(*) FROM message WHERE NOT EXISTS ({its_chats})"
+        return int(self._db.execute(query).fetchone()[0]) - self.recently_deleted()
+
+    def is_intact(self) -> bool:
+        """Whether SQLite finds nothing wrong with the file; it reads all of it."""
+        return bool(self._db.execute("PRAGMA integrity_check(1)").fetchone()[0] == b"ok")
 
     def recently_deleted(self) -> int:
         """How many messages are in no chat but under Recently Deleted."""
@@ -176,7 +213,7 @@ class Database:
             return 0
         query = (
             "SELECT count(*) FROM message WHERE ROWID IN (SELECT message_id FROM chat_recoverable_message_join) "
-            "AND NOT EXISTS (SELECT 1 FROM chat_message_join WHERE message_id = message.ROWID)"
+            f"AND NOT EXISTS ({_ITS_CHATS})"
         )
         return int(self._db.execute(query).fetchone()[0])
 
@@ -225,19 +262,25 @@ class Database:
             found += self._db.execute(f"SELECT {columns} FROM chat WHERE ROWID = ?", (chat,)).fetchall()
         return [(text_of(account), text_of(address)) for account, address in found]
 
-    def rows(self, chats: Sequence[int]) -> Iterator[Row]:
-        """The messages in `chats`, in the order of chat_message_join.message_date, which need not be that of time."""
-        places = ", ".join("?" for _ in chats)
-        return self._db.execute(self._rows_query.replace("(?)", f"({places})"), chats)
+    def rows(self, chats: Sequence[int], *, by_their_own_dates: bool = False) -> Iterator[Row]:
+        """The messages in `chats`, in order of time.
 
-    def rowids(self, chats: Sequence[int]) -> Iterator[int]:
-        """ROWIDs of the messages in `chats`."""
-        for chat in chats:
-            query = (
-                "SELECT ROWID FROM message WHERE ROWID IN (SELECT message_id FROM chat_message_join WHERE chat_id = ?)"
-            )
-            for (rowid,) in self._db.execute(query, (chat,)):
-                yield rowid
+        Usually that is the order of chat_message_join.message_date, which an index has; where it is not, the rows'
+        own dates have to be looked at first.
+        """
+        places = ", ".join("?" for _ in chats)
+        query = self._sorted_query if by_their_own_dates else self._rows_query
+        return self._db.execute(query.replace("(?)", f"({places})"), chats)
+
+    def is_in_order(self, chats: Sequence[int]) -> bool:
+        """Whether the usual order of the messages in `chats` is that of time."""
+        places = ", ".join("?" for _ in chats)
+        last = (-(2**64), 0)
+        for when in self._db.execute(self._dates_query.replace("(?)", f"({places})"), chats):
+            if when < last:
+                return False
+            last = when
+        return True
 
     def detail(self, rowid: int) -> Detail:
         """What else there is to know of a message."""
@@ -272,19 +315,15 @@ class Database:
         present = self._present.get(table, set())
         return ", ".join(f"{table}.{name}" if name in present else "NULL" for name in wanted)
 
-    def _build_rows_query(self, known: Sequence[_Kind]) -> str:
-        """The keys first, from an index alone where there is one; then the rows, in that order, one by one."""
+    def _date(self) -> str:
+        return when_expression("message.date") if "date" in self._present["message"] else "0"
+
+    def _select_rows(self, known: Sequence[_Kind]) -> str:
         present = self._present["message"]
         kinds = " ".join(
             f"WHEN {condition.format(*(self._select('message', [name]) for name in names))} THEN {kind}"
             for kind, names, condition in known
             if names[0] in present
         )
-        date = when_expression("message.date") if "date" in present else "0"
-        order = "message_date, " if "message_date" in self._present["chat_message_join"] else ""
         columns = self._select("message", ("is_from_me", "handle_id", "text", "attributedBody"))
-        return (
-            f"SELECT {date}, message.ROWID, {f'CASE {kinds} ELSE 0 END' if kinds else '0'}, {columns} FROM "
-            f"(SELECT message_id FROM chat_message_join WHERE chat_id IN (?) ORDER BY {order}message_id LIMIT -1) "
-            "CROSS JOIN message ON message.ROWID = message_id"
-        )
+        return f"SELECT {self._date()}, message.ROWID, {f'CASE {kinds} ELSE 0 END' if kinds else '0'}, {columns} "

@@ -8,7 +8,7 @@ it), what Send Later has sent is kept and what it has not sent is dropped, a mes
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Set
 from datetime import datetime, timedelta
 
 import msgspec
@@ -28,10 +28,10 @@ from pipeline.chats.imessage.database import (
     text_of,
 )
 from pipeline.chats.imessage.people import UNKNOWN_SENDER, People
-from pipeline.chats.imessage.times import MICROSECONDS, utc_text
+from pipeline.chats.imessage.times import CLOCK, DAY, DAYS, MICROSECONDS, utc_text
 from pipeline.chats.session import OWNER, QUOTED, Message
 from pipeline.chats.text_tapbacks import is_text_edit, is_text_tapback
-from pipeline.chats.typedstream import decode_attributed_body
+from pipeline.chats.typedstream import CHARACTERS, HEADER
 
 NO_TEXT, UNREADABLE, TWIN = "no text", "unreadable body", "the same message again"
 UNSENT, ONE_TIME_CODE, TAPBACK_IN_WORDS, EDIT_IN_WORDS = "unsent", "one-time code", "tapback in words", "edit in words"
@@ -40,6 +40,7 @@ _CODE_ATTRIBUTE = b"__kIMOneTimeCodeAttributeName"
 _LINK_TWIN = timedelta(seconds=90)  # between a link and its preview, where Messages keeps both (openclaw/imsg)
 _RECENT = 500  # messages back to which a tapback in words may refer
 _RECENT_LINKS = 20
+_HELD = 8192  # messages in memory at most, and those of one second
 _SUSPECTS = ("E", "LDEQR\u200a\u200b\u200c\u200d")  # how edits, and tapbacks, in words begin: by kind of row
 
 
@@ -56,14 +57,14 @@ class Speech:
         is_direct: between two people.
 
     Attributes:
-        messages: what was said, in order of time.
+        messages: the newest of what was said, in order of time.
         dropped: counts by reason of the rows that are no speech.
         read: how many rows there were.
         rowid: of the row being read.
     """
 
     def __init__(
-        self, database: Database, people: People, elsewhere: set[int], attachments: Attachments, is_direct: bool
+        self, database: Database, people: People, elsewhere: Set[int], attachments: Attachments, is_direct: bool
     ) -> None:
         self._database = database
         self._senders = people.senders
@@ -77,41 +78,51 @@ class Speech:
         self._first = (0, 0)  # of the messages of one second, the first: its instant and its place
         self._same: dict[tuple[bool, str, str], tuple[int, int]] | None = None
 
-    def hear(self, rows: Iterable[Row]) -> None:
-        """Take in rows, which must come in order of time and ROWID.
+    def hear(self, rows: Iterable[Row]) -> Iterator[list[Message]]:
+        """Take in rows, which must come in order of time and ROWID; yield the messages, block by block.
 
         Raises:
             OutOfOrder: they do not.
         """
         messages, senders, elsewhere = self.messages, self._senders, self._elsewhere
-        last = last_second = self.rowid = -(2**64)
-        for row in rows:
-            when, rowid, kind, is_from_me, handle, _, body = row
-            if when <= last and (when < last or rowid <= self.rowid):
-                if rowid == self.rowid:
-                    continue  # in two chats of this conversation
-                raise OutOfOrder
-            last, self.rowid = when, rowid
-            if elsewhere and rowid in elsewhere:
-                continue
-            self.read += 1
-            second = when // MICROSECONDS
-            sender = OWNER if is_from_me else senders.get(handle, UNKNOWN_SENDER)
-            content = _plain_text(body, kind) if kind <= IN_WORDS else None
-            if content:  # nearly every row
-                message = Message(sender, bool(is_from_me), utc_text(second), content)
-            else:
-                found = self._look(row, sender, second)
-                if isinstance(found, str):
-                    self.dropped[found] += 1
+        days, clock = DAYS, CLOCK  # as utc_text does
+        last = last_second = rowid = self.rowid = -(2**64)
+        read = 0
+        try:
+            for row in rows:
+                when, number, kind, is_from_me, handle, _, body = row
+                if when <= last and (when < last or number <= rowid):
+                    if number == rowid:
+                        continue  # in two chats of this conversation
+                    raise OutOfOrder
+                last, rowid = when, number
+                if elsewhere and number in elsewhere:
                     continue
-                message = found
-            if second != last_second or not second:
-                last_second, self._first, self._same = second, (when, len(messages)), None
-            elif self._is_twin(message, when):
-                self.dropped[TWIN] += 1
-                continue
-            messages.append(message)
+                read += 1
+                second = when // MICROSECONDS
+                content = _plain_text(body, kind) if kind <= IN_WORDS and type(body) is bytes else None
+                if content:  # nearly every row
+                    time = days[second // DAY] + clock[second % DAY] if second > 0 else utc_text(second)
+                    sender = OWNER if is_from_me else senders.get(handle, UNKNOWN_SENDER)
+                    message = Message(sender, bool(is_from_me), time, content)
+                else:
+                    found = self._look(row, second)
+                    if isinstance(found, str):
+                        self.dropped[found] += 1
+                        continue
+                    message = found
+                if second != last_second or not second:
+                    if len(messages) >= _HELD:
+                        yield messages[:-_RECENT]
+                        del messages[:-_RECENT]
+                    last_second, self._first, self._same = second, (when, len(messages)), None
+                elif self._is_twin(message, when):
+                    self.dropped[TWIN] += 1
+                    continue
+                messages.append(message)
+        finally:
+            self.read, self.rowid = read, rowid
+        yield messages
 
     def _is_twin(self, message: Message, when: int) -> bool:
         """Whether the same was said in the same second already: Messages syncs rows anew, under new guids.
@@ -133,14 +144,15 @@ class Speech:
         self._same[key] = (when, len(self.messages))
         return False
 
-    def _look(self, row: Row, sender: str, second: int) -> Message | str:
+    def _look(self, row: Row, second: int) -> Message | str:
         """Read a row that has something about it; returns the reason if it is no speech."""
-        _, rowid, kind, is_from_me, _, text, body = row
+        _, rowid, kind, is_from_me, handle, text, body = row
         if kind in NO_SPEECH:
             return NO_SPEECH[kind]
         if isinstance(body, bytes) and _CODE_ATTRIBUTE in body:
             return ONE_TIME_CODE
         found = bodies.spoken(text, body)
+        sender = OWNER if is_from_me else self._senders.get(handle, UNKNOWN_SENDER)
         message = Message(sender, bool(is_from_me), utc_text(second), bodies.plain(found or ""))
         if kind == IN_DETAIL:
             reason = self._add_detail(message, rowid, found or "", body)
@@ -192,13 +204,22 @@ class Speech:
         return quoted[:QUOTED] or msgspec.UNSET
 
 
-def _plain_text(body: Value, kind: int) -> str | None:
+def _plain_text(body: bytes, kind: int) -> str | None:
     """The body's text, if there is nothing about it but its words; else a closer look is needed."""
-    if not isinstance(body, bytes):
+    start = body.find(CHARACTERS) + 4  # as decode_attributed_body does, in line for nearly every row
+    try:
+        length = body[start - 1]
+        if length >= 0x80:
+            if length != 0x81:
+                return None
+            length, start = body[start] | body[start + 1] << 8, start + 2
+        text = body[start : start + length].decode()
+    except (IndexError, UnicodeDecodeError):
         return None
-    text = decode_attributed_body(body)
     if (
-        not text
+        start < 4
+        or body[0] != HEADER[0]
+        or start + length > len(body)
         or "\ufffc" in text
         or "\ufffd" in text
         or body.rfind(_CODE_ATTRIBUTE) >= 0  # twice as fast as `in` for what is mostly not there

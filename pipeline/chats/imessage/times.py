@@ -10,7 +10,7 @@ from datetime import timedelta
 _FIRST_DAY = calendar_date(2001, 1, 1)
 _LATEST_IN_SECONDS = 10**11
 _UNIX_EPOCH = 978_307_200  # 2001-01-01 in seconds since 1970
-_DAY = 86_400
+DAY = 86_400
 
 MICROSECONDS = 10**6
 
@@ -39,9 +39,9 @@ def utc_text(second: int) -> str | None:
     """Turn seconds since 2001 into "2023-08-28T00:32:03Z"; None for 0 and out of the calendar's range."""
     if not second:
         return None
-    day, rest = divmod(second, _DAY)
+    day, rest = divmod(second, DAY)
     try:
-        return _DAYS[day] + _CLOCK[rest]
+        return DAYS[day] + CLOCK[rest]
     except OverflowError:
         return None
 
@@ -62,4 +62,4 @@ class _Clock(dict[int, str]):
         return text
 
 
-_DAYS, _CLOCK = _Days(), _Clock()
+DAYS, CLOCK = _Days(), _Clock()

@@ -1,0 +1,144 @@
+"""Sessions of any length, block by block: written and read without ever being held whole.
+
+On disk they are the same lines as in session.py. What is read as a stream was written by `write_stream`; the byte
+sequences at which a line is cut cannot stand within its texts, where JSON has no bare quotation mark.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, NamedTuple, Protocol
+
+import msgspec
+
+from pipeline.chats.session import Message, Session
+from pipeline.errors import InputError
+
+BLOCK = 1 << 20
+"""Bytes of a line that are read at a time."""
+
+_MESSAGES = b'"messages":['
+_BETWEEN = b'},{"sender":'
+_END = b'}],"people":'
+
+_WRONG = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+_encoder = msgspec.json.Encoder()
+_session = msgspec.json.Decoder(Session)
+_messages = msgspec.json.Decoder(list[Message])
+
+
+class Sink(Protocol):
+    """What bytes are written to."""
+
+    def write(self, data: bytes | bytearray, /) -> object:
+        """Append `data`."""
+
+
+class Stream(NamedTuple):
+    """A session on its way.
+
+    Attributes:
+        session: without messages; `people` may still grow while the blocks are read.
+        blocks: its messages, in order.
+    """
+
+    session: Session
+    blocks: Iterator[list[Message]]
+
+
+def streamed(session: Session) -> Stream:
+    """A session that is there, as a stream."""
+    return Stream(msgspec.structs.replace(session, messages=[]), iter([session.messages]))
+
+
+def whole(stream: Stream) -> Session:
+    """All of a stream, as a session."""
+    messages = [message for block in stream.blocks for message in block]
+    return msgspec.structs.replace(stream.session, messages=messages)
+
+
+def write_stream(file: Sink, stream: Stream) -> int:
+    """Write a session as one line; nothing where it has no messages. Returns how many it has."""
+    count = 0
+    encoded = bytearray()
+    for block in stream.blocks:
+        if not block:
+            continue
+        _encoder.encode_into(block, encoded)
+        del encoded[-1:]  # the block's own brackets
+        if count:
+            encoded[:1] = b","
+            file.write(encoded)
+        else:
+            head, _, _ = _encoder.encode(stream.session).partition(_MESSAGES)
+            file.write(head + _MESSAGES)
+            file.write(memoryview(encoded)[1:].tobytes())
+        count += len(block)
+    if count:
+        _, _, tail = _encoder.encode(stream.session).partition(_MESSAGES)
+        file.write(tail + b"\n")
+    return count
+
+
+def read_streams(path: Path, begin: int = 0, end: int | None = None) -> Iterator[Stream]:
+    """Read sessions as streams; each must be read to its end before the next.
+
+    Args:
+        begin: where a line begins, in bytes.
+        end: where to stop: a line that begins there or later is not read.
+
+    Raises:
+        InputError: a line is not a session; names the file and where in it.
+    """
+    with path.open("rb") as file:
+        file.seek(begin)
+        while (end is None or file.tell() < end) and (chunk := file.readline(BLOCK)):
+            at = file.tell() - len(chunk)
+            try:
+                if len(chunk) < BLOCK or chunk.endswith(b"\n"):
+                    yield streamed(_session.decode(chunk))
+                else:
+                    head, _, rest = chunk.partition(_MESSAGES)
+                    session = _session.decode(head + _MESSAGES + b"]}")
+                    yield Stream(session, _checked(_blocks(file, head, rest, session), f"{path}, byte {at}"))
+            except _WRONG as error:
+                raise _not_a_session(f"{path}, byte {at}", error) from None
+
+
+def _checked(blocks: Iterator[list[Message]], where: str) -> Iterator[list[Message]]:
+    try:
+        yield from blocks
+    except _WRONG as error:
+        raise _not_a_session(where, error) from None
+
+
+def _not_a_session(where: str, error: Exception) -> InputError:
+    fix = "Run `finetune run CONFIG --from load` to write it anew."
+    return InputError(where, f"not a session ({error})", fix=fix)
+
+
+def _blocks(file: IO[bytes], head: bytes, rest: bytes, session: Session) -> Iterator[list[Message]]:
+    """The messages of a long line, of which `rest` has been read; then `session` gets what comes after them."""
+    while not rest.endswith(b"\n"):
+        cut = rest.rfind(_BETWEEN)
+        if cut >= 0:
+            yield _messages.decode(b"[" + rest[: cut + 1] + b"]")
+            rest = rest[cut + 2 :]
+        more = file.readline(BLOCK)
+        if not more:
+            break
+        rest += more
+    messages, _, tail = rest.rpartition(_END)
+    yield _messages.decode(b"[" + messages + b"}]")
+    complete = _session.decode(head + _MESSAGES + b'],"people":' + tail)
+    for name in Session.__struct_fields__:
+        setattr(session, name, getattr(complete, name))
+
+
+def middle(path: Path) -> int:
+    """Where the line begins that comes next after the middle of a file, in bytes; its size if none does."""
+    with path.open("rb") as file:
+        file.seek(path.stat().st_size // 2)
+        while (chunk := file.readline(BLOCK)) and not chunk.endswith(b"\n"):
+            pass
+        return file.tell()
