@@ -6,13 +6,12 @@ import shlex
 import sqlite3
 import tempfile
 import zipfile
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, get_args
 
 from pipeline.backends.profiles import PROFILES
-from pipeline.chats.archive import read_archive
+from pipeline.chats.archive import read_archive, reading_of
 from pipeline.chats.session import OWNER
 from pipeline.config import Backend
 from pipeline.config_file import load_config
@@ -92,7 +91,7 @@ def _archive(given: Given, questions: Questions, scratch: Path) -> _Found:
     def understand(said: str) -> _Found:
         questions.say(f"Reading {said} …")
         source, archive = _recognised(said, scratch)
-        people = survey(read_archive(archive.load, archive.path, Counter()))
+        people = survey(read_archive(reading_of(archive.load, archive.path)))
         if not people.messages:
             raise InputError(
                 source, f"{archive.what}, but nobody says anything in it", fix="Export it again, with text."

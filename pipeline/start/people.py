@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from pipeline.chats.senders import Sender, senders_of
-from pipeline.chats.session import OWNER, Session
+from pipeline.chats.session import OWNER, Message
+from pipeline.chats.stream import Stream
 
 
 class People(NamedTuple):
@@ -31,16 +32,21 @@ class People(NamedTuple):
         return sum(self.counts.values())
 
 
-def survey(sessions: Iterable[Session]) -> People:
+def survey(streams: Iterable[Stream]) -> People:
     """Count who talks."""
     number = characters = 0
 
-    def counted() -> Iterator[Session]:
-        nonlocal number, characters
-        for session in sessions:
+    def blocks(stream: Stream) -> Iterator[list[Message]]:
+        nonlocal characters
+        for block in stream.blocks:
+            characters += sum(len(message.content) for message in block)
+            yield block
+
+    def counted() -> Iterator[Stream]:
+        nonlocal number
+        for stream in streams:
             number += 1
-            characters += sum(len(message.content) for message in session.messages)
-            yield session
+            yield Stream(stream.session, blocks(stream))
 
     senders: list[Sender] = senders_of(counted())
     times = [time for sender in senders for time in (sender.since, sender.until) if time is not None]
