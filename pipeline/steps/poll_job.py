@@ -11,7 +11,7 @@ from pipeline.backends.listing import NoList, rows
 from pipeline.config import Config
 from pipeline.durable import Artifact, atomic_writer
 from pipeline.errors import BackendFailed, InputError, RemoteEnded
-from pipeline.polling import pace_of, wait_until
+from pipeline.polling import Transient, pace_of, wait_until
 from pipeline.steps.outputs import Consumed, Convert, CreateJob, PollJob
 from pipeline.steps.step import Step, Work
 
@@ -80,11 +80,13 @@ class _Watch:
         events: list[FineTuningJobEvent] = []
         with self._aside("events"):
             events = self._work.connection.look("poll_job", self._new_events)
-        with self._aside("twins"):
-            job = self._mind_others(job)
+        # Kept before anything else can fail: they are not listed as new again.
         self.events += events
         for event in events:
             self._show(event)
+            self._moved, self._told_stuck = self._work.clock.monotonic(), False
+        with self._aside("twins"):
+            job = self._mind_others(job)
         if job.status != self._status:
             self._status = job.status
             if job.status not in ENDED:
@@ -120,9 +122,13 @@ class _Watch:
         return self._retrieve()
 
     def _retrieve(self) -> "FineTuningJob":
-        return self._work.connection.look_at(
+        job = self._work.connection.look_at(
             "poll_job", self._job_id, lambda client: client.fine_tuning.jobs.retrieve(self._job_id), self._started
         )
+        # An answer with a hole in it must not make a job that was paid for count as one that came to nothing.
+        if job.status == "succeeded" and not job.fine_tuned_model:
+            raise Transient(f"{self._job_id} has succeeded, but its model has no name")
+        return job
 
     def _notice_if_stuck(self, status: str) -> None:
         still = self._work.clock.monotonic() - self._moved
@@ -200,7 +206,7 @@ def _ended_badly(job: "FineTuningJob", work: Work) -> RemoteEnded:
     return RemoteEnded("poll_job", f"{job.id} {_ENDED_AS.get(job.status, job.status)} ({reason})", fix=again)
 
 
-_ENDED_AS = {"failed": "failed", "cancelled": "was cancelled", "succeeded": "succeeded without a model"}
+_ENDED_AS = {"failed": "failed", "cancelled": "was cancelled"}
 
 
 def remove_files(created: CreateJob, work: Work) -> None:

@@ -71,6 +71,7 @@ AFTER = [
     Kind("unknown status", "unknown_status", posts=1),
     Kind("slow drip", "drip", posts=1),
 ]
+REFUSALS = ("401", "403", "404", "400 that echoes the chat")
 CREATE_ONLY = [
     Kind("duplicate delivery", "duplicate", posts=1),
     Kind("late by 1 read", "late", reads=1, posts=1),
@@ -96,16 +97,30 @@ def answers(lab: Lab, places: tuple[str, ...] = PLACES) -> Iterator[Case]:
                 yield _line_case(lab, call, place, name)
 
 
-def setup(world: World, call: str) -> None:
+def setup(world: World, call: str, place: str) -> None:
     """Make a run that makes this call at all."""
-    if call == "job.cancel":
-        world.server.faults.append(Fault("job.create", "duplicate"))
+    if call != "job.cancel":
+        return
+    world.server.faults.append(Fault("job.create", "duplicate"))
+    if place == "every":  # long enough in the queue to be cancelled when the server does so again
+        world.server.status_by_time = lambda age: "queued" if age < 4 * 3600 else "succeeded"
+
+
+def never_cancels(world: World) -> None:
+    """A server that refuses to cancel is one that bills: the user must at least be told."""
+    world.allowed_jobs = 2
+    if not any("WARNING: ftjob-2 is the same job made twice" in ended.out for ended in world.ended):
+        world.bad("T3: nothing is said of a twin that runs")
 
 
 def overrides_for(call: str, place: str, kind: str) -> tuple[str, ...]:
     waits = ("backend.timeout_s=0.5", "upload.timeout_s=0.5") if kind.startswith("timeout") else ()
     # Given up after ten minutes, not a day: T15 has the days, and a look takes real time.
     gives_up = ("poll_file.outage_s=600", "poll_job.outage_s=600") if place == "every" else ()
+    if place == "every" and kind == "unknown status":
+        gives_up += ("poll_job.timeout_s=600",)  # such a job is waited for as long as it takes
+    if call == "job.cancel":
+        gives_up += ("poll_job.max_interval_s=1800",)
     return (*waits, *gives_up, *(("upload.cleanup=true",) if call == "file.delete" else ()))
 
 
@@ -121,9 +136,11 @@ def _case(lab: Lab, call: str, place: str, kind: Kind) -> Case:
     skip, times = _place(lab, call, place)
 
     def happens(world: World) -> None:
-        setup(world, call)
+        setup(world, call, place)
         world.server.faults.append(kind.fault(call, skip, times))
         world.run()
+        if call == "job.cancel" and place == "every" and kind.name in REFUSALS:
+            never_cancels(world)
         if place == "every":
             world.server.faults.clear()
         # Metrics that the server refuses are done without: the model is what was paid for.
@@ -142,7 +159,7 @@ def _line_case(lab: Lab, call: str, place: str, name: str) -> Case:
     skip, times = _place(lab, call, place)
 
     def happens(world: World) -> None:
-        setup(world, call)
+        setup(world, call, place)
         world.run(line=Line(call, name, skip, times))
         recover(world, cleans_up=call == "file.delete")
 

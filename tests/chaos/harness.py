@@ -169,6 +169,7 @@ class World:
         self.mutants: Sequence[str] = ()
         self.not_ours: set[str] = set()
         self.states = 0
+        self.allowed_jobs = 1
         self.damaged = False  # by the test: that it cannot be read is as it should be
         (folder / "work").mkdir()
         (folder / "work" / "run.yaml").write_text(_CONFIG.format(archive=lab.archive, base_url=self.server.base_url))
@@ -357,7 +358,7 @@ class World:
     def check_money(self) -> None:
         """P1 and P2: by the server's log."""
         billed = [job for job in self.server.billed() if job["id"] not in self.not_ours]
-        if len(billed) > 1:
+        if len(billed) > self.allowed_jobs:
             self.bad(f"P1: billed {len(billed)} jobs")
         used = ((self.state() or {}).get("steps", {}).get("create_job", {}).get("output") or {}).get("job")
         if used in self.not_ours:

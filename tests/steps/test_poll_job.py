@@ -113,9 +113,20 @@ def test_two_hours_without_a_sign_of_life_are_said_once(desk: Desk, server: Faul
     ]
 
 
-@pytest.mark.parametrize("kind", ["garbage", "no_id", "cut", 500, 429, "reset"])
+@pytest.mark.parametrize("kind", ["garbage", "no_id", "cut", "nulls", 500, 429, "reset"])
 def test_a_strange_answer_ends_nothing(desk: Desk, server: FaultServer, kind: str | int) -> None:
     server.faults += [Fault("job.get", kind)] * 4
+    assert desk.wait().model
+
+
+def test_events_that_came_before_a_look_failed_are_kept(desk: Desk, server: FaultServer) -> None:
+    server.faults.append(Fault("job.list", 500))
+    assert desk.wait().events is not None
+    assert desk.display.notes.count("Created the job") == 1
+
+
+def test_an_event_without_words_is_passed_over(desk: Desk, server: FaultServer) -> None:
+    server.faults.append(Fault("job.events", "nulls"))
     assert desk.wait().model
 
 
