@@ -116,7 +116,7 @@ def never_cancels(world: World) -> None:
 def overrides_for(call: str, place: str, kind: str) -> tuple[str, ...]:
     waits = ("backend.timeout_s=0.5", "upload.timeout_s=0.5") if kind.startswith("timeout") else ()
     # Given up after ten minutes, not a day: T15 has the days, and a look takes real time.
-    gives_up = ("poll_file.outage_s=600", "poll_job.outage_s=600") if place == "every" else ()
+    gives_up: tuple[str, ...] = ("poll_file.outage_s=600", "poll_job.outage_s=600") if place == "every" else ()
     if place == "every" and kind == "unknown status":
         gives_up += ("poll_job.timeout_s=600",)  # such a job is waited for as long as it takes
     if call == "job.cancel":
