@@ -8,14 +8,25 @@ from pathlib import Path
 
 from pipeline.samples import sample_path
 
+REPLIES = (
+    "Slow and steady, as ever", "I shall be there at nine", "The tea is still too hot", "No need to hurry at all",
+    "Bring the map, if you can find it", "That is what you said last year", "My shell is packed already",
+    "Rain never bothered a tortoise", "Ask the owl, she will know", "One leaf after the other",
+    "Patience is the shorter road", "I have seen you asleep by that tree",
+)  # fmt: skip
 SPOKEN = [
-    (speaker, f"{said} {number}") for number in range(12) for speaker, said in (("Hare", "Go?"), ("Tortoise", "No."))
+    (speaker, said)
+    for number, reply in enumerate(REPLIES, start=1)
+    for speaker, said in (("Hare", f"Ready for race number {number}?"), ("Tortoise", reply))
 ]
+"""An exchange a day: Hare asks, and Tortoise answers a minute later."""
 
 
 def whatsapp_text(folder: Path) -> Path:
     path = folder / "WhatsApp Chat with Hare.txt"
-    lines = [f"{n + 1:02}/08/2023, 21:12 - {speaker}: {said}\n" for n, (speaker, said) in enumerate(SPOKEN)]
+    lines = [
+        f"{n // 2 + 1:02}/08/2023, 21:{n % 2 + 12} - {speaker}: {said}\n" for n, (speaker, said) in enumerate(SPOKEN)
+    ]
     path.write_text("".join(lines), encoding="utf-8")
     return path
 
@@ -32,7 +43,13 @@ def whatsapp_zip(folder: Path) -> Path:
 def telegram(folder: Path) -> Path:
     path = folder / "result.json"
     messages = [
-        {"id": n, "type": "message", "date": f"2023-08-{n + 1:02}T21:12:00", "from": speaker, "text": said}
+        {
+            "id": n,
+            "type": "message",
+            "date": f"2023-08-{n // 2 + 1:02}T21:{n % 2 + 12}:00",
+            "from": speaker,
+            "text": said,
+        }
         for n, (speaker, said) in enumerate(SPOKEN)
     ]
     path.write_text(json.dumps({"name": "Hare", "type": "personal_chat", "id": 1, "messages": messages}))
