@@ -3,6 +3,8 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -16,7 +18,7 @@ from pipeline.signals import Signals
 from pipeline.state import MIGRATIONS, VERSION, State, repair
 from pipeline.steps import STEPS
 from pipeline.steps.create_job import made_of
-from pipeline.steps.outputs import Convert, PollJob
+from pipeline.steps.outputs import Convert
 
 GOLDEN = Path(__file__).parent / "golden"
 VERSIONS = range(1, VERSION + 1)
@@ -47,30 +49,33 @@ def test_every_earlier_version_has_a_migration_and_every_version_a_golden_state(
 
 def test_a_golden_state_is_read_whole(run_dir: Path, config: Config) -> None:
     state = State.load(run_dir)
-    progress = Progress(state, config, "")
-    outputs = [progress.output(step.name) for step in STEPS]
-    assert [type(output) for output in outputs] == [step.output for step in STEPS]
-    polled = outputs[8]
-    assert isinstance(polled, PollJob)
-    name = json.loads((run_dir / "state.json").read_bytes())["body"]["steps"]["poll_job"]["output"]["model"]
-    assert (polled.model, polled.trained_tokens) == (name, 1000)
     known = {each.step: (each.remote_id, each.how, each.tries) for each in state.body.remote.values()}
     assert known == {"create_job": ("ftjob-1", "adopted", 1), "upload": ("file-1", "created", 1)}
+    progress = Progress(state, config, "")
+    for step in STEPS:
+        if state.body.steps[step.name].version == step.version:
+            assert isinstance(progress.output(step.name), step.output)
 
 
-def test_an_upgrade_leaves_every_step_done_and_computes_the_same_identities(run_dir: Path, config: Config) -> None:
-    connection = Connection(config.backend, run_dir, SystemClock())
+def test_an_upgrade_repeats_only_steps_that_do_it_differently_now(run_dir: Path, config: Config) -> None:
     state = State.load(run_dir)
-    progress = Progress(state, config, connection.identity)
+    progress = Progress(state, config, Connection(config.backend, run_dir, SystemClock()).identity)
     for record in state.body.steps.values():
         record.artifacts.clear()  # not kept here; their hashes are in the outputs
-    assert {step.name: progress.why(step) for step in STEPS} == dict.fromkeys(state.body.steps)
+    for step in STEPS:
+        same = state.body.steps[step.name].version == step.version
+        assert progress.why(step) == (None if same else "this version of finetune does it differently")
 
-    convert = progress.output("convert")
-    assert isinstance(convert, Convert)
+
+def test_every_version_computes_the_same_identities(run_dir: Path, config: Config) -> None:
+    """Else an upgrade would not find what was bought."""
+    connection = Connection(config.backend, run_dir, SystemClock())
+    state = State.load(run_dir)
     ledger = Ledger(state, connection, SystemClock(), Signals(), print)
-    ops = {ledger.op("file", convert.train.sha256), ledger.op("job", f"{made_of(config, convert)}:0")}
-    assert ops == set(state.body.remote)
+    train = (state.body.steps["convert"].output or {})["train"]["sha256"]
+    # Only these two count: what else an output of convert holds may change with its version.
+    convert = cast(Convert, SimpleNamespace(train=SimpleNamespace(sha256=train), valid=None))
+    assert {ledger.op("file", train), ledger.op("job", f"{made_of(config, convert)}:0")} == set(state.body.remote)
 
 
 def test_the_first_save_keeps_the_state_as_the_earlier_version_wrote_it(run_dir: Path, version: int) -> None:
