@@ -11,6 +11,7 @@ import threading
 import msgspec
 
 from pipeline.chats.archive import Reading, load_part
+from pipeline.chats.passes import Casting, Merging, cast_part, merge_part
 
 _BUFFER = 1 << 20
 
@@ -24,6 +25,10 @@ def main() -> None:
         match job:
             case "load":
                 told: msgspec.Struct = load_part(msgspec.json.decode(task, type=Reading), made)
+            case "merge":
+                told = merge_part(msgspec.json.decode(task, type=Merging), made)
+            case "cast":
+                told = cast_part(msgspec.json.decode(task, type=Casting), made)
             case _:
                 raise ValueError(job)
     sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")

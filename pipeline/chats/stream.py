@@ -81,7 +81,7 @@ def write_stream(file: Sink, stream: Stream) -> int:
 
 
 def read_streams(path: Path, begin: int = 0, end: int | None = None) -> Iterator[Stream]:
-    """Read sessions as streams; each must be read to its end before the next.
+    """Read sessions as streams; what is not read of one is skipped when the next is asked for.
 
     Args:
         begin: where a line begins, in bytes.
@@ -95,12 +95,17 @@ def read_streams(path: Path, begin: int = 0, end: int | None = None) -> Iterator
         while (end is None or file.tell() < end) and (chunk := file.readline(BLOCK)):
             at = file.tell() - len(chunk)
             try:
-                if len(chunk) < BLOCK or chunk.endswith(b"\n"):
+                while _MESSAGES not in chunk and not chunk.endswith(b"\n") and (more := file.readline(BLOCK)):
+                    chunk += more
+                if file.tell() < at + BLOCK or chunk.endswith(b"\n"):
                     yield streamed(_session.decode(chunk))
                 else:
                     head, _, rest = chunk.partition(_MESSAGES)
                     session = _session.decode(head + _MESSAGES + b"]}")
-                    yield Stream(session, _checked(_blocks(file, head, rest, session), f"{path}, byte {at}"))
+                    blocks = _checked(_blocks(file, head, rest, session), f"{path}, byte {at}")
+                    yield Stream(session, blocks)
+                    for _ in blocks:  # what the caller left
+                        pass
             except _WRONG as error:
                 raise _not_a_session(f"{path}, byte {at}", error) from None
 

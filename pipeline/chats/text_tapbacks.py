@@ -8,6 +8,15 @@ Google Messages, which marks its own with characters of no width (octoshrimpy/qu
 import re
 from collections.abc import Callable, Iterable
 
+EDIT_WORDS = ("Edited to ",)
+"""How such texts begin."""
+
+TAPBACK_WORDS = (
+    *("Liked ", "Loved ", "Disliked ", "Laughed at ", "Emphasi", "Questioned ", "Reacted ", "Removed a"),
+    *"\u200a\u200b\u200c\u200d",
+)
+"""Likewise."""
+
 _TAPBACK = re.compile(
     r"(?:Liked|Loved|Disliked|Laughed at|Emphasi[sz]ed|Questioned|Reacted \S+ to|Removed an? [\w ]+ from) "
     r"(?:[“\"](?P<quoted>.*)[”\"]|an? (?:image|photo|picture|video|movie|attachment|audio message|sticker))",

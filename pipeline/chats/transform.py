@@ -4,8 +4,9 @@ The results are those of langchain_community.chat_loaders.utils (merge_chat_runs
 on the same messages; tests hold this against the installed package.
 """
 
+import copy
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Set
 from datetime import datetime
 
 import msgspec
@@ -20,19 +21,28 @@ def merge_runs(session: Session, delimiter: str, max_gap_s: float | None = None)
         max_gap_s: a message that comes more than so many seconds after the one before begins anew; None joins however
             long the pause, as LangChain does.
     """
-    messages: list[Message] = []
+    messages = [message for block in merge_blocks([session.messages], delimiter, max_gap_s) for message in block]
+    return msgspec.structs.replace(session, messages=messages)
+
+
+def merge_blocks(
+    blocks: Iterable[list[Message]], delimiter: str, max_gap_s: float | None = None
+) -> Iterator[list[Message]]:
+    """Do as `merge_runs` with the messages of a session that comes block by block; runs go on from one to the next."""
     run: list[Message] = []
     sender: str | None = None
-    for message in session.messages:
-        if message.sender != sender or (max_gap_s is not None and pause_s(run[-1], message) > max_gap_s):
-            if run:
-                messages.append(run[0] if len(run) == 1 else _merged(run, delimiter))
-            run, sender = [message], message.sender
-        else:
-            run.append(message)
+    for block in blocks:
+        messages: list[Message] = []
+        for message in block:
+            if message.sender != sender or (max_gap_s is not None and pause_s(run[-1], message) > max_gap_s):
+                if run:
+                    messages.append(run[0] if len(run) == 1 else _merged(run, delimiter))
+                run, sender = [message], message.sender
+            else:
+                run.append(message)
+        yield messages
     if run:
-        messages.append(run[0] if len(run) == 1 else _merged(run, delimiter))
-    return msgspec.structs.replace(session, messages=messages)
+        yield [run[0] if len(run) == 1 else _merged(run, delimiter)]
 
 
 def pause_s(before: Message, after: Message) -> float:
@@ -50,23 +60,22 @@ def map_roles(session: Session, assistant: str | list[str]) -> Session:
         session: left as it is.
         assistant: a sender, or several; OWNER ("me") stands for the archive's owner whatever the archive calls them.
     """
-    names = {assistant} if isinstance(assistant, str) else set(assistant)
-    owner = OWNER in names
-    messages = [
-        Message(
-            message.sender,
-            message.is_me,
-            message.time,
-            message.content,
-            "assistant" if message.sender in names or (owner and message.is_me) else "user",
-            message.reply_to,
-            message.only_context,
-            message.merged,
-            message.until,
-        )
-        for message in session.messages
-    ]
+    messages = [copy.copy(message) for message in session.messages]
+    give_roles(messages, {assistant} if isinstance(assistant, str) else set(assistant))
     return msgspec.structs.replace(session, messages=messages)
+
+
+def give_roles(messages: Iterable[Message], assistant: Set[str]) -> int:
+    """Give the messages their roles, as `map_roles` does, in place; returns how many are the assistant's."""
+    owner = OWNER in assistant
+    count = 0
+    for message in messages:
+        if message.sender in assistant or (owner and message.is_me):
+            message.role = "assistant"
+            count += 1
+        else:
+            message.role = "user"
+    return count
 
 
 def count_senders(sessions: Iterable[Session]) -> Counter[str]:

@@ -1,14 +1,18 @@
 """Step 4: the chosen sender becomes the assistant, everybody else the user."""
 
 from collections import Counter
-from collections.abc import Iterator
+from pathlib import Path
 
-from pipeline.chats.session import OWNER, Session, read_sessions, write_sessions
-from pipeline.chats.transform import map_roles
+from pipeline.chats.passes import Casting, cast_file
+from pipeline.chats.session import OWNER
+from pipeline.chats.stream import read_streams
 from pipeline.config import Config
+from pipeline.durable import Artifact, atomic_writer
 from pipeline.errors import InputError
 from pipeline.steps.outputs import Map, Merge
 from pipeline.steps.step import Step, Work
+
+MAPPED = "04_mapped.jsonl"
 
 _LISTED = 20
 
@@ -21,24 +25,19 @@ def run(config: Config, merge: Merge, work: Work) -> Map:
             does, with counts.
     """
     wanted = config.map.assistant
-    roles: Counter[str | None] = Counter()
-    senders: Counter[str] = Counter()
-
-    def mapped() -> Iterator[Session]:
-        for session in read_sessions(work.run_dir / merge.sessions.path):
-            senders.update(message.sender for message in session.messages)
-            result = map_roles(session, wanted)
-            roles.update(message.role for message in result.messages)
-            yield result
-        for name in [wanted] if isinstance(wanted, str) else wanted:
-            if name not in senders:
-                raise _not_found(name, senders)
-
-    artifact = write_sessions(work.run_dir, "04_mapped.jsonl", mapped())
-    return Map(artifact, roles["assistant"], roles["user"])
+    names = [wanted] if isinstance(wanted, str) else wanted
+    path = work.run_dir / merge.sessions.path
+    with atomic_writer(work.run_dir / MAPPED) as file:
+        cast = cast_file(Casting(str(path), frozenset(names)), file, work.run_dir)
+        for name in names:
+            if name not in cast.senders:
+                raise _not_found(name, path)
+    return Map(Artifact(MAPPED, file.sha256, file.size), cast.assistant, cast.user)
 
 
-def _not_found(name: str, senders: Counter[str]) -> InputError:
+def _not_found(name: str, path: Path) -> InputError:
+    blocks = (block for stream in read_streams(path) for block in stream.blocks)
+    senders = Counter(message.sender for block in blocks for message in block)
     listed = ", ".join(f"{sender} ({count:,})" for sender, count in senders.most_common(_LISTED))
     more = f" and {len(senders) - _LISTED:,} more" if len(senders) > _LISTED else ""
     what = "no such sender"

@@ -99,7 +99,7 @@ SMS = (b"SMS", b"RCS", b"rcs")
 
 
 class Detail(NamedTuple):
-    """What else there is to know of a row of kind IN_DETAIL."""
+    """What else there is to know of a row of kind IN_DETAIL; the last two are of the message that it replies to."""
 
     service: Value
     subject: Value
@@ -108,6 +108,8 @@ class Detail(NamedTuple):
     date_retracted: Value
     message_summary_info: Value
     thread_originator_guid: Value
+    original_text: Value
+    original_body: Value
 
 
 class Attachment(NamedTuple):
@@ -175,7 +177,7 @@ class Database:
         self._rows_query = self._select_rows(kinds) + _IN_ORDER.format(order=usual)
         self._sorted_query = self._select_rows(kinds) + _IN_ORDER_OF_DATES.format(date=self._date())
         self._dates_query = f"SELECT {self._date()}, message.ROWID " + _IN_ORDER.format(order=usual)
-        self._detail_query = f"SELECT {self._select('message', Detail._fields)} FROM message WHERE ROWID = ?"
+        self._detail_query = self._build_detail_query()
 
     def messages(self) -> int:
         """How many rows `message` has."""
@@ -286,14 +288,6 @@ class Database:
         """What else there is to know of a message."""
         return Detail._make(self._db.execute(self._detail_query, (rowid,)).fetchone())
 
-    def original(self, guid: Value) -> tuple[Value, Value] | None:
-        """text and attributedBody of the message with this guid."""
-        columns = self._select("message", ("text", "attributedBody"))
-        found: tuple[Value, Value] | None = self._db.execute(
-            f"SELECT {columns} FROM message WHERE guid = CAST(? AS TEXT)", (guid,)
-        ).fetchone()
-        return found
-
     def attachments(self, rowid: int) -> list[Attachment]:
         """What is attached to a message."""
         if not {"message_attachment_join", "attachment"} <= self._present.keys():
@@ -314,6 +308,17 @@ class Database:
     def _select(self, table: str, wanted: Sequence[str]) -> str:
         present = self._present.get(table, set())
         return ", ".join(f"{table}.{name}" if name in present else "NULL" for name in wanted)
+
+    def _build_detail_query(self) -> str:
+        columns = self._select("message", Detail._fields[:-2])
+        if not {"guid", "thread_originator_guid"} <= self._present["message"]:
+            return f"SELECT {columns}, NULL, NULL FROM message WHERE ROWID = ?"
+        quoted = self._select("message", ("text", "attributedBody")).replace("message.", "original.")
+        return (
+            f"SELECT {columns}, {quoted} FROM message LEFT JOIN message AS original "
+            "ON original.guid = message.thread_originator_guid AND message.thread_originator_guid <> '' "
+            "WHERE message.ROWID = ?"
+        )
 
     def _date(self) -> str:
         return when_expression("message.date") if "date" in self._present["message"] else "0"

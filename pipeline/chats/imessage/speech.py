@@ -30,7 +30,7 @@ from pipeline.chats.imessage.database import (
 from pipeline.chats.imessage.people import UNKNOWN_SENDER, People
 from pipeline.chats.imessage.times import CLOCK, DAY, DAYS, MICROSECONDS, utc_text
 from pipeline.chats.session import OWNER, QUOTED, Message
-from pipeline.chats.text_tapbacks import is_text_edit, is_text_tapback
+from pipeline.chats.text_tapbacks import EDIT_WORDS, TAPBACK_WORDS, is_text_edit, is_text_tapback
 from pipeline.chats.typedstream import CHARACTERS, HEADER
 
 NO_TEXT, UNREADABLE, TWIN = "no text", "unreadable body", "the same message again"
@@ -41,7 +41,8 @@ _LINK_TWIN = timedelta(seconds=90)  # between a link and its preview, where Mess
 _RECENT = 500  # messages back to which a tapback in words may refer
 _RECENT_LINKS = 20
 _HELD = 8192  # messages in memory at most, and those of one second
-_SUSPECTS = ("E", "LDEQR\u200a\u200b\u200c\u200d")  # how edits, and tapbacks, in words begin: by kind of row
+_SUSPECTS = "ELDQR\u200a\u200b\u200c\u200d"  # how edits and tapbacks in words begin
+_IN_WORDS = (EDIT_WORDS, EDIT_WORDS + TAPBACK_WORDS)  # likewise, by kind of row
 
 
 class OutOfOrder(Exception):
@@ -199,8 +200,7 @@ class Speech:
 
     def _quoted(self, detail: Detail) -> str | msgspec.UnsetType:
         """What the message replies to, shortened."""
-        original = self._database.original(detail.thread_originator_guid) if detail.thread_originator_guid else None
-        quoted = bodies.plain(bodies.spoken(*original) or "") if original else ""
+        quoted = bodies.plain(bodies.spoken(detail.original_text, detail.original_body) or "")
         return quoted[:QUOTED] or msgspec.UNSET
 
 
@@ -226,4 +226,4 @@ def _plain_text(body: bytes, kind: int) -> str | None:
     ):
         return None
     text = text.strip()
-    return None if text[:1] in _SUSPECTS[kind] else text
+    return None if text[:1] in _SUSPECTS and text.startswith(_IN_WORDS[kind]) else text

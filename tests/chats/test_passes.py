@@ -1,0 +1,68 @@
+"""Merging and casting a file of sessions: in one process or by two, block by block or whole, the same comes out."""
+
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.chats import helper, stream
+from pipeline.chats.passes import Cast, Casting, Merged, Merging, cast_file, cast_part, merge_file, merge_part
+from pipeline.chats.session import Message, Session, read_sessions, write_sessions
+from pipeline.chats.transform import map_roles, merge_runs
+
+SENDERS = ["me", "Hare", "Owl"]
+
+
+def session(number: int, said: list[tuple[int, int]]) -> Session:
+    messages = [
+        Message(SENDERS[who], who == 0, f"2023-08-28T00:{minute:02}:00Z", f"{number}.{place}")
+        for place, (who, minute) in enumerate(said)
+    ]
+    return Session(f"chat-{number}", "group", None, messages)
+
+
+@pytest.mark.parametrize("max_gap_s", [None, 600.0])
+@given(
+    said=st.lists(
+        st.lists(st.tuples(st.integers(0, 2), st.integers(0, 59)), min_size=1, max_size=40), min_size=1, max_size=4
+    ),
+    piece=st.integers(200, 2000),
+)
+def test_a_file_is_merged_and_cast_as_its_sessions_are(
+    tmp_path_factory: pytest.TempPathFactory, said: list[list[tuple[int, int]]], piece: int, max_gap_s: float | None
+) -> None:
+    folder = tmp_path_factory.mktemp("passes")
+    sessions = [session(number, each) for number, each in enumerate(said)]
+    merged = [merge_runs(each, "\n", max_gap_s) for each in sessions]
+    mapped = [map_roles(each, "me") for each in merged]
+    write_sessions(folder, "02", sessions)
+    before, stream.BLOCK = stream.BLOCK, piece
+    try:
+        with (folder / "03").open("wb") as file:
+            counts = merge_part(Merging(str(folder / "02"), "\n", max_gap_s), file)
+        with (folder / "04").open("wb") as file:
+            cast = cast_part(Casting(str(folder / "03"), frozenset(["me"])), file)
+    finally:
+        stream.BLOCK = before
+    assert list(read_sessions(folder / "03")) == merged
+    assert list(read_sessions(folder / "04")) == mapped
+    total = [sum(len(each.messages) for each in found) for found in (sessions, merged)]
+    own = sum(message.role == "assistant" for each in mapped for message in each.messages)
+    assert counts == Merged(*total)
+    assert cast == Cast(own, total[1] - own, {message.sender for each in merged for message in each.messages})
+
+
+def test_a_large_file_is_merged_and_cast_by_two(tmp_path: Path) -> None:
+    sessions = [session(number, [(place % 7 % 3, place % 60) for place in range(20_000)]) for number in range(20)]
+    path = tmp_path / write_sessions(tmp_path, "02", sessions).path
+    assert path.stat().st_size > helper.WORTH_TWO
+    merging, casting = Merging(str(path), "\n\n"), Casting(str(path), frozenset(["Hare", "Owl"]))
+    alone, by_two = io.BytesIO(), io.BytesIO()
+    assert merge_file(merging, by_two, tmp_path) == merge_part(merging, alone)
+    assert by_two.getvalue() == alone.getvalue()
+    alone, by_two = io.BytesIO(), io.BytesIO()
+    assert cast_file(casting, by_two, tmp_path) == cast_part(casting, alone)
+    assert by_two.getvalue() == alone.getvalue()
+    assert [each.name for each in tmp_path.iterdir()] == ["02"]
