@@ -146,7 +146,8 @@ class _Watch:
             for event in rows(lambda: client.fine_tuning.jobs.list_events(self._job_id, limit=_PAGE)):
                 if event.id in self._shown:
                     break
-                fresh.append(event)
+                if isinstance(event.message, str):  # one with holes is listed again, whole
+                    fresh.append(event)
         self._shown.update(event.id for event in fresh)
         return fresh[::-1]
 
@@ -160,7 +161,7 @@ class _Watch:
             self._work.display.progress(step, steps or None, text)
         elif {"examples", "targets"} <= data.keys():
             self._reconcile(data)
-        elif isinstance(event.message, str):
+        else:
             said = event.message if event.level == "info" else self._work.connection.quote(event.message)
             self._work.display.note(said)
 
