@@ -77,7 +77,8 @@ class TextDisplay:
         if self._console.is_terminal:
             from pipeline.live import Below
 
-            self._below = Below(self._console, steps, NAME_WIDTH)
+            heads = {step: _head(number, len(steps), step) for number, step in enumerate(steps, start=1)}
+            self._below = Below(self._console, heads)
         self._line(Text.assemble((name, "bold"), f" with {backend}, in {run_dir}/"))
 
     def started(self, step: str, why: str | None) -> None:  # noqa: D102

@@ -3,7 +3,7 @@
 Lines that are finished scroll away above it, the same ones that a pipe gets.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -19,13 +19,12 @@ class Below:
     """The live region under the lines.
 
     Args:
-        steps: all names of a run, in order; empty for a command that runs none.
+        heads: how the line of each step of a run begins, in order.
     """
 
-    def __init__(self, console: Console, steps: Sequence[str], name_width: int) -> None:
+    def __init__(self, console: Console, heads: Mapping[str, str]) -> None:
         self._console = console
-        self._steps = steps
-        self._width = name_width
+        self._heads = heads
         self._live: Live | None = None
         self._progress: Progress | None = None
 
@@ -43,7 +42,7 @@ class Below:
             console=self._console,
             auto_refresh=False,
         )
-        self._progress.add_task(self._head(step), total=None, text="")
+        self._progress.add_task(self._heads[step], total=None, text="")
         self._live = Live(
             Group(self._progress, *self._to_come(step)), console=self._console, transient=True, refresh_per_second=8
         )
@@ -60,14 +59,10 @@ class Below:
             self._live.stop()
             self._live = self._progress = None
 
-    def _head(self, step: str) -> str:
-        number = self._steps.index(step) + 1 if step in self._steps else 0
-        return f"{number:>2}/{len(self._steps)} {step:<{self._width}}" if number else f"      {step}"
-
     def _to_come(self, step: str) -> list[Text]:
-        after = self._steps[self._steps.index(step) + 1 :] if step in self._steps else ()
+        after = list(self._heads.values())[list(self._heads).index(step) + 1 :]
         room = max(0, self._console.height - 4)
-        return [Text(self._head(each), style="dim") for each in after[:room]]
+        return [Text(head, style="dim") for head in after[:room]]
 
 
 class _BarOfKnownLength(BarColumn):

@@ -1,7 +1,8 @@
 """What merge and map do to all sessions of a file: once through, block by block, by two processes if it is large."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -54,6 +55,10 @@ class Cast(msgspec.Struct):
     senders: set[str] = msgspec.field(default_factory=set)
 
 
+_Task = TypeVar("_Task", Merging, Casting)
+_Told = TypeVar("_Told", Merged, Cast)
+
+
 def merge_file(task: Merging, file: Sink, folder: Path) -> Merged:
     """Write the sessions merged, one a line.
 
@@ -63,12 +68,8 @@ def merge_file(task: Merging, file: Sink, folder: Path) -> Merged:
     Raises:
         InputError: the file holds something that is no session.
     """
-    if not is_worth_two(Path(task.path)):
-        return merge_part(task, file)
-    cut = middle(Path(task.path))
-    halves = (msgspec.structs.replace(task, end=cut), msgspec.structs.replace(task, begin=cut))
-    one, two = by_two("merge", halves, merge_part, file, folder)
-    return Merged(one.before + two.before, one.after + two.after)
+    parts = _by_parts("merge", task, merge_part, file, folder)
+    return Merged(sum(part.before for part in parts), sum(part.after for part in parts))
 
 
 def merge_part(task: Merging, file: Sink) -> Merged:
@@ -95,12 +96,12 @@ def cast_file(task: Casting, file: Sink, folder: Path) -> Cast:
     Raises:
         InputError: the file holds something that is no session.
     """
-    if not is_worth_two(Path(task.path)):
-        return cast_part(task, file)
-    cut = middle(Path(task.path))
-    halves = (msgspec.structs.replace(task, end=cut), msgspec.structs.replace(task, begin=cut))
-    one, two = by_two("cast", halves, cast_part, file, folder)
-    return Cast(one.assistant + two.assistant, one.user + two.user, one.senders | two.senders)
+    parts = _by_parts("cast", task, cast_part, file, folder)
+    return Cast(
+        sum(part.assistant for part in parts),
+        sum(part.user for part in parts),
+        {sender for part in parts for sender in part.senders},
+    )
 
 
 def cast_part(task: Casting, file: Sink) -> Cast:
@@ -118,3 +119,13 @@ def cast_part(task: Casting, file: Sink) -> Cast:
     for session, blocks in read_streams(Path(task.path), task.begin, task.end):
         write_stream(file, Stream(session, acted(blocks)))
     return cast
+
+
+def _by_parts(job: str, task: _Task, do: Callable[[_Task, Sink], _Told], file: Sink, folder: Path) -> Sequence[_Told]:
+    """What is told of the whole file, or of each half of it where it is large enough for two processes."""
+    path = Path(task.path)
+    if not is_worth_two(path):
+        return [do(task, file)]
+    cut = middle(path)
+    halves = (msgspec.structs.replace(task, end=cut), msgspec.structs.replace(task, begin=cut))
+    return by_two(job, halves, do, file, folder)
