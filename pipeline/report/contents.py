@@ -9,6 +9,7 @@ from pipeline.backends.cost import Cost, cost_of, estimate
 from pipeline.backends.profiles import profile_of
 from pipeline.chats.session import read_sessions
 from pipeline.config import Config
+from pipeline.dataset.funnel import Funnel
 from pipeline.durable import Artifact
 from pipeline.report import curves, examples, origin, people
 from pipeline.report.made import Made
@@ -126,7 +127,7 @@ def gather(config: Config, state: State, progress: Progress, with_text: bool) ->
         ),
         gaps=gaps,
         funnel=list(_funnel(made, gaps)),
-        accounted=list(accounted(getattr(convert, "funnel", None))),
+        accounted=list(accounted(convert.funnel if convert else None)),
         archive=_archive(config, made, with_text, gaps),
         convert=convert,
         lengths=_lengths(config, made, with_text, gaps),
@@ -165,8 +166,8 @@ def _funnel(made: Made, gaps: dict[str, str]) -> Iterator[FunnelRow]:
     _note(gaps, "funnel", made, Download, Load, Merge, Map, Convert)
 
 
-def accounted(funnel: msgspec.Struct | None) -> Iterator[FunnelRow]:
-    """The rows of `convert`'s funnel; none where convert was done by a version that did not count so."""
+def accounted(funnel: Funnel | None) -> Iterator[FunnelRow]:
+    """The rows of `convert`'s funnel; none before convert."""
     counts: dict[str, Json] = {} if funnel is None else msgspec.to_builtins(funnel)
     for name, what in _ACCOUNTED.items():
         if counts.get(name):

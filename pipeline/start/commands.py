@@ -10,6 +10,7 @@ import typer
 
 from pipeline.errors import InputError
 from pipeline.invocation import Invocation
+from pipeline.workplace import say
 
 
 def init(
@@ -40,16 +41,14 @@ def init(
         )
     if asks:
         _complete_paths()
-        typer.echo(
-            "A few questions, then a config is written. Nothing else happens, and nothing leaves this machine.\n"
-        )
+        say("A few questions, then a config is written. Nothing else happens, and nothing leaves this machine.\n")
     given = Given(source, me, backend, base_url, model, out)
     try:
-        made = write_config(given, Questions(input if asks else None, typer.echo))
+        made = write_config(given, Questions(input if asks else None, say))
     except EOFError:
         raise InputError("finetune init", "the answers ended", fix="Nothing was written; begin again.") from None
     for line in what_next(made, Invocation(made.path)):
-        typer.echo(line)
+        say(line)
 
 
 def doctor(
@@ -65,13 +64,13 @@ def doctor(
     for finding in examine(config_path, overrides or ()):
         counts[finding.level] += 1
         level = typer.style(f"{finding.level:<4}", fg=colours[finding.level])
-        typer.echo(f"{level}  {finding.what:<10}  {called.typable(finding.said)}")
+        say(f"{level}  {finding.what:<10}  {called.typable(finding.said)}")
         if finding.fix:
-            typer.echo(f"{'':<18}{called.typable(finding.fix)}")
+            say(f"{'':<18}{called.typable(finding.fix)}")
     if not counts["fail"]:
-        typer.echo("Ready." if not counts["warn"] else "Ready, with a warning.")
+        say("Ready." if not counts["warn"] else "Ready, with a warning.")
         return
-    typer.echo(f"{counts['fail']} to mend first.")
+    say(f"{counts['fail']} to mend first.")
     raise typer.Exit(InputError.exit_code)
 
 

@@ -84,19 +84,22 @@ class _Watch:
         self.events += events
         for event in events:
             self._show(event)
-            self._moved, self._told_stuck = self._work.clock.monotonic(), False
+        if events:
+            self._has_moved()
         with self._aside("twins"):
             job = self._mind_others(job)
         if job.status != self._status:
             self._status = job.status
+            self._has_moved()
             if job.status not in ENDED:
                 unheard = "" if job.status in KNOWN else ", a status that this version does not know; waiting on"
                 self._work.display.note(f"{self._job_id} is {job.status}{unheard}")
         elif not events:
             self._notice_if_stuck(job.status)
-            return job
-        self._moved, self._told_stuck = self._work.clock.monotonic(), False
         return job
+
+    def _has_moved(self) -> None:
+        self._moved, self._told_stuck = self._work.clock.monotonic(), False
 
     @contextlib.contextmanager
     def _aside(self, what: str) -> Iterator[None]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.chats.session import Message, Session
 from pipeline.config import Config
+from pipeline.dataset.funnel import Funnel
 from pipeline.report import people
 from pipeline.report.contents import accounted
 from pipeline.report.curves import Checkpoint, Event, read_metrics, smoothed, thinned, trace
@@ -61,19 +62,8 @@ def test_time_is_cut_into_days_months_or_years_without_gaps(
     assert (sum(own for _, own, _ in found.periods), sum(other for _, _, other in found.periods)) == (1, 1)
 
 
-class Funnel(msgspec.Struct):
-    archive: int
-    target: int
-    target_merged: int
-    context: int
-    context_merged: int
-    held_out: int
-    own_context: dict[str, int]
-    dropped: dict[str, int]
-
-
 def test_every_message_is_accounted_for_where_convert_says_so() -> None:
-    rows = list(accounted(Funnel(20, 5, 2, 6, 0, 3, {"very short": 1}, {"no text": 1, "never answered": 3})))
+    rows = list(accounted(Funnel(20, 5, 2, 6, 0, 3, 1, {"very short": 1}, {"no text": 1, "never answered": 3})))
     assert [(row.count, row.what) for row in rows] == [
         (20, "messages in the archive"),
         (5, "learnt: they begin a turn of the assistant's"),
