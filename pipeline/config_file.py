@@ -25,6 +25,26 @@ Document = dict[str, Any]  # YAML and --set values before validation: any JSON
 _IN_OUR_WORDS = {
     "model_type": "expected a section, with its keys below it",
     "recursion_loop": "holds itself",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+    "string_type": "expected a text",
+    "list_type": "expected a list",
+    "date_type": "expected a date such as 2020-01-31",
+    "date_parsing": "expected a date such as 2020-01-31",
+    "date_from_datetime_parsing": "expected a date such as 2020-01-31",
+}
+_PYDANTICS = {  # the beginnings of pydantic's messages, the longer first
+    "Value error, ": "",
+    "Input should be greater than or equal to ": "expected at least ",
+    "Input should be less than or equal to ": "expected at most ",
+    "Input should be greater than ": "expected more than ",
+    "Input should be less than ": "expected less than ",
+    "Input should be ": "expected ",
 }
 
 
@@ -162,7 +182,9 @@ def _mistakes(error: ValidationError, path: Path, lines: Mapping[Path_, int], ch
     grouped: dict[Path_, list[ErrorDetails]] = {}
     for details in error.errors(include_url=False):
         grouped.setdefault(_config_path(details), []).append(details)
-    found = [_mistake(at, group, _where(at, path, lines, chosen)) for at, group in grouped.items()]
+    # Of a key that may be one value or a list: what is wrong inside the list says more than that it is one.
+    outer = {at[:-1] for at in grouped if at and isinstance(at[-1], int)}
+    found = [_mistake(at, grouped[at], _where(at, path, lines, chosen)) for at in grouped if at not in outer]
     return sorted(found, key=lambda mistake: _line_of(mistake.where))
 
 
@@ -246,13 +268,27 @@ def _mistake(at: Path_, group: Sequence[ErrorDetails], where: str) -> InputError
         return _unknown_key(at, where)
     if group[0]["type"] == "missing":
         return InputError(where, "missing", fix="Add it; configs/reference.yaml shows every key.")
-    messages = dict.fromkeys(
-        _IN_OUR_WORDS.get(each["type"], each["msg"]).removeprefix("Value error, ") for each in group
-    )
-    what = " or ".join(messages)
+    first, *others = dict.fromkeys(_in_our_words(each) for each in group)
+    what = " or ".join([first, *(other.removeprefix("expected ") for other in others)])
     value = group[0]["input"]
     got = None if isinstance(value, dict | BaseModel) else _shown(value)
-    return InputError(where, what, got=got, fix="configs/reference.yaml shows every key with its values.")
+    near = difflib.get_close_matches(str(value), [word for each in group for word in _choices(each)], n=1)
+    fix = f"Did you mean `{near[0]}`?" if near else "configs/reference.yaml shows every key with its values."
+    return InputError(where, what, got=got, fix=fix)
+
+
+def _in_our_words(details: ErrorDetails) -> str:
+    said = details["msg"]
+    for beginning, ours in _PYDANTICS.items():
+        if said.startswith(beginning):
+            said = ours + said.removeprefix(beginning)
+            break
+    return _IN_OUR_WORDS.get(details["type"], said)
+
+
+def _choices(details: ErrorDetails) -> list[str]:
+    """The words that a key may be, where there is a list of them."""
+    return re.findall("'(.+?)'", details["ctx"]["expected"]) if details["type"] == "literal_error" else []
 
 
 def _shown(value: object) -> str:

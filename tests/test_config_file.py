@@ -95,12 +95,10 @@ def test_every_mistake_is_named_at_once_by_line_with_the_nearest_name(
     monkeypatch.setenv("FINETUNE_CONVERT__MIN_EXAMPLES", "few")
     shown = "configs/reference.yaml shows every key with its values."
     assert refusal(path, "create_job.seed=-1").splitlines() == [
-        f"environment FINETUNE_CONVERT__MIN_EXAMPLES: Input should be a valid integer, unable to parse string as an "
-        f"integer, got 'few'. {shown}",
-        f"--set create_job.seed: Input should be greater than or equal to 0, got -1. {shown}",
+        f"environment FINETUNE_CONVERT__MIN_EXAMPLES: expected a whole number, got 'few'. {shown}",
+        f"--set create_job.seed: expected at least 0, got -1. {shown}",
         f"{path}:3 create_job.modle: unknown key. Did you mean `model`?",
-        f"{path}:4 create_job.hyperparameters.n_epochs: Input should be a valid integer, unable to parse string as an "
-        f"integer or Input should be 'auto', got 'many'. {shown}",
+        f"{path}:4 create_job.hyperparameters.n_epochs: expected a whole number or 'auto', got 'many'. {shown}",
         f"{path}:8 smoke_test.prompts.0.expect.regex: not a regular expression (missing ), unterminated subpattern at "
         f"position 0), got '('. {shown}",
         f"{path}:9 loda: unknown key. Did you mean `load`?",
@@ -212,15 +210,15 @@ def test_a_base_url_is_an_address_and_holds_no_password(tmp_path: Path, url: str
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("backend.timeout_s=1.0e+300", "Input should be less than or equal to 2592000, got 1e+300"),
-        ("poll_job.interval_s=.inf", "Input should be a finite number, got inf"),
-        ("poll_job.max_interval_s=.nan", "Input should be a finite number, got nan"),
-        ("poll_job.timeout_s=1.0e+9", "Input should be less than or equal to 31536000, got 1000000000.0"),
-        ("poll_file.outage_s=1.0e+9", "Input should be less than or equal to 31536000, got 1000000000.0"),
-        ("download.attempts=1000000", "Input should be less than or equal to 1000, got 1000000"),
+        ("backend.timeout_s=1.0e+300", "expected at most 2592000, got 1e+300"),
+        ("poll_job.interval_s=.inf", "expected a finite number, got inf"),
+        ("poll_job.max_interval_s=.nan", "expected a finite number, got nan"),
+        ("poll_job.timeout_s=1.0e+9", "expected at most 31536000, got 1000000000.0"),
+        ("poll_file.outage_s=1.0e+9", "expected at most 31536000, got 1000000000.0"),
+        ("download.attempts=1000000", "expected at most 1000, got 1000000"),
         (
             "smoke_test.max_tokens=99999999999999999999",
-            "Input should be less than or equal to 2147483647, got 99999999999999999999",
+            "expected at most 2147483647, got 99999999999999999999",
         ),
     ],
 )
@@ -235,12 +233,12 @@ def test_numbers_have_bounds_and_say_them(tmp_path: Path, override: str, message
         (
             "finetune_create_job__seed",
             "x",
-            f"Input should be a valid integer, unable to parse string as an integer, got 'x'. {SEE}",
+            f"expected a whole number, got 'x'. {SEE}",
         ),
         (
             "FINETUNE_CREATE_JOB",
             '{"seed": "x"}',
-            f"Input should be a valid integer, unable to parse string as an integer, got 'x'. {SEE}",
+            f"expected a whole number, got 'x'. {SEE}",
         ),
         ("FINETUNE_CREATE_JOB", "{seed", "not JSON. Give sections and lists as JSON."),
         ("FINETUNE_CREATE_JOB__SEDE", "7", "unknown key. Did you mean `seed`?"),
@@ -269,6 +267,15 @@ def test_a_mistake_in_the_environment_is_blamed_on_its_variable(
             ":2: not YAML (found character '\\t' that cannot start any token). Mend that line.",
         ),
         ("", " name: missing. Add it; configs/reference.yaml shows every key."),
+        ("name: a\npoll_job: {timeout_s: soon}\n", ":2 poll_job.timeout_s: expected a number, got 'soon'. {SEE}"),
+        ("name: a\npoll_job: {interval_s: -1}\n", ":2 poll_job.interval_s: expected more than 0, got -1. {SEE}"),
+        ("name: a\nupload: {cleanup: maybe}\n", ":2 upload.cleanup: expected true or false, got 'maybe'. {SEE}"),
+        ("name: a\nload: {since: soon}\n", ":2 load.since: expected a date such as 2020-01-31, got 'soon'. {SEE}"),
+        (
+            "name: a\nload:\n  kinds: groups\n",
+            ":3 load.kinds.0: expected 'direct' or 'group', got 'groups'. Did you mean `group`?",
+        ),
+        ("name: a\nmap: {assistant: [Ann, [Bob]]}\n", ":2 map.assistant.1: expected a text, got ['Bob']. {SEE}"),
     ],
 )
 def test_a_file_of_the_wrong_shape_is_told_in_our_words(tmp_path: Path, text: str, message: str) -> None:
