@@ -330,6 +330,7 @@ class World:
             if KEY.encode() in content:
                 self.bad(f"P9: the key is in {path.name}")
             is_chat = path.parent.parent == self.run_dir.parent and CHAT_FILES.fullmatch(path.name)
+            content = b" ".join(content.split())  # what is streamed may be written word by word
             if not is_chat and (SAID.encode() in content or ANSWERED.encode() in content):
                 self.bad(f"P9: chat text is in {path.name}")
         if KEY in ended.out + ended.err:
