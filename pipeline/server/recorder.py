@@ -99,8 +99,8 @@ class Recorder:
         copy = self._store.incoming / folder
         _copy_folder(self._work_dir / report.adapter, copy)
         durable.publish(copy, self._store.models_dir / folder)
-        for old in self._store.add_checkpoint(self._job_id, report.step, folder):
-            shutil.rmtree(self._store.models_dir / old, ignore_errors=True)
+        for unused in self._store.add_checkpoint(self._job_id, report.step, folder):
+            shutil.rmtree(self._store.models_dir / unused, ignore_errors=True)
 
     def succeeded(self, report: Succeeded) -> bool:
         """Publish the adapter and the metrics; False, and nothing is kept, if the job is no longer running."""

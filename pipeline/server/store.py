@@ -4,10 +4,11 @@ Safe to call from any thread. What a method has returned is on disk. Every chang
 guarded UPDATE, so of a success and a cancellation that arrive together exactly one happens.
 """
 
+import contextlib
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -168,10 +169,21 @@ class Store:
             self._event(db, job_id, message, level=level)
             return self._job_row(job_id)
 
+    # What workers tell. A job that was cancelled may still have one for a moment, and it tells of it: once a job is
+    # finished nothing more is written down, so that its story ends with its end.
+
+    @contextlib.contextmanager
+    def _unfinished(self, job_id: str) -> Iterator[sqlite3.Connection | None]:
+        """A transaction about a job that is not finished; None in its place when it is."""
+        with self._db.change() as db:
+            (status,) = db.execute("SELECT status FROM jobs WHERE id = ?", (job_id,)).fetchone()
+            yield None if status in FINISHED else db
+
     def begin(self, job_id: str, used: wire.Hyperparameters) -> None:
         """Note what a worker that started (or resumed) trains with."""
-        with self._db.change() as db:
-            db.execute("UPDATE jobs SET used = ? WHERE id = ?", (_json(used), job_id))
+        with self._unfinished(job_id) as db:
+            if db is not None:
+                db.execute("UPDATE jobs SET used = ? WHERE id = ?", (_json(used), job_id))
 
     def add_step(
         self, job_id: str, step: int, metrics: wire.Metrics, message: str, *, beside: wire.Metrics, finish: int
@@ -183,7 +195,9 @@ class Store:
             finish: when training is now expected to end, in Unix seconds.
         """
         values = {"step": step, **metrics}
-        with self._db.change() as db:
+        with self._unfinished(job_id) as db:
+            if db is None:
+                return
             added = db.execute("INSERT OR IGNORE INTO metrics VALUES (?, ?, ?)", (job_id, step, _json(values))).rowcount
             db.execute("UPDATE jobs SET estimated_finish = ? WHERE id = ? AND status = 'running'", (finish, job_id))
             if added:
@@ -200,7 +214,9 @@ class Store:
 
     def add_crash(self, job_id: str, how: str) -> list[str]:
         """Note that a job's worker died, such as ``was killed by SIGKILL``; returns how each one died so far."""
-        with self._db.change() as db:
+        with self._unfinished(job_id) as db:
+            if db is None:
+                return []
             (text,) = db.execute("SELECT crashes FROM jobs WHERE id = ?", (job_id,)).fetchone()
             crashes = [*msgspec.json.decode(text, type=list[str]), how]
             db.execute("UPDATE jobs SET crashes = ? WHERE id = ?", (_json(crashes), job_id))
@@ -211,8 +227,9 @@ class Store:
         self, job_id: str, message: str, *, level: wire.Level = "info", data: wire.Metrics | None = None
     ) -> None:
         """Say something about a job, and the numbers in it as data."""
-        with self._db.change() as db:
-            self._event(db, job_id, message, level=level, data=data, kind="message")
+        with self._unfinished(job_id) as db:
+            if db is not None:
+                self._event(db, job_id, message, level=level, data=data, kind="message")
 
     def succeed(self, job_id: str, *, folder: str, results: Path, trained_tokens: int) -> bool:
         """End a running job well: its model, its result file and its status, all at once.
@@ -263,9 +280,12 @@ class Store:
         """Add the model of an epoch's end, whose adapter lies in `folder`; the step must be new for this job.
 
         Returns:
-            Folders of older checkpoints that are now forgotten, for the caller to remove.
+            Folders that no model has (any more), for the caller to remove: of older checkpoints that are now forgotten,
+            or `folder` itself, when the job is finished.
         """
-        with self._db.change() as db:
+        with self._unfinished(job_id) as db:
+            if db is None:
+                return [folder]
             name = self._add_model(db, job_id, f":ckpt-step-{step}", folder)
             metrics = db.execute(
                 "SELECT values_json FROM metrics WHERE job_id = ? AND step = ?", (job_id, step)

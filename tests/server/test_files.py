@@ -75,7 +75,12 @@ def test_a_deleted_file_is_gone_with_its_bytes(client: openai.OpenAI, shared: Mo
         ({"file": ("a.jsonl", b"{}")}, "'purpose' is a required property", "purpose"),
         (
             {"file": ("a.jsonl", b"{}"), "purpose": "theft"},
-            "'theft' is not one of ['assistants', 'batch', 'fine-tune', 'vision', 'user_data', 'evals']",
+            "'theft' is not one of ['assistants', 'batch', 'fine-tune', 'vision', 'user_data']",
+            "purpose",
+        ),
+        (
+            {"file": ("a.jsonl", b"{}"), "purpose": "evals"},
+            "'evals' is not one of ['assistants', 'batch', 'fine-tune', 'vision', 'user_data']",
             "purpose",
         ),
         (

@@ -21,10 +21,25 @@ def test_a_damaged_model_is_one_clear_line(tiny_model: Path, tmp_path: Path) -> 
     )
 
 
-def test_the_precision_is_one_that_the_machine_has() -> None:
+@pytest.mark.parametrize(
+    ("capabilities", "dtype"),
+    [
+        ({"architecture": "x86_64", "avx512_f": True, "avx512_bf16": True, "amx_bf16": True}, "bfloat16"),
+        ({"architecture": "x86_64", "avx512_f": True, "avx512_bf16": True, "amx_bf16": False}, "bfloat16"),
+        ({"architecture": "x86_64", "avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, "float32"),
+        ({"architecture": "arm64", "neon": True, "bf16": True}, "float32"),
+    ],
+)
+def test_the_instructions_of_a_cpu_decide_its_precision(capabilities: dict[str, object], dtype: str) -> None:
+    from pipeline.training.placement import cpu_dtype
+
+    assert cpu_dtype(capabilities) == dtype
+
+
+def test_every_device_has_a_precision() -> None:
     import torch
 
-    from pipeline.training.placement import pick_device, pick_dtype
+    from pipeline.training.placement import cpu_dtype, pick_dtype
 
-    assert pick_dtype(pick_device()) in ("float32", "bfloat16")
+    assert pick_dtype(torch.device("cpu")) == cpu_dtype(torch.cpu.get_capabilities())
     assert pick_dtype(torch.device("mps")) == "float32"
