@@ -116,6 +116,7 @@ class Message(Body):
     audio: None = None
     tool_calls: None = None
     function_call: None = None
+    annotations: Annotated[list[Any], Field(max_length=0)] | None = None  # in an answer of OpenAI's that is sent back
 
 
 class StreamOptions(Body):
@@ -145,3 +146,8 @@ class ChatCreate(BaseModel):
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
+    # They change nothing in the answer: who asks, and where OpenAI would look for a cached prompt.
+    user: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_retention: str | None = None

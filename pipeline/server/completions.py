@@ -42,12 +42,9 @@ UNSUPPORTED: dict[str, tuple[object, ...]] = {
     "store": (False,),
     "tool_choice": ("none",),
     "tools": ([],),
-    "verbosity": (),
+    "verbosity": ("medium",),
     "web_search_options": (),
 }
-# They change nothing in the answer: who asks, and where OpenAI would look for a cached prompt.
-IGNORED = frozenset({"user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"})
-
 RETRY_AFTER_S = 5
 
 ANSWERS = streams({"application/json": wire.ChatCompletion, "text/event-stream": wire.ChatChunk}, 404, 500, 503)
@@ -91,7 +88,7 @@ async def create_chat_completion(body: ChatCreate, request: Request, context: Co
 
 def _check(body: ChatCreate) -> None:
     for name, value in (body.model_extra or {}).items():
-        if value is None or name in IGNORED:
+        if value is None:
             continue
         if name not in UNSUPPORTED:
             raise ApiError(400, f"Unrecognized request argument supplied: {name}", param=name, code="unknown_parameter")

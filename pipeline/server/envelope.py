@@ -2,7 +2,6 @@
 
 import re
 import secrets
-from collections.abc import Sequence
 from typing import NoReturn, cast
 
 import msgspec
@@ -13,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.server import disk
+from pipeline.server.complaints import UNREADABLE, complaint
 from pipeline.server.logs import log_failure
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -91,7 +91,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         )
         refused.headers["Allow"] = ", ".join(_allowed(request))
         return refused
-    return _error_response(status, "The request could not be read.")
+    return _error_response(status, UNREADABLE)  # all else that the framework refuses: bytes that are no text, say
 
 
 def _allowed(request: Request) -> list[str]:
@@ -106,33 +106,8 @@ def _allowed(request: Request) -> list[str]:
 
 
 async def _on_invalid_request(_: Request, error: Exception) -> Response:
-    invalid = cast(RequestValidationError, error)
-    problems = [(_field(problem["loc"], problem["type"], invalid.body), problem) for problem in invalid.errors()]
-    if any(problem["type"] == "json_invalid" for _, problem in problems):
-        return _error_response(400, "We could not parse the JSON body of your request.")
-    param = _deepest([field for field, _ in problems])
-    # The branches of a union each complain about the same field: say what every one of them would take.
-    complaints = dict.fromkeys(str(problem["msg"]) for field, problem in problems if field == param)
-    return _error_response(400, f"{param or 'body'}: {', or '.join(complaints)}.", param=param)
-
-
-def _deepest(fields: list[str | None]) -> str | None:
-    """The first field that is wrong, or what inside it is: of a list that might have been a string, say the item."""
-    inside = [field for field in fields if field is not None and field.startswith(fields[0] or "")]
-    return max(inside, key=lambda field: field.count(".") + field.count("["), default=None)
-
-
-def _field(loc: Sequence[str | int], kind: str, body: object) -> str | None:
-    """The path of a field as OpenAI writes it, ``messages[0].role``; union branches in `loc` are not part of it."""
-    path = ""
-    value = body
-    for part in loc[1:]:
-        inside = (isinstance(value, dict) and part in value) or (isinstance(value, list) and isinstance(part, int))
-        if not inside and loc[0] == "body" and not (kind == "missing" and part == loc[-1]):
-            continue
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
-        value = value[part] if inside else None  # type: ignore[index]  # `inside` has looked
-    return path.removeprefix(".") or None
+    found = complaint(cast(RequestValidationError, error))
+    return _error_response(400, found.message, param=found.param, code=found.code)
 
 
 class EnvelopeMiddleware:

@@ -95,7 +95,7 @@ def test_text_parts_and_every_neutral_parameter_are_accepted(client: openai.Open
         messages=[
             {"role": "developer", "content": "Be brief.", "name": "boss"},
             {"role": "user", "content": parts},
-            {"role": "assistant", "content": "A thread.", "refusal": None},
+            {"role": "assistant", "content": "A thread.", "refusal": None, "annotations": [], "tool_calls": None},
             {"role": "user", "content": "Why?"},
         ],
         temperature=0,
@@ -109,6 +109,9 @@ def test_text_parts_and_every_neutral_parameter_are_accepted(client: openai.Open
         tools=[],
         logprobs=False,
         response_format={"type": "text"},
+        verbosity="medium",
+        safety_identifier="me",
+        prompt_cache_key="here",
         stream=False,
         stream_options=None,
     )
@@ -143,7 +146,7 @@ def test_text_parts_and_every_neutral_parameter_are_accepted(client: openai.Open
             {"logprobs": True, "top_logprobs": 21},
             "top_logprobs: Input should be less than or equal to 20.",
             "top_logprobs",
-            None,
+            "integer_above_max_value",
         ),
         (
             {"modalities": ["text", "audio"]},
@@ -165,32 +168,50 @@ def test_text_parts_and_every_neutral_parameter_are_accepted(client: openai.Open
             "unknown_parameter",
         ),
         (
+            {"messages": [{"role": "user", "content": "x", "colour": "red"}]},
+            "Unrecognized request argument supplied: messages[0].colour",
+            "messages[0].colour",
+            "unknown_parameter",
+        ),
+        ({"user": 1}, "user: Input should be a valid string.", "user", "invalid_type"),
+        (
+            {"stop": ["a", "b", "c", "d", "e"]},
+            "stop: Input should be a valid string, or List should have at most 4 items after validation, not 5.",
+            "stop",
+            "array_above_max_length",
+        ),
+        (
             {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
             "messages[0].content[0].type: Input should be 'text'.",
             "messages[0].content[0].type",
-            None,
+            "invalid_value",
         ),
         (
             {"messages": [*HELLO, {"role": "tool", "content": "x", "tool_call_id": "1"}]},
             "messages[1].role: Input should be 'system', 'developer', 'user' or 'assistant'.",
             "messages[1].role",
-            None,
+            "invalid_value",
         ),
         (
             {"messages": [{"role": "user"}]},
             "messages[0].content: Field required.",
             "messages[0].content",
-            None,
+            "missing_required_parameter",
         ),
         (
             {"messages": []},
             "messages: List should have at least 1 item after validation, not 0.",
             "messages",
-            None,
+            "empty_array",
         ),
-        ({"temperature": 2.5}, "temperature: Input should be less than or equal to 2.", "temperature", None),
-        ({"temperature": "1"}, "temperature: Input should be a valid number.", "temperature", None),
-        ({"n": 0}, "n: Input should be greater than or equal to 1.", "n", None),
+        (
+            {"temperature": 2.5},
+            "temperature: Input should be less than or equal to 2.",
+            "temperature",
+            "decimal_above_max_value",
+        ),
+        ({"temperature": "1"}, "temperature: Input should be a valid number.", "temperature", "invalid_type"),
+        ({"n": 0}, "n: Input should be greater than or equal to 1.", "n", "integer_below_min_value"),
         (
             {"stream_options": {"include_usage": True}},
             "`stream_options` goes with `stream: true` only.",
@@ -217,6 +238,14 @@ def test_what_is_not_supported_is_refused_by_name(
         "param": param,
         "code": code,
     }
+
+
+def test_an_answer_can_be_sent_back_as_it_came(client: openai.OpenAI) -> None:
+    said = _create(client).choices[0].message
+
+    for sent_back in (said, said.model_dump()):
+        again = _create(client, messages=[*HELLO, sent_back, {"role": "user", "content": "Why?"}])
+        assert again.choices[0].message.content == REPLY
 
 
 def test_logprobs_name_every_token_of_the_answer(client: openai.OpenAI) -> None:

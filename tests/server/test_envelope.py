@@ -11,6 +11,8 @@ from pipeline.testing import MockServer
 from tests.server.harness import BASE
 
 JSON = {"Content-Type": "application/json"}
+UNREADABLE = "We could not parse the JSON body of your request."
+NO_OBJECT = "The body must be a JSON object, sent with `Content-Type: application/json`."
 REQUEST_ID = re.compile(r"req_[0-9a-f]{32}")
 
 
@@ -22,10 +24,10 @@ def _send(
     return httpx.request(method, url, headers=authorized, content=content)
 
 
-def _error(answer: httpx.Response) -> object:
+def _error(answer: httpx.Response) -> dict[str, object]:
     assert answer.headers["content-type"] == "application/json"
     assert REQUEST_ID.fullmatch(answer.headers["x-request-id"])
-    body = answer.json()
+    body: dict[str, dict[str, object]] = answer.json()
     assert list(body) == ["error"]
     return body["error"]
 
@@ -59,35 +61,39 @@ def test_a_wrong_method_answers_the_envelope(shared: MockServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "message", "param"),
+    ("path", "body", "message", "param", "code"),
     [
-        ("/v1/fine_tuning/jobs", b"{", "We could not parse the JSON body of your request.", None),
-        ("/v1/fine_tuning/jobs", b"\xff\xfe", "We could not parse the JSON body of your request.", None),
-        ("/v1/fine_tuning/jobs", b"", "body: Field required.", None),
+        ("/v1/fine_tuning/jobs", b"{", UNREADABLE, None, None),
+        ("/v1/fine_tuning/jobs", b"\xff\xfe", UNREADABLE, None, None),
+        ("/v1/chat/completions", b'{"seed": %s}' % (b"9" * 5000), UNREADABLE, None, None),
+        ("/v1/fine_tuning/jobs", b"", NO_OBJECT, None, None),
+        ("/v1/fine_tuning/jobs", b"[]", NO_OBJECT, None, None),
         (
             "/v1/fine_tuning/jobs",
-            b"[]",
-            "body: Input should be a valid dictionary or object to extract fields from.",
-            None,
+            b'{"model": "m"}',
+            "training_file: Field required.",
+            "training_file",
+            "missing_required_parameter",
         ),
-        ("/v1/fine_tuning/jobs", b'{"model": "m"}', "training_file: Field required.", "training_file"),
         (
             "/v1/chat/completions",
             b'{"model": "m", "messages": 1}',
             "messages: Input should be a valid list.",
             "messages",
+            "invalid_type",
         ),
         (
             "/v1/chat/completions",
             b'{"model": "m", "messages": [{"role": "user", "content": "x", "\\ud800": 1}]}',
             "messages[0]: Input should be a valid string, unable to parse raw data as a unicode string.",
             "messages[0]",
+            "invalid_type",
         ),
-        ("/v1/files", b"{}", "The request must be multipart/form-data with a boundary.", None),
+        ("/v1/files", b"{}", "The request must be multipart/form-data with a boundary.", None, None),
     ],
 )
 def test_a_bad_body_answers_400_with_the_field(
-    shared: MockServer, path: str, body: bytes, message: str, param: str | None
+    shared: MockServer, path: str, body: bytes, message: str, param: str | None, code: str | None
 ) -> None:
     answer = _send(shared, "POST", path, body, JSON)
 
@@ -96,8 +102,18 @@ def test_a_bad_body_answers_400_with_the_field(
         "message": message,
         "type": "invalid_request_error",
         "param": param,
-        "code": None,
+        "code": code,
     }
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", None])
+def test_json_that_says_it_is_something_else_is_told_what_to_say(shared: MockServer, kind: str | None) -> None:
+    headers = {} if kind is None else {"Content-Type": kind}
+
+    answer = _send(shared, "POST", "/v1/chat/completions", b'{"model": "m", "messages": []}', headers)
+
+    assert answer.status_code == 400
+    assert _error(answer)["message"] == NO_OBJECT
 
 
 def test_a_bad_query_answers_400_with_its_name(shared: MockServer) -> None:
@@ -108,7 +124,7 @@ def test_a_bad_query_answers_400_with_its_name(shared: MockServer) -> None:
         "message": "limit: Input should be greater than or equal to 0.",
         "type": "invalid_request_error",
         "param": "limit",
-        "code": None,
+        "code": "integer_below_min_value",
     }
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.server import wire
-from pipeline.server.records import JobRecord, NewFile, NewJob
 from pipeline.server.recorder import Recorder
+from pipeline.server.records import JobRecord, NewFile, NewJob
 from pipeline.server.store import Store
 from pipeline.training.protocol import Checkpoint, Report, Started, Step
 
@@ -65,7 +65,7 @@ def _story(store: Store, job: JobRecord) -> list[str]:
     return [event.message for event in store.events(job.id, after=None, limit=100).items][::-1]
 
 
-REPORTS = [STARTED, _step(1), _step(2), Checkpoint(2, "adapters/step-2"), _step(3), _step(4)]
+REPORTS: list[Report] = [STARTED, _step(1), _step(2), Checkpoint(2, "adapters/step-2"), _step(3), _step(4)]
 REPORTS += [Checkpoint(4, "adapters/step-4")]
 
 

@@ -84,7 +84,12 @@ def test_a_file_from_parts_can_expire(client: openai.OpenAI) -> None:
 @pytest.mark.parametrize(
     ("changes", "message", "param", "code"),
     [
-        ({"part_ids": []}, "part_ids: List should have at least 1 item after validation, not 0.", "part_ids", None),
+        (
+            {"part_ids": []},
+            "part_ids: List should have at least 1 item after validation, not 0.",
+            "part_ids",
+            "empty_array",
+        ),
         ({"part_ids": ["part_none"]}, "No such part of this upload: part_none", "part_ids[0]", "invalid_upload"),
         ({"twice": True}, "A part is named more than once.", "part_ids", "invalid_upload"),
         (
@@ -185,6 +190,7 @@ def test_uploads_and_parts_have_their_limits(small: MockServer) -> None:
     [
         ({"filename": "a.txt"}, "filename"),
         ({"purpose": "theft"}, "purpose"),
+        ({"purpose": "evals"}, "purpose"),
         ({"bytes": 0}, "bytes"),
         ({"expires_after": {"anchor": "created_at", "seconds": 3599}}, "expires_after.seconds"),
     ],
