@@ -1,12 +1,15 @@
 """`finetune inspect`: what became of every message, and examples of what would be learnt, before anything is."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 from rich.text import Text
 
-from pipeline.chats.session import read_sessions
+from pipeline.chats.archive import read_archive, reading_of
+from pipeline.chats.session import Message, read_sessions
+from pipeline.chats.stream import read_streams
 from pipeline.config import Config
 from pipeline.dataset.funnel import Listener, Lost, Tally
 from pipeline.dataset.notebook import Example, to_example
@@ -14,7 +17,7 @@ from pipeline.dataset.preset import texting_of
 from pipeline.errors import InputError
 from pipeline.runner import Progress
 from pipeline.state import State
-from pipeline.steps.outputs import Convert, Load, Map
+from pipeline.steps.outputs import Convert, Download, Load, Map
 from pipeline.steps.step import Work
 
 _ROLE = 10
@@ -41,38 +44,45 @@ def overview(config: Config, state: State, work: Work, examples: int) -> Iterato
 
 
 def left_out(config: Config, state: State, work: Work, reason: str, listener: Listener) -> None:
-    """Tell `listener` of every message that convert left out, or does not let be learnt, for `reason`.
+    """Tell `listener` of every message that was left out, or must not be learnt, for `reason`.
+
+    Of those that load left out, the archive is read once more; it is told when they were sent and by whom.
 
     Raises:
-        InputError: nothing was left out for that reason, or it was by the load step, which keeps no text of it.
+        InputError: nothing was left out for that reason.
     """
-    converted = _converted(config, state, work)
     progress = Progress(state, config, work.connection.identity)
-    loaded, mapped = progress.output("load"), progress.output("map")
-    if not isinstance(loaded, Load) or not isinstance(mapped, Map):
-        raise TypeError(f"load made {loaded!r}, map {mapped!r}")
-    found = converted.funnel
-    counts = {**found.dropped, **{each: n + found.dropped.get(each, 0) for each, n in found.own_context.items()}}
+    download, loaded, mapped = (progress.output(name) for name in ("download", "load", "map"))
+    if not (isinstance(download, Download) and isinstance(loaded, Load) and isinstance(mapped, Map)):
+        raise TypeError(f"download made {download!r}, load {loaded!r}, map {mapped!r}")
+    found = _converted(config, state, work).funnel
+    counts = Counter(found.dropped) + Counter(found.own_context)
     if reason not in counts:
         listed = ", ".join(f"`{each}` ({count:,})" for each, count in sorted(counts.items(), key=lambda i: -i[1]))
         fix = f"The reasons are: {listed}." if listed else "Every message is in the training file."
         raise InputError("--dropped", "no message was left out for that reason", got=reason, fix=fix)
-    if reason in loaded.dropped:
-        raise InputError(
-            "--dropped",
-            f"the load step left these {loaded.dropped[reason]:,} rows out as it read the archive",
-            got=reason,
-            fix="What convert leaves out can be shown.",
-        )
 
     def tell(why: str, words: str) -> None:
         if why == reason:
             listener(why, words)
 
-    path = work.run_dir / mapped.sessions.path
+    def tell_of_row(why: str, message: Message) -> None:
+        tell(why, f"{message.time or 'no date'} {message.sender}: {message.content or '(no text)'}")
+
+    if reason in loaded.dropped:
+        for _, blocks in read_archive(
+            reading_of(config.load, work.run_dir / download.archive.path), listener=tell_of_row
+        ):
+            for _ in blocks:
+                pass
+    if counts[reason] > loaded.dropped.get(reason, 0):
+        _tell_of_conversion(config, work, work.run_dir / mapped.sessions.path, tell)
+
+
+def _tell_of_conversion(config: Config, work: Work, path: Path, tell: Listener) -> None:
     if config.convert.preset == "texting":
         texting = texting_of(config, weights=work.connection.profile.weights, listener=tell)
-        for _ in texting.examples(lambda: read_sessions(path)):
+        for _ in texting.examples(lambda: read_streams(path)):
             pass
         return
     tally = Tally(tell)

@@ -55,6 +55,9 @@ def test_what_was_left_out_is_shown_by_reason(shop: Workshop) -> None:
     assert shop.finetune("inspect", "run.yaml", *TEXTING).code == 0
     done = shop.finetune("inspect", "run.yaml", *TEXTING, "--dropped", "never answered")
     assert done.out.splitlines()[-1] == "Goodbye"
+    done = shop.finetune("inspect", "run.yaml", *TEXTING, "--dropped", "tapback, sticker or vote")
+    assert done.code == 0
+    assert done.out.splitlines()[-1] == "2023-03-09T18:26:42Z ann@example.test: Loved it"
     done = shop.finetune("inspect", "run.yaml", *TEXTING, "--dropped", "boring")
     assert done.code == 2
     assert done.err.splitlines()[-1] == (

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from pipeline.chats.filters import Chosen, Filters
-from pipeline.chats.helper import by_two, is_worth_two
 from pipeline.chats.pseudonyms import introduced
-from pipeline.chats.session import Message
+from pipeline.chats.session import Listener, Message
 from pipeline.chats.stream import Sink, Stream, streamed, write_stream
+from pipeline.helper import by_two, is_worth_two
 
 if TYPE_CHECKING:
     from pipeline.config import Load
@@ -85,18 +85,21 @@ def reading_of(settings: "Load", path: Path) -> Reading:
     )
 
 
-def read_archive(reading: Reading, loaded: Loaded | None = None, *, strict: bool = True) -> Iterator[Stream]:
+def read_archive(
+    reading: Reading, loaded: Loaded | None = None, *, strict: bool = True, listener: Listener | None = None
+) -> Iterator[Stream]:
     """Yield the sessions that are asked for, as streams; some may have no messages left.
 
     Args:
         loaded: is told what became of the rest, complete when the iterator is exhausted.
         strict: whether a filter that names nobody in the archive is a mistake.
+        listener: told of each message that is in no session.
 
     Raises:
         InputError: the archive or the contacts cannot be read, or a filter names nobody.
     """
     loaded = Loaded() if loaded is None else loaded
-    for stream in _read(reading, loaded):
+    for stream in _read(reading, loaded, listener):
         yield Stream(stream.session, _counted(stream.blocks, loaded))
     _require_sound(reading, loaded, strict=strict)
 
@@ -132,32 +135,35 @@ def load_part(reading: Reading, file: Sink) -> Loaded:
     return loaded
 
 
-def _read(reading: Reading, loaded: Loaded) -> Iterator[Stream]:
-    path = Path(reading.path)
+def _read(reading: Reading, loaded: Loaded, listener: Listener | None = None) -> Iterator[Stream]:
+    path, dropped = Path(reading.path), loaded.dropped
     if reading.loader is not None:
         from pipeline.chats.langchain import APPS, read_langchain
 
-        found, app = read_langchain(reading.loader, path, loaded.dropped), APPS.get(reading.loader, reading.loader)
+        found = read_langchain(reading.loader, path, dropped, listener)
+        app = APPS.get(reading.loader, reading.loader)
         streams: Iterator[Stream] = map(streamed, introduced(found, reading.names, app))
     elif reading.source == "whatsapp":
         from pipeline.chats.whatsapp import read_whatsapp
 
-        streams = map(streamed, introduced(read_whatsapp(path, loaded.dropped), reading.names, "WhatsApp"))
+        found = read_whatsapp(path, dropped, listener)
+        streams = map(streamed, introduced(found, reading.names, "WhatsApp"))
     else:
         from pipeline.chats.imessage import stream_imessage
 
         streams = stream_imessage(
             path,
-            loaded.dropped,
+            dropped,
             attachments=reading.attachments,
             contacts=Path(reading.contacts) if reading.contacts else None,
             names=reading.names,
             noted=loaded.noted,
             half=reading.half,
+            listener=listener,
         )
     if reading.filters == Filters():
         return streams
-    chosen = Chosen(reading.filters, loaded.dropped)
+    chosen = Chosen(reading.filters, dropped, listener)
     loaded.found = chosen.found
     return chosen.of(streams)
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.chats.imessage.addresses import normal_address
-from pipeline.chats.session import OWNER, QUOTED, Message, Person, Session
+from pipeline.chats.session import OWNER, QUOTED, Listener, Message, Person, Session
 from pipeline.chats.stream import Stream
 from pipeline.errors import InputError
 
@@ -51,15 +51,17 @@ class Chosen:
 
     Args:
         dropped: counts by reason of the messages left out.
+        listener: told of each.
 
     Attributes:
         found: the names in the filters that stand for somebody, or for a chat, so far.
     """
 
-    def __init__(self, filters: Filters, dropped: Counter[str]) -> None:
+    def __init__(self, filters: Filters, dropped: Counter[str], listener: Listener | None = None) -> None:
         self.found: set[tuple[str, str]] = set()
         self._filters = filters
         self._dropped = dropped
+        self._listener = listener
         self._only = {normal_address(name): name for name in filters.only_people}
         self._excluded = {normal_address(name): name for name in filters.exclude_people}
         self._chats = set(filters.only_chats)
@@ -75,7 +77,8 @@ class Chosen:
             if reason is None:
                 yield self._rest(stream, hidden, present)
             else:
-                self._dropped[reason] += sum(map(len, stream.blocks))
+                for block in stream.blocks:
+                    self._drop(reason, block)
 
     def require_all_found(self) -> None:
         """Check the names in the filters, once everything is read.
@@ -161,8 +164,14 @@ class Chosen:
             elif day > self._until:
                 reason = TOO_LATE
         if reason is not None:
-            self._dropped[reason] += 1
+            self._drop(reason, [message])
         return reason is None
+
+    def _drop(self, reason: str, messages: Sequence[Message]) -> None:
+        self._dropped[reason] += len(messages)
+        if self._listener is not None:
+            for message in messages:
+                self._listener(reason, message)
 
 
 def _speaker(message: Message) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.chats.imessage import UNKNOWN_SENDER, utc_time
-from pipeline.chats.session import OWNER, Message, Session
+from pipeline.chats.session import OWNER, Listener, Message, Session
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -56,16 +56,19 @@ APPS = {
 }
 """What the apps call themselves."""
 
+_NO_TEXT = "no text"
 _UNIX_SECONDS = re.compile(r"\d{9,10}\.\d+")  # Slack's `ts`
 
 
-def read_langchain(loader: str, path: Path, dropped: Counter[str] | None = None) -> Iterator[Session]:
+def read_langchain(
+    loader: str, path: Path, dropped: Counter[str] | None = None, listener: Listener | None = None
+) -> Iterator[Session]:
     """Yield the sessions that a LangChain chat loader finds at `path`, one at a time; empty ones are left out.
 
     Args:
         loader: a key of LOADERS.
         path: the file or folder that the loader reads.
-        dropped: counts by reason the messages left out.
+        dropped: counts by reason the messages left out; `listener` is told of each.
 
     Raises:
         InputError: no such loader, or it cannot read what lies at `path`.
@@ -76,8 +79,11 @@ def read_langchain(loader: str, path: Path, dropped: Counter[str] | None = None)
             converted = _convert(message)
             if converted.content.strip():
                 messages.append(converted)
-            elif dropped is not None:
-                dropped["no text"] += 1
+                continue
+            if dropped is not None:
+                dropped[_NO_TEXT] += 1
+            if listener is not None:
+                listener(_NO_TEXT, converted)
         if messages:
             senders = {message.sender for message in messages}
             yield Session(f"{loader}-{number}", "group" if len(senders) > 2 else "direct", None, messages)

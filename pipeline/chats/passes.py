@@ -1,15 +1,14 @@
 """What merge and map do to all sessions of a file: once through, block by block, by two processes if it is large."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
-from pipeline.chats.helper import by_two, is_worth_two
 from pipeline.chats.session import Message
-from pipeline.chats.stream import Sink, Stream, middle, read_streams, write_stream
+from pipeline.chats.stream import Sink, Stream, read_streams, write_stream
 from pipeline.chats.transform import give_roles, merge_blocks
+from pipeline.helper import by_parts
 
 
 class Merging(msgspec.Struct, frozen=True):
@@ -55,10 +54,6 @@ class Cast(msgspec.Struct):
     senders: set[str] = msgspec.field(default_factory=set)
 
 
-_Task = TypeVar("_Task", Merging, Casting)
-_Told = TypeVar("_Told", Merged, Cast)
-
-
 def merge_file(task: Merging, file: Sink, folder: Path) -> Merged:
     """Write the sessions merged, one a line.
 
@@ -68,7 +63,7 @@ def merge_file(task: Merging, file: Sink, folder: Path) -> Merged:
     Raises:
         InputError: the file holds something that is no session.
     """
-    parts = _by_parts("merge", task, merge_part, file, folder)
+    parts = by_parts("merge", Path(task.path), task, merge_part, file, folder)
     return Merged(sum(part.before for part in parts), sum(part.after for part in parts))
 
 
@@ -96,7 +91,7 @@ def cast_file(task: Casting, file: Sink, folder: Path) -> Cast:
     Raises:
         InputError: the file holds something that is no session.
     """
-    parts = _by_parts("cast", task, cast_part, file, folder)
+    parts = by_parts("cast", Path(task.path), task, cast_part, file, folder)
     return Cast(
         sum(part.assistant for part in parts),
         sum(part.user for part in parts),
@@ -119,13 +114,3 @@ def cast_part(task: Casting, file: Sink) -> Cast:
     for session, blocks in read_streams(Path(task.path), task.begin, task.end):
         write_stream(file, Stream(session, acted(blocks)))
     return cast
-
-
-def _by_parts(job: str, task: _Task, do: Callable[[_Task, Sink], _Told], file: Sink, folder: Path) -> Sequence[_Told]:
-    """What is told of the whole file, or of each half of it where it is large enough for two processes."""
-    path = Path(task.path)
-    if not is_worth_two(path):
-        return [do(task, file)]
-    cut = middle(path)
-    halves = (msgspec.structs.replace(task, end=cut), msgspec.structs.replace(task, begin=cut))
-    return by_two(job, halves, do, file, folder)

@@ -3,7 +3,7 @@
 One session is one line of JSON in 02_sessions.jsonl, 03_merged.jsonl and 04_mapped.jsonl.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -28,7 +28,7 @@ class Message(msgspec.Struct, gc=False):
         time: UTC, "2023-08-28T00:32:03Z"; None where the archive has none.
         content: what was said; never None.
         role: None until the map step.
-        reply_to: the beginning of the message that it answers, where the archive says so.
+        reply_to: the beginning of what it answers, where the archive says so and somebody else said that.
         only_context: it holds nothing that anybody said, such as a photo alone: not to be learnt from.
         merged: how many messages of the archive it is made of, where that is more than one.
         until: the time of the last of them.
@@ -43,6 +43,10 @@ class Message(msgspec.Struct, gc=False):
     only_context: bool | msgspec.UnsetType = msgspec.UNSET
     merged: int | msgspec.UnsetType = msgspec.UNSET
     until: str | msgspec.UnsetType = msgspec.UNSET
+
+
+Listener = Callable[[str, Message], None]
+"""Told of what is left out of an archive: the reason, and the message; its content may be empty."""
 
 
 class Person(msgspec.Struct):

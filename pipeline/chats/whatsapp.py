@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
-from pipeline.chats.session import Message, Session
+from pipeline.chats.session import Listener, Message, Session
 from pipeline.errors import InputError
 
 MEDIA, SYSTEM = "photo, video or other file", "WhatsApp's own words"
@@ -51,12 +51,13 @@ class _Line(NamedTuple):
     text: str
 
 
-def read_whatsapp(path: Path, dropped: Counter[str]) -> Iterator[Session]:
+def read_whatsapp(path: Path, dropped: Counter[str], listener: Listener | None = None) -> Iterator[Session]:
     """Yield one session for each exported chat; chats without speech are left out.
 
     Args:
         path: a .txt, a .zip, or a folder that holds such.
         dropped: counts by reason the messages left out.
+        listener: told of each.
 
     Raises:
         InputError: there is no exported chat at `path`.
@@ -65,7 +66,7 @@ def read_whatsapp(path: Path, dropped: Counter[str]) -> Iterator[Session]:
     for number, text in enumerate(_texts(path), start=1):
         lines = list(_lines(text))
         found = found or bool(lines)
-        messages = list(_messages(lines, dropped))
+        messages = list(_messages(lines, dropped, listener))
         if messages:
             senders = {message.sender for message in messages}
             yield Session(f"whatsapp-{number}", "group" if len(senders) > 2 else "direct", None, messages)
@@ -127,21 +128,28 @@ def _lines(text: str) -> Iterator[_Line]:
         yield _Line(header, "\n".join(pieces))
 
 
-def _messages(lines: list[_Line], dropped: Counter[str]) -> Iterator[Message]:
+def _messages(lines: list[_Line], dropped: Counter[str], listener: Listener | None) -> Iterator[Message]:
     order = _order([line.header for line in lines])
+
+    def drop(reason: str, line: _Line, sender: str, words: str) -> None:
+        dropped[reason] += 1
+        if listener is not None:
+            listener(reason, Message(sender, False, _time(line.header, order), words))
+
     for line in lines:
         name, colon, body = line.text.partition(": ")
         if not colon and line.text.endswith(":"):
             name, colon = line.text[:-1], ":"
         # "X changed the subject from “A: B”" has a colon too, but nobody is called so.
         if not colon or "\n" in name or _breaks_off(name) or body.startswith("\u200e"):
-            dropped[SYSTEM] += 1
+            drop(SYSTEM, line, "WhatsApp", line.text.strip())
             continue
-        body, media = _speech(body)
+        written = body
+        body, media = _speech(written)
         if body:
             yield Message(_name(name), False, _time(line.header, order), body)
         else:
-            dropped[MEDIA if media else SYSTEM] += 1
+            drop(MEDIA if media else SYSTEM, line, _name(name), written.strip())
 
 
 def _breaks_off(name: str) -> bool:

@@ -46,6 +46,22 @@ class Turn(msgspec.Struct, gc=False):
     lost: Lost | None = None
 
 
+class Kept(msgspec.Struct):
+    """Messages in examples, all own turns learnt: as Tally counts them."""
+
+    target: int = 0
+    target_merged: int = 0
+    context: int = 0
+    context_merged: int = 0
+
+    def __iadd__(self, other: "Kept") -> "Kept":
+        self.target += other.target
+        self.target_merged += other.target_merged
+        self.context += other.context
+        self.context_merged += other.context_merged
+        return self
+
+
 Listener = Callable[[str, str], None]
 """Told of what is left out: the reason, and the words."""
 
@@ -88,16 +104,12 @@ class Tally:
             if self._listener is not None:
                 self._listener(reason, turn.content)
 
-    def session(self, session: Session) -> None:
-        """All of a session is one example, as it is."""
-        for message in session.messages:
-            further = (message.merged or 1) - 1
-            if message.role == "assistant":
-                self.target += 1
-                self.target_merged += further
-            else:
-                self.context += 1
-                self.context_merged += further
+    def whole(self, kept: Kept) -> None:
+        """Sessions are examples as they are."""
+        self.target += kept.target
+        self.target_merged += kept.target_merged
+        self.context += kept.context
+        self.context_merged += kept.context_merged
 
     def session_left_out(self, reason: str, session: Session) -> None:
         """No message of a session is in an example."""

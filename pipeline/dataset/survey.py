@@ -4,17 +4,20 @@ import math
 import re
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from pipeline.chats.session import Session
+from pipeline.chats.session import Message, Session
+from pipeline.chats.stream import Stream
 from pipeline.dataset.funnel import Lost, Tally, Turn
 from pipeline.dataset.turns import Rules, talks
 
 _SHELVES = 64  # sorted one by one: a list of all would be large
-_DRAWN_OUT = re.compile(r"(.)\1{2,}")
+_DRAWN_OUT = re.compile(r"(..?)\1{2,}")  # "soooo", "hahaha"
 _SHORT_ENOUGH_TO_DRAWL = 40  # characters
+_REPEATED = re.compile(r"(.{1,8}?)\1+")  # emoji may have several characters
+_ASCII_REST = bytes(code for code in range(128) if not chr(code).isalnum())
 
 
 class _LettersAndDigits(dict[int, int | None]):
@@ -50,10 +53,14 @@ class Conversation(msgspec.Struct, frozen=True):
     """What to do with the talks of one conversation.
 
     Attributes:
+        session: without its messages.
+        others: who speaks in it besides the assistant, in order.
         skipped: its first talks, left out until they held so many targets.
         trained: its talks before this one are for training, the others for validation.
     """
 
+    session: Session
+    others: list[str]
     skipped: int
     trained: int
 
@@ -87,13 +94,15 @@ class Choice:
             self._kept += 1
 
 
-def survey(sessions: Iterable[Session], rules: Rules, limits: Limits) -> Choice:
+def survey(streams: Iterable[Stream], rules: Rules, limits: Limits) -> Choice:
     """Read an archive once, and say how to choose from it."""
     shelves = [array("q") for _ in range(_SHELVES)]
     targets, spoken = array("q"), array("q")
-    for session in sessions:
+    found: list[tuple[Session, list[str]]] = []
+    for session, blocks in streams:
+        others: dict[str, None] = {}
         own = talked = 0
-        for turns in talks(session, rules, Tally()):
+        for turns in talks(Stream(session, _listed(blocks, others)), rules, Tally()):
             talked += 1
             for turn in turns:
                 if turn.is_own and turn.lost is None:
@@ -103,15 +112,30 @@ def survey(sessions: Iterable[Session], rules: Rules, limits: Limits) -> Choice:
                         shelves[key % _SHELVES].append(key)
         targets.append(own)
         spoken.append(talked)
-    return Choice(limits, _conversations(targets, spoken, limits), _repeated(shelves, limits.same_target or 0))
+        found.append((session, list(others)))
+    allowed = _allowed(targets, spoken, limits)
+    conversations = [Conversation(*known, *each) for known, each in zip(found, allowed, strict=True)]
+    return Choice(limits, conversations, _repeated(shelves, limits.same_target or 0))
 
 
 def words_of(content: str) -> int:
-    """A number that is the same for texts that differ in case, punctuation, spaces or "soooo" only."""
-    words = content.casefold().translate(_LETTERS)
+    """A number that is the same for texts that differ in case, punctuation, spaces, emoji or "soooo" only.
+
+    For texts without words, for those that differ in how often they say the same.
+    """
+    if content.isascii():
+        words = content.encode().lower().translate(None, _ASCII_REST).decode()
+    else:
+        words = content.casefold().translate(_LETTERS)
     if len(words) <= _SHORT_ENOUGH_TO_DRAWL:
         words = _DRAWN_OUT.sub(r"\1", words)
-    return hash(words or content)
+    return hash(words or _REPEATED.sub(r"\1", "".join(content.split())) or content)
+
+
+def _listed(blocks: Iterable[list[Message]], others: dict[str, None]) -> Iterator[list[Message]]:
+    for block in blocks:
+        others.update(dict.fromkeys([message.sender for message in block if message.role != "assistant"]))
+        yield block
 
 
 def _repeated(shelves: "list[array[int]]", most: int) -> dict[int, int]:
@@ -123,8 +147,11 @@ def _repeated(shelves: "list[array[int]]", most: int) -> dict[int, int]:
     return found
 
 
-def _conversations(targets: "array[int]", spoken: "array[int]", limits: Limits) -> list[Conversation]:
-    """Cap each conversation's share of the targets that remain, where there are several."""
+def _allowed(targets: "array[int]", spoken: "array[int]", limits: Limits) -> list[tuple[int, int]]:
+    """What each conversation skips, and how many of its talks are for training.
+
+    Each one's share is capped, of the targets that remain, where there are several.
+    """
     total = sum(targets)
     allowed = [
         math.floor(limits.conversation_share / (1 - limits.conversation_share) * (total - own) + 1e-9)
@@ -136,6 +163,6 @@ def _conversations(targets: "array[int]", spoken: "array[int]", limits: Limits) 
     if limits.held_out and not any(held_out) and sum(spoken) > 1:
         held_out[spoken.index(max(spoken))] = 1
     return [
-        Conversation(max(0, own - most), talked - held)
+        (max(0, own - most), talked - held)
         for own, most, talked, held in zip(targets, allowed, spoken, held_out, strict=True)
     ]

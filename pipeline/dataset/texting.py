@@ -1,7 +1,7 @@
 """The texting preset: a mapped archive becomes examples that teach how one person texts.
 
 Bursts are one turn, pauses divide talks, talks are cut to the model's window, and each own turn is a target exactly
-once. What became of every message is told to a Tally. Two passes, a conversation at a time: the first surveys.
+once. What became of every message is told to a Tally. Two passes, talk by talk: the first surveys.
 """
 
 import re
@@ -11,11 +11,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import msgspec
 
-from pipeline.chats.session import Session
+from pipeline.chats.stream import Stream
 from pipeline.dataset.funnel import Listener, Lost, Tally
 from pipeline.dataset.notebook import Example
 from pipeline.dataset.notebook import Turn as Message
-from pipeline.dataset.survey import Choice, Limits, survey
+from pipeline.dataset.survey import Choice, Conversation, Limits, survey
 from pipeline.dataset.tokens import Role, Tokens
 from pipeline.dataset.turns import Rules, talks
 from pipeline.dataset.windows import Room, Talk, Window, windows
@@ -88,14 +88,14 @@ class Texting:
         self.prompts: dict[str, int] = {}
         self._rooms: dict[str, Room] = {}
 
-    def examples(self, sessions: Callable[[], Iterable[Session]]) -> Iterator[Written]:
+    def examples(self, streams: Callable[[], Iterable[Stream]]) -> Iterator[Written]:
         """Yield the examples, in the archive's order.
 
         Args:
-            sessions: reads the mapped sessions anew, twice.
+            streams: reads the mapped sessions anew, twice.
         """
-        choice = survey(sessions(), self._rules, self._limits)
-        for waiting in self._counted(self._chosen(sessions(), choice)):
+        choice = survey(streams(), self._rules, self._limits)
+        for waiting in self._counted(self._chosen(streams(), choice)):
             tally = self.valid if waiting.held_out else self.train
             room = self._room(waiting.prompt)
             before = self.train.target
@@ -104,12 +104,13 @@ class Texting:
             if self.train.target > before:
                 self.prompts[waiting.prompt] = self.prompts.get(waiting.prompt, 0) + self.train.target - before
 
-    def _chosen(self, sessions: Iterable[Session], choice: Choice) -> Iterator[_Waiting]:
+    def _chosen(self, streams: Iterable[Stream], choice: Choice) -> Iterator[_Waiting]:
         """The talks, with the targets in them chosen, without those beyond a conversation's share."""
-        for session, conversation in zip(sessions, choice.conversations, strict=True):
-            prompt = self._prompt(session)
+        for (_, blocks), conversation in zip(streams, choice.conversations, strict=True):
+            prompt = self._prompt(conversation)
             seen = 0
-            for number, turns in enumerate(talks(session, self._rules, self.train)):
+            stream = Stream(conversation.session, blocks)  # who is in it is known from the survey
+            for number, turns in enumerate(talks(stream, self._rules, self.train)):
                 own = sum(turn.is_own and turn.lost is None for turn in turns)
                 if seen < conversation.skipped:
                     seen += own
@@ -164,9 +165,9 @@ class Texting:
         tokens = sum(talk.tokens[2 * window.begin : 2 * window.end]) + room.frame(window.end - window.begin)
         return Written({"messages": messages}, tokens, waiting.held_out)
 
-    def _prompt(self, session: Session) -> str:
-        style = self.style
-        others = dict.fromkeys(session.name_of(each.sender) for each in session.messages if each.role != "assistant")
+    def _prompt(self, conversation: Conversation) -> str:
+        style, session = self.style, conversation.session
+        others = dict.fromkeys(map(session.name_of, conversation.others))
         names = ", ".join(others or [person.name for person in session.people.values()]) or "somebody"
         template = style.group_prompt if session.kind == "group" else style.prompt
         return template.format(

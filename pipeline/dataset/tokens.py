@@ -71,8 +71,12 @@ def token_counter(model: str, mode: Literal["exact", "estimate"]) -> TokenCounte
 
 
 def _estimate(example: Example) -> int:
-    characters = sum(len(turn["content"]) for turn in example["messages"])
-    return math.ceil(characters / _CHARACTERS_PER_TOKEN) + _TOKENS_PER_MESSAGE * len(example["messages"])
+    return estimated(sum(len(turn["content"]) for turn in example["messages"]), len(example["messages"]))
+
+
+def estimated(characters: int, messages: int) -> int:
+    """The estimate for an example of so many characters in so many messages."""
+    return math.ceil(characters / _CHARACTERS_PER_TOKEN) + _TOKENS_PER_MESSAGE * messages
 
 
 class _Estimate:

@@ -4,12 +4,13 @@ A talk begins with the others' turn and ends with an own one. Own turns are the 
 each of them is one exactly once.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import msgspec
 
-from pipeline.chats.session import QUOTED, Message, Session
+from pipeline.chats.stream import Stream
 from pipeline.dataset.funnel import Lost, Tally, Turn
 
 
@@ -29,15 +30,16 @@ class Rules(msgspec.Struct, frozen=True):
     clean: Callable[[str], str | None]
 
 
-def talks(session: Session, rules: Rules, tally: Tally) -> Iterator[list[Turn]]:
+def talks(stream: Stream, rules: Rules, tally: Tally) -> Iterator[list[Turn]]:
     """Yield the talks of a mapped session, in order of time: the others' turn, an own one, and so on.
 
     `tally` is told of the turns that are in none. In a group every message of the others begins with its sender's name.
+    What an own message replies to across a pause is the others' turn before it.
     """
+    session, blocks = stream
     turns: list[Turn] = []
-    own_lines: set[str] | None = None
     end: float | None = None
-    for message in session.messages:
+    for message in itertools.chain.from_iterable(blocks):
         begin = _seconds(message.time)
         pause = 0.0 if begin is None or end is None else begin - end
         if message.until:
@@ -69,9 +71,7 @@ def talks(session: Session, rules: Rules, tally: Tally) -> Iterator[list[Turn]]:
         if is_own and message.only_context is True:
             turn.lost = Lost.NOTHING_SAID
         if is_own and not turns:
-            if message.reply_to and own_lines is None:
-                own_lines = _own_lines(session)
-            opening = _quoted(message, own_lines or set()) or rules.opening
+            opening = message.reply_to or rules.opening
             if opening is None:
                 tally.left_out(Lost.OPENING, turn)
                 continue
@@ -88,17 +88,6 @@ def _closed(turns: list[Turn], tally: Tally) -> Iterator[list[Turn]]:
         tally.left_out(Lost.UNANSWERED, turns.pop())
     if turns:
         yield turns
-
-
-def _quoted(message: Message, own_lines: set[str]) -> str | None:
-    """What an own message replies to across the pause, if it was others who said that."""
-    quoted = message.reply_to
-    return quoted if quoted and quoted.partition("\n")[0] not in own_lines else None
-
-
-def _own_lines(session: Session) -> set[str]:
-    own = (message.content for message in session.messages if message.role == "assistant")
-    return {line[:QUOTED] for content in own for line in content.split("\n")}
 
 
 def _seconds(time: str | None) -> float | None:

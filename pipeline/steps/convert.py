@@ -4,19 +4,19 @@ import contextlib
 import statistics
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 
 import msgspec
 
-from pipeline.chats.session import read_sessions
+from pipeline.chats.stream import Sink, read_streams
 from pipeline.config import Config
 from pipeline.dataset.checks import check_example
 from pipeline.dataset.funnel import Lost, Tally, Unaccounted, funnel
-from pipeline.dataset.notebook import to_example
+from pipeline.dataset.notebook_file import Noting, note_file, note_part, usable_ids
 from pipeline.dataset.preset import texting_of
 from pipeline.dataset.split import validation_ids
-from pipeline.dataset.texting import Texting, Written
-from pipeline.dataset.tokens import token_counter
+from pipeline.dataset.texting import Texting
+from pipeline.dataset.tokens import tokens_of
 from pipeline.durable import Artifact, HashingWriter, atomic_writer
 from pipeline.errors import InputError
 from pipeline.steps.outputs import Convert, Load, Map
@@ -37,19 +37,17 @@ def run(config: Config, mapped: Map, load: Load, work: Work) -> Convert:
     if settings.tokens == "exact" and not is_prepared(config.create_job.model):
         work.display.note(f"converting {config.create_job.model} for this machine, once (about 25 s)")
     made = _Texting(config, mapped, work) if settings.preset == "texting" else _Notebook(config, mapped, work)
-    tokens, held_out = array("q"), 0
     valid: HashingWriter | None = None
     with contextlib.ExitStack() as files:
         train = files.enter_context(atomic_writer(work.run_dir / TRAIN))
-        for written in made.examples():
-            if not written.held_out:
-                _write(train, written)
-                tokens.append(written.tokens)
-                continue
+
+        def validation() -> HashingWriter:
+            nonlocal valid
             if valid is None:
                 valid = files.enter_context(atomic_writer(work.run_dir / VALID))
-            held_out += 1
-            _write(valid, written)
+            return valid
+
+        tokens, held_out = made.write(train, validation)
         found = funnel(load.messages, load.dropped, made.train, made.valid)
         if len(tokens) < settings.min_examples:
             raise _too_few(len(tokens), held_out, settings.min_examples, made)
@@ -86,33 +84,27 @@ class _Notebook:
         self.weights = True
         self.dropped: Counter[str] = Counter()
 
-    def examples(self) -> Iterator[Written]:
+    def write(self, train: Sink, validation: Callable[[], Sink]) -> tuple[Sequence[int], int]:
+        """Write the examples; returns the tokens of each in the training file, and how many are in the other."""
         settings = self._settings
         chosen: frozenset[str] = frozenset()
         if settings.validation_fraction:  # the choice needs every id, so the sessions are read once more
-            ids = [id_ for id_, _ in self._usable(Tally(), Tally(), frozenset(), Counter())]
-            chosen = validation_ids(ids, settings.validation_fraction)
-        count = token_counter(self._model, settings.tokens)
-        for id_, written in self._usable(self.train, self.valid, chosen, self.dropped):
-            yield written if id_ in chosen else msgspec.structs.replace(written, tokens=count(written.example))
+            chosen = validation_ids(usable_ids(self._path), settings.validation_fraction)
+        task = Noting(str(self._path), str(self._path.parent), settings.system_prompt, chosen)
+        if chosen or settings.tokens == "exact":
+            tokens = tokens_of(self._model, settings.tokens) if settings.tokens == "exact" else None
+            noted = note_part(task, train, validation() if chosen else None, tokens)
+        else:
+            noted = note_file(task, train)
+        self.train.whole(noted.train)
+        self.valid.whole(noted.valid)
+        if noted.left_out:
+            self.dropped[Lost.NO_ASSISTANT] = noted.left_out
+            self.train.dropped[Lost.NO_ASSISTANT] = noted.left_out_messages
+        return noted.tokens, noted.held_out
 
     def system_prompt(self) -> str | None:
         return self._settings.system_prompt
-
-    def _usable(
-        self, train: Tally, valid: Tally, chosen: frozenset[str], dropped: Counter[str]
-    ) -> Iterator[tuple[str, Written]]:
-        """Read the sessions anew each time: an archive of any size passes through without being held."""
-        for session in read_sessions(self._path):
-            example = to_example(session, self._settings.system_prompt)
-            reason = Lost.NO_ASSISTANT if example is None else check_example(example)
-            if example is None or reason is not None:
-                dropped[str(reason)] += 1
-                train.session_left_out(str(reason), session)
-                continue
-            held_out = session.id in chosen
-            (valid if held_out else train).session(session)
-            yield session.id, Written(example, 0, held_out)
 
 
 class _Texting:
@@ -125,19 +117,24 @@ class _Texting:
         self.weights = self._made.style.weights
         self.dropped: Counter[str] = Counter()
 
-    def examples(self) -> Iterator[Written]:
-        for written in self._made.examples(lambda: read_sessions(self._path)):
+    def write(self, train: Sink, validation: Callable[[], Sink]) -> tuple[Sequence[int], int]:
+        """Write the examples; returns the tokens of each in the training file, and how many are in the other."""
+        tokens, held_out = array("q"), 0
+        for written in self._made.examples(lambda: read_streams(self._path)):
             broken = check_example(written.example)
             if broken is not None:
                 raise Unaccounted("convert", f"made an example that breaks a rule: {broken}", fix="Please report it.")
-            yield written
+            line = msgspec.json.encode(written.example) + b"\n"
+            if written.held_out:
+                validation().write(line)
+                held_out += 1
+            else:
+                train.write(line)
+                tokens.append(written.tokens)
+        return tokens, held_out
 
     def system_prompt(self) -> str | None:
         return max(self._made.prompts, key=self._made.prompts.__getitem__, default="") or None
-
-
-def _write(file: HashingWriter, written: Written) -> None:
-    file.write(msgspec.json.encode(written.example) + b"\n")
 
 
 def _too_few(found: int, held_out: int, needed: int, made: _Notebook | _Texting) -> InputError:
@@ -155,7 +152,7 @@ def _too_few(found: int, held_out: int, needed: int, made: _Notebook | _Texting)
 
 STEP = Step(
     name="convert",
-    version=2,
+    version=3,
     needs=("map", "load"),
     declares=("convert", "create_job.model", "map.assistant", "backend.kind", "merge.max_gap_s"),
     output=Convert,

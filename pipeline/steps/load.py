@@ -38,7 +38,7 @@ def run(config: Config, download: Download, work: Work) -> Load:
 
 STEP = Step(
     name="load",
-    version=2,
+    version=3,
     needs=("download",),
     declares=("load",),
     output=Load,

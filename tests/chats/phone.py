@@ -10,6 +10,7 @@ from typing import Literal
 
 from pipeline.chats.imessage import read_imessage
 from pipeline.chats.session import OWNER, Session
+from pipeline.chats.stream import streamed
 from pipeline.chats.transform import map_roles, merge_runs
 from pipeline.config import Config
 from pipeline.dataset.checks import check_example
@@ -90,7 +91,7 @@ def assert_balanced(sessions: list[Session], dropped: Counter[str]) -> None:
     config = Config.model_validate({"name": "x", "convert": {"preset": "texting", "window_tokens": 64}})
     mapped = [map_roles(merge_runs(session, "\n", BURST_GAP_S), OWNER) for session in sessions]
     texting = texting_of(config, weights=True)
-    for written in texting.examples(lambda: mapped):
+    for written in texting.examples(lambda: map(streamed, mapped)):
         assert check_example(written.example) is None
     assert funnel(sum(len(session.messages) for session in sessions), dropped, texting.train, texting.valid)
 

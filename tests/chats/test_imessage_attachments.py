@@ -83,14 +83,16 @@ def test_an_audio_message_that_nobody_heard_is_an_attachment(phone: Phone) -> No
     assert read(phone)[1] == {"no text": 1}
 
 
-def test_a_reply_carries_the_beginning_of_what_it_answers(phone: Phone) -> None:
+def test_a_reply_carries_the_beginning_of_what_somebody_else_said(phone: Phone) -> None:
     chat = phone.chat("c")
     phone.message(chat, {"guid": "first", "attributedBody": encode_attributed_body("\ufffc" + "x" * 200)})
-    phone.message(chat, {"text": "an answer", "thread_originator_guid": "first", "thread_originator_part": "0:0:5"})
-    phone.message(chat, {"text": "to what?", "thread_originator_guid": "gone"})
+    answer: dict[str, Value] = {"thread_originator_guid": "first", "thread_originator_part": "0:0:5"}
+    phone.message(chat, {"text": "an answer", "is_from_me": 1, **answer})
+    phone.message(chat, {"text": "to my own", **answer})
+    phone.message(chat, {"text": "to what?", "is_from_me": 1, "thread_originator_guid": "gone"})
     phone.message(chat, {"text": "no reply", "reply_to_guid": "first"})  # only says what came before
     assert [message.reply_to for message in read(phone)[0][0].messages] == [
-        msgspec.UNSET, "x" * 120, msgspec.UNSET, msgspec.UNSET,
+        msgspec.UNSET, "x" * 120, msgspec.UNSET, msgspec.UNSET, msgspec.UNSET,
     ]  # fmt: skip
 
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.chats import helper, stream
+from pipeline import helper
+from pipeline.chats import stream
 from pipeline.chats.passes import Cast, Casting, Merged, Merging, cast_file, cast_part, merge_file, merge_part
 from pipeline.chats.session import Message, Session, read_sessions, write_sessions
 from pipeline.chats.transform import map_roles, merge_runs

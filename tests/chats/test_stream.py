@@ -15,16 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.chats import helper as second
+from pipeline import helper as second
 from pipeline.chats import stream
 from pipeline.chats.archive import Loaded, Reading, load_archive, load_part, read_archive
 from pipeline.chats.filters import Filters
-from pipeline.chats.helper import COMMAND, helping
 from pipeline.chats.imessage import reader
 from pipeline.chats.session import Message, Person, Session, read_sessions, write_sessions
 from pipeline.chats.stream import Stream, middle, read_streams, whole, write_stream
 from pipeline.durable import HashingWriter
 from pipeline.errors import InputError
+from pipeline.helper import COMMAND, helping
 from tests.bench.archive import build_archive
 
 NASTY = st.sampled_from(['"messages":[', '},{"sender":"', '}],"people":{', "}]}\n", "\\", '"', "\n", "é😂", "x" * 400])

@@ -99,7 +99,7 @@ SMS = (b"SMS", b"RCS", b"rcs")
 
 
 class Detail(NamedTuple):
-    """What else there is to know of a row of kind IN_DETAIL; the last two are of the message that it replies to."""
+    """What else there is to know of a row of kind IN_DETAIL; the last four are of the message that it replies to."""
 
     service: Value
     subject: Value
@@ -110,6 +110,8 @@ class Detail(NamedTuple):
     thread_originator_guid: Value
     original_text: Value
     original_body: Value
+    original_is_from_me: Value
+    original_handle_id: Value
 
 
 class Attachment(NamedTuple):
@@ -174,8 +176,9 @@ class Database:
         self._present = {table: self._columns(table) for table in _TABLES if table in tables}
         kinds = (*_KINDS, *([_ATTACHED] if with_attachments else []), *_LESSER_KINDS)
         usual = f"{'message_date, ' if 'message_date' in self._present['chat_message_join'] else ''}message_id"
-        self._rows_query = self._select_rows(kinds) + _IN_ORDER.format(order=usual)
-        self._sorted_query = self._select_rows(kinds) + _IN_ORDER_OF_DATES.format(date=self._date())
+        self._columns_of_rows = self._select_rows(kinds)
+        self._rows_query = self._columns_of_rows + _IN_ORDER.format(order=usual)
+        self._sorted_query = self._columns_of_rows + _IN_ORDER_OF_DATES.format(date=self._date())
         self._dates_query = f"SELECT {self._date()}, message.ROWID " + _IN_ORDER.format(order=usual)
         self._detail_query = self._build_detail_query()
 
@@ -218,6 +221,14 @@ class Database:
             f"AND NOT EXISTS ({_ITS_CHATS})"
         )
         return int(self._db.execute(query).fetchone()[0])
+
+    def rows_in_no_chat(self, *, deleted: bool) -> Iterator[Row]:
+        """The messages that `recently_deleted` counts, or those that `orphans` does."""
+        recoverable = "message.ROWID IN (SELECT message_id FROM chat_recoverable_message_join)"
+        if "chat_recoverable_message_join" not in self._present:
+            recoverable = "0"
+        condition = f"NOT EXISTS ({_ITS_CHATS}) AND {'' if deleted else 'NOT '}{recoverable}"
+        return self._db.execute(f"{self._columns_of_rows} FROM message WHERE {condition}")
 
     def chats(self) -> list[Chat]:
         """Every chat that has messages, by ROWID, with or without a row in `chat`."""
@@ -310,10 +321,11 @@ class Database:
         return ", ".join(f"{table}.{name}" if name in present else "NULL" for name in wanted)
 
     def _build_detail_query(self) -> str:
-        columns = self._select("message", Detail._fields[:-2])
+        columns = self._select("message", Detail._fields[:-4])
         if not {"guid", "thread_originator_guid"} <= self._present["message"]:
-            return f"SELECT {columns}, NULL, NULL FROM message WHERE ROWID = ?"
-        quoted = self._select("message", ("text", "attributedBody")).replace("message.", "original.")
+            return f"SELECT {columns}, NULL, NULL, NULL, NULL FROM message WHERE ROWID = ?"
+        wanted = ("text", "attributedBody", "is_from_me", "handle_id")
+        quoted = self._select("message", wanted).replace("message.", "original.")
         return (
             f"SELECT {columns}, {quoted} FROM message LEFT JOIN message AS original "
             "ON original.guid = message.thread_originator_guid AND message.thread_originator_guid <> '' "

@@ -17,9 +17,9 @@ from pipeline.chats.imessage.bodies import Attachments
 from pipeline.chats.imessage.contacts import Card, read_contacts
 from pipeline.chats.imessage.database import Database, opened
 from pipeline.chats.imessage.people import DIRECT, GROUP, Conversation, People, conversations
-from pipeline.chats.imessage.speech import OutOfOrder, Speech
+from pipeline.chats.imessage.speech import OutOfOrder, Speech, read_alone
 from pipeline.chats.pseudonyms import Names
-from pipeline.chats.session import Message, Person, Session
+from pipeline.chats.session import Listener, Message, Person, Session
 from pipeline.chats.stream import Stream, whole
 from pipeline.errors import FinetuneError, InputError
 
@@ -55,6 +55,7 @@ def stream_imessage(
     names: Names = "pseudonyms",
     noted: Counter[str] | None = None,
     half: Half | None = None,
+    listener: Listener | None = None,
 ) -> Iterator[Stream]:
     """Yield the sessions of a chat.db as streams, by chat.ROWID; those without speech are left out.
 
@@ -69,12 +70,13 @@ def stream_imessage(
         noted: counts what was kept and may be worth a word.
         half: of the messages, only the conversations that hold the first half or the second; rows that are in none
             count to the first.
+        listener: told of every row that is counted in `dropped`.
 
     Raises:
         InputError: not a database, damaged (names the row), or without the tables of an iMessage database.
     """
     cards = read_contacts(contacts) if contacts is not None else {}
-    reading = _Reading(dropped, attachments, cards, names, Counter() if noted is None else noted)
+    reading = _Reading(dropped, attachments, cards, names, Counter() if noted is None else noted, listener)
     try:
         with opened(path) as db:
             yield from reading.streams(Database(path, db, with_attachments=attachments == "tokens"), half)
@@ -131,12 +133,14 @@ class _Reading:
         cards: Mapping[str, Card],
         names: Names,
         noted: Counter[str],
+        listener: Listener | None,
     ) -> None:
         self._dropped = dropped
         self._cards = cards
         self._names = names
         self._attachments = attachments
         self._noted = noted
+        self._listener = listener
         self._speech: Speech | None = None
 
     @property
@@ -155,12 +159,16 @@ class _Reading:
         ids, sizes, elsewhere = _session_ids(found), _sizes(database, found), _elsewhere(database, found)
         for number in _part(sizes, half):
             conversation = found[number]
+            listener = _of_one_reason(self._listener, conversation.why_not)
             listen = functools.partial(
-                Speech, database, people, elsewhere[number], self._attachments, conversation.style == DIRECT
+                Speech, database, people, elsewhere[number], self._attachments, conversation.style == DIRECT, listener
             )
-            blocks = self._hear(database, conversation.chats, listen, is_long=sizes[number] > _LONG)
+            is_long = sizes[number] > _LONG or listener is not None  # which is to be told once
+            blocks = self._hear(database, conversation.chats, listen, is_long=is_long)
             if conversation.why_not is not None:
-                _exhaust(blocks)
+                for message in itertools.chain.from_iterable(blocks):
+                    if listener is not None:
+                        listener(conversation.why_not, message)
                 self._dropped[conversation.why_not] += self._listening.read
                 continue
             if first := next(filter(None, blocks), None):
@@ -171,6 +179,10 @@ class _Reading:
         if half != 2:
             missing = {DELETED: database.recently_deleted(), ORPHANED: database.orphans()}
             self._dropped.update({reason: n for reason, n in missing.items() if n})
+            if self._listener is not None:
+                for reason in missing:
+                    for row in database.rows_in_no_chat(deleted=reason == DELETED):
+                        self._listener(reason, read_alone(row, people.senders))
 
     def _hear(
         self, database: Database, chats: Sequence[int], listen: Callable[[], Speech], *, is_long: bool
@@ -213,6 +225,13 @@ class _Reading:
 
         meet(first)
         return Stream(session, told())
+
+
+def _of_one_reason(listener: Listener | None, reason: str | None) -> Listener | None:
+    """A listener that hears of that reason, whatever else there is; None hears as it is."""
+    if listener is None or reason is None:
+        return listener
+    return lambda _, message: listener(reason, message)
 
 
 def _exhaust(blocks: Iterator[list[Message]]) -> None:

@@ -8,7 +8,7 @@ it), what Send Later has sent is kept and what it has not sent is dropped, a mes
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from datetime import datetime, timedelta
 
 import msgspec
@@ -29,7 +29,7 @@ from pipeline.chats.imessage.database import (
 )
 from pipeline.chats.imessage.people import UNKNOWN_SENDER, People
 from pipeline.chats.imessage.times import CLOCK, DAY, DAYS, MICROSECONDS, utc_text
-from pipeline.chats.session import OWNER, QUOTED, Message
+from pipeline.chats.session import OWNER, QUOTED, Listener, Message
 from pipeline.chats.text_tapbacks import EDIT_WORDS, TAPBACK_WORDS, is_text_edit, is_text_tapback
 from pipeline.chats.typedstream import CHARACTERS, HEADER
 
@@ -56,6 +56,7 @@ class Speech:
         elsewhere: ROWIDs that another conversation has taken in already.
         attachments: leave no trace of them, or write "[image]" where they stood.
         is_direct: between two people.
+        listener: told of the rows that are no speech.
 
     Attributes:
         messages: the newest of what was said, in order of time.
@@ -65,13 +66,20 @@ class Speech:
     """
 
     def __init__(
-        self, database: Database, people: People, elsewhere: Set[int], attachments: Attachments, is_direct: bool
+        self,
+        database: Database,
+        people: People,
+        elsewhere: Set[int],
+        attachments: Attachments,
+        is_direct: bool,
+        listener: Listener | None = None,
     ) -> None:
         self._database = database
         self._senders = people.senders
         self._elsewhere = elsewhere
         self._attachments = attachments
         self._is_direct = is_direct
+        self._listener = listener
         self.messages: list[Message] = []
         self.dropped: Counter[str] = Counter()
         self.read = 0
@@ -109,7 +117,7 @@ class Speech:
                 else:
                     found = self._look(row, second)
                     if isinstance(found, str):
-                        self.dropped[found] += 1
+                        self._drop(found, row)
                         continue
                     message = found
                 if second != last_second or not second:
@@ -118,12 +126,17 @@ class Speech:
                         del messages[:-_RECENT]
                     last_second, self._first, self._same = second, (when, len(messages)), None
                 elif self._is_twin(message, when):
-                    self.dropped[TWIN] += 1
+                    self._drop(TWIN, row)
                     continue
                 messages.append(message)
         finally:
             self.read, self.rowid = read, rowid
         yield messages
+
+    def _drop(self, reason: str, row: Row) -> None:
+        self.dropped[reason] += 1
+        if self._listener is not None:
+            self._listener(reason, read_alone(row, self._senders))
 
     def _is_twin(self, message: Message, when: int) -> bool:
         """Whether the same was said in the same second already: Messages syncs rows anew, under new guids.
@@ -153,7 +166,7 @@ class Speech:
         if isinstance(body, bytes) and _CODE_ATTRIBUTE in body:
             return ONE_TIME_CODE
         found = bodies.spoken(text, body)
-        sender = OWNER if is_from_me else self._senders.get(handle, UNKNOWN_SENDER)
+        sender = _sender(is_from_me, handle, self._senders)
         message = Message(sender, bool(is_from_me), utc_text(second), bodies.plain(found or ""))
         if kind == IN_DETAIL:
             reason = self._add_detail(message, rowid, found or "", body)
@@ -185,7 +198,7 @@ class Speech:
             message.content = bodies.with_tokens(found if bodies.plain(found) == words else words, attached)
             message.only_context = msgspec.UNSET if words or not message.content else True
         message.content = "\n".join(filter(None, (bodies.plain(text_of(detail.subject)), message.content)))
-        message.reply_to = self._quoted(detail)
+        message.reply_to = self._quoted(detail, message.sender)
         return None
 
     def _is_tapback(self, message: Message) -> bool:
@@ -198,10 +211,23 @@ class Speech:
                 return datetime.fromisoformat(link.time) - datetime.fromisoformat(earlier.time) <= _LINK_TWIN
         return False
 
-    def _quoted(self, detail: Detail) -> str | msgspec.UnsetType:
-        """What the message replies to, shortened."""
+    def _quoted(self, detail: Detail, sender: str) -> str | msgspec.UnsetType:
+        """What the message of `sender` replies to, shortened, if somebody else said that."""
+        if _sender(detail.original_is_from_me, detail.original_handle_id, self._senders) == sender:
+            return msgspec.UNSET
         quoted = bodies.plain(bodies.spoken(detail.original_text, detail.original_body) or "")
         return quoted[:QUOTED] or msgspec.UNSET
+
+
+def read_alone(row: Row, senders: Mapping[object, str]) -> Message:
+    """A row as a message, whatever it is; its content may be empty."""
+    when, _, _, is_from_me, handle, text, body = row
+    words = bodies.plain(bodies.spoken(text, body) or "")
+    return Message(_sender(is_from_me, handle, senders), bool(is_from_me), utc_text(when // MICROSECONDS), words)
+
+
+def _sender(is_from_me: Value, handle: Value, senders: Mapping[object, str]) -> str:
+    return OWNER if is_from_me else senders.get(handle, UNKNOWN_SENDER)
 
 
 def _plain_text(body: bytes, kind: int) -> str | None:

@@ -15,9 +15,9 @@ from typing import IO, TypeVar
 
 import msgspec
 
-from pipeline.chats.stream import Sink
+from pipeline.chats.stream import Sink, middle
 
-COMMAND = (sys.executable, "-m", "pipeline.chats.half")
+COMMAND = (sys.executable, "-m", "pipeline.half")
 
 WORTH_TWO = 32_000_000
 """Bytes of input that two processes get through sooner than one."""
@@ -34,7 +34,7 @@ def by_two(
     """Do two halves of a job at the same time; what is written is what doing one after the other writes.
 
     Args:
-        job: as pipeline.chats.half knows it; there it must come to `do`.
+        job: as pipeline.half knows it; there it must come to `do`.
         do: does a half: writes to the file, returns what else there is to tell.
         folder: where the second process may keep its half meanwhile.
     """
@@ -45,6 +45,21 @@ def by_two(
     if answer is None:
         return [*told, do(second, file)]
     return [*told, msgspec.json.decode(answer, type=type(told[0]), dec_hook=lambda kind, value: kind(value))]
+
+
+def by_parts(
+    job: str, path: Path, task: _Task, do: Callable[[_Task, Sink], _Told], file: Sink, folder: Path
+) -> list[_Told]:
+    """Do a job on a file of lines: at once, or where it is large enough in two halves, as `by_two` does.
+
+    Args:
+        task: with `begin` and `end`, a part of `path` in bytes; None ends where the file does.
+    """
+    if not is_worth_two(path):
+        return [do(task, file)]
+    cut = middle(path)
+    halves = (msgspec.structs.replace(task, end=cut), msgspec.structs.replace(task, begin=cut))
+    return by_two(job, halves, do, file, folder)
 
 
 def is_worth_two(path: Path) -> bool:
@@ -81,7 +96,7 @@ def helping(job: str, task: bytes, folder: Path) -> Iterator[Helper]:
     """Start a second process on `job`, and end it on leaving the block, done or not.
 
     Args:
-        task: one line of JSON that says what to do; pipeline.chats.half knows what is in it.
+        task: one line of JSON that says what to do; pipeline.half knows what is in it.
         folder: where its file, which has no name, may lie.
     """
     with tempfile.TemporaryFile(dir=folder, prefix=".half-", suffix=".tmp") as made:

@@ -1,4 +1,4 @@
-"""The second half of a step's work: `python -m pipeline.chats.half JOB FD`, started by pipeline.chats.helper.
+"""The second half of a step's work: `python -m pipeline.half JOB FD`, started by pipeline.helper.
 
 Reads one line of JSON that says what to do, writes its half to the file FD and one line about it to stdout. Its parent
 holds its stdin open: when that ends, so does this.
@@ -12,6 +12,7 @@ import msgspec
 
 from pipeline.chats.archive import Reading, load_part
 from pipeline.chats.passes import Casting, Merging, cast_part, merge_part
+from pipeline.dataset.notebook_file import Noting, note_part
 
 _BUFFER = 1 << 20
 
@@ -29,6 +30,8 @@ def main() -> None:
                 told = merge_part(msgspec.json.decode(task, type=Merging), made)
             case "cast":
                 told = cast_part(msgspec.json.decode(task, type=Casting), made)
+            case "note":
+                told = note_part(msgspec.json.decode(task, type=Noting), made)
             case _:
                 raise ValueError(job)
     sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")

@@ -1,0 +1,118 @@
+"""The notebook preset over a file: block by block, by one process or two, it is what each session makes by itself."""
+
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import helper
+from pipeline.chats import stream
+from pipeline.chats.session import Message, Session, write_sessions
+from pipeline.dataset import notebook_file
+from pipeline.dataset.notebook import Example, to_example
+from pipeline.dataset.notebook_file import Noting, note_file, note_part, usable_ids
+from pipeline.dataset.tokens import Role, token_counter
+
+TURNS = st.lists(
+    st.tuples(st.sampled_from(["assistant", "user", None]), st.text(max_size=40), st.sampled_from([1, 1, 3])),
+    min_size=1,
+    max_size=30,
+)
+
+
+class Letters:
+    """Counts letters, and nine for each role."""
+
+    special: re.Pattern[str] | None = None
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        return [len(text) for text in texts]
+
+    def frame(self, roles: tuple[Role, ...]) -> int:
+        return 9 * len(roles)
+
+
+def in_letters(example: Example) -> int:
+    return sum(9 + len(turn["content"]) for turn in example["messages"])
+
+
+def session(number: int, turns: list[tuple[str | None, str, int]]) -> Session:
+    messages = []
+    for role, content, merged in turns:
+        message = Message("x", role == "assistant", None, content, role)  # type: ignore[arg-type]  # one of its literals
+        message.merged = merged if merged > 1 else msgspec.UNSET
+        messages.append(message)
+    return Session(f"chat-{number}", "direct", None, messages)
+
+
+def line(each: Session, prompt: str | None) -> bytes:
+    example = to_example(each, prompt)
+    return b"" if example is None else msgspec.json.encode(example) + b"\n"
+
+
+@given(
+    chats=st.lists(TURNS, min_size=1, max_size=6),
+    prompt=st.none() | st.text(max_size=9),
+    held=st.sets(st.integers(0, 5)),
+    exact=st.booleans(),
+    piece=st.integers(200, 900),
+)
+def test_a_files_examples_are_those_of_its_sessions(
+    tmp_path_factory: pytest.TempPathFactory,
+    chats: list[list[tuple[str | None, str, int]]],
+    prompt: str | None,
+    held: set[int],
+    exact: bool,
+    piece: int,
+) -> None:
+    folder = tmp_path_factory.mktemp("noting")
+    sessions = [session(number, turns) for number, turns in enumerate(chats)]
+    path = folder / write_sessions(folder, "04", sessions).path
+    chosen = frozenset(f"chat-{number}" for number in held)
+    train, valid = io.BytesIO(), io.BytesIO()
+    before = stream.BLOCK, notebook_file.HELD
+    stream.BLOCK = notebook_file.HELD = piece
+    try:
+        noting = Noting(str(path), str(folder), prompt, chosen)
+        noted = note_part(noting, train, valid, Letters() if exact else None)
+        ids = usable_ids(path)
+    finally:
+        stream.BLOCK, notebook_file.HELD = before
+    usable = [each for each in sessions if to_example(each, prompt) is not None]
+    kept = [each for each in usable if each.id not in chosen]
+    assert ids == [each.id for each in usable]
+    assert train.getvalue() == b"".join(line(each, prompt) for each in kept)
+    assert valid.getvalue() == b"".join(line(each, prompt) for each in usable if each.id in chosen)
+    examples = [example for each in kept if (example := to_example(each, prompt))]
+    assert noted.tokens == [in_letters(each) if exact else token_counter("", "estimate")(each) for each in examples]
+    assert (noted.held_out, noted.left_out) == (len(usable) - len(kept), len(sessions) - len(usable))
+    for found, there in ((noted.train, kept), (noted.valid, [each for each in usable if each not in kept])):
+        said = [message for each in there for message in each.messages]
+        own = [message.merged or 1 for message in said if message.role == "assistant"]
+        others = [message.merged or 1 for message in said if message.role != "assistant"]
+        assert (found.target, found.target_merged) == (len(own), sum(own) - len(own))
+        assert (found.context, found.context_merged) == (len(others), sum(others) - len(others))
+    left = [message.merged or 1 for each in sessions if each not in usable for message in each.messages]
+    assert noted.left_out_messages == sum(left)
+    assert [each.name for each in folder.iterdir()] == ["04"]
+
+
+def test_a_large_file_is_written_by_two(tmp_path: Path) -> None:
+    roles = ["user", "assistant", "user"]
+    sessions = [
+        session(n, [(roles[at % 3] if n != 3 else "user", "said " * 20, 1) for at in range(10_000)]) for n in range(20)
+    ]
+    path = tmp_path / write_sessions(tmp_path, "04", sessions).path
+    assert path.stat().st_size > helper.WORTH_TWO
+    noting = Noting(str(path), str(tmp_path), "Be slow.")
+    alone, by_two = io.BytesIO(), io.BytesIO()
+    noted = note_part(noting, alone)
+    assert note_file(noting, by_two) == noted
+    assert by_two.getvalue() == alone.getvalue()
+    assert noted.left_out_messages == 10_000
+    assert len(noted.tokens) == 19
