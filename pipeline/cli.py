@@ -37,6 +37,7 @@ def main() -> None:
     """Run the command; every foreseeable failure becomes one message and its exit code."""
     os.umask(0o077)
     prepare_streams()
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "1"  # of other packages; even to look for them takes time
     failpoints.arm_from_environment()
     try:
         with in_words_of(Invocation()):
@@ -86,7 +87,10 @@ def status(config_path: ConfigPath, overrides: Overrides = None, as_json: AsJson
     import msgspec
 
     from pipeline import runner
+    from pipeline.backends.profiles import profile_of
+    from pipeline.lines import Lines
     from pipeline.lock import holder
+    from pipeline.status import status_lines
 
     config, state, progress = read_only(config_path, overrides)
     at_work = holder(state.run_dir)
@@ -95,15 +99,14 @@ def status(config_path: ConfigPath, overrides: Overrides = None, as_json: AsJson
         for row in rows:
             say(msgspec.json.encode(row).decode())
         return
-    say(f"{config.name}, in {state.run_dir}/{f', running now ({at_work})' if at_work else ''}")
-    for number, row in enumerate(rows, start=1):
-        seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f} s"
-        head = f"{number:>2}/{len(rows)} {row['step']:<11} {row['state']:<8} {seconds:>9}"
-        say(f"{head}  {row['finished_at'] or '':<20}  {row['made'] or ''}".rstrip())
-        if row["error"]:
-            say(f"      {row['error']}")
-        if row["would_run"] and row["state"] != "pending":
-            say(f"      would run again: {row['would_run']}")
+    lines, called = Lines(sys.stdout), Invocation.of(config_path, overrides)
+    where = f" with {profile_of(config.backend).title}, in {state.run_dir}/"
+    say(lines.line((config.name, "bold"), text=f"{where}{f', running now ({at_work})' if at_work else ''}"))
+    for line in status_lines(rows, lines, at_work=at_work is not None):
+        say(called.typable(line))
+    if at_work is None:
+        is_done = all(row["would_run"] is None for row in rows)
+        say(f"Talk to it: {called.command('chat')}" if is_done else f"Go on with: {called.command('run')}")
 
 
 @app.command()
@@ -162,18 +165,17 @@ def inspect(
     overrides: Overrides = None,
 ) -> None:
     """Show what became of every message, and examples, before anything is trained."""
-    from rich.console import Console
-
     from pipeline import inspection, runner
+    from pipeline.lines import Lines
 
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    lines = Lines(sys.stdout)
     with at_work(config_path, overrides, aside=True) as (config, state, work):
         runner.run(config, state, work, runner.Range(last="convert"))
         if dropped is not None:
-            inspection.left_out(config, state, work, dropped, lambda _, words: console.print(words, soft_wrap=True))
+            inspection.left_out(config, state, work, dropped, lambda _, words: say(words))
             return
         for line in inspection.overview(config, state, work, examples):
-            console.print(line, soft_wrap=True)
+            say(lines.styled(line))
 
 
 @app.command()

@@ -6,7 +6,6 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Auto = Literal["auto"]
 Name = Annotated[str, Field(min_length=1)]
@@ -17,7 +16,10 @@ Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 class Section(BaseModel):
     """A part of the config; an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True)
+    # Built once, with the whole config: each on its own takes longer than a run with nothing to do may take.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True, defer_build=True
+    )
 
 
 class Backend(Section):
@@ -200,7 +202,7 @@ class CreateJob(Section):
 
     model: str = Field("smollm2-135m-instruct", min_length=1)
     method: Literal["supervised"] = "supervised"
-    hyperparameters: Hyperparameters = Hyperparameters()
+    hyperparameters: Hyperparameters = Hyperparameters.model_construct()
     suffix: str | None = Field(None, min_length=1, max_length=40)
     seed: int | None = Field(None, ge=0, le=2**31 - 1)
     metadata: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] = Field(
@@ -251,35 +253,31 @@ class SmokeTest(Section):
     """Talk to the tuned model."""
 
     system_prompt: str | None = "You are speaking to hare."
-    prompts: list[Prompt] = Field(default_factory=lambda: [Prompt(prompt="What's the golden thread?")], min_length=1)
+    prompts: list[Prompt] = Field(
+        default_factory=lambda: [Prompt.model_construct(prompt="What's the golden thread?")], min_length=1
+    )
     temperature: float = Field(0.0, ge=0, le=2)
     max_tokens: Count = 128
     compare_base: bool = True
 
 
-class Config(BaseSettings):
+class Config(BaseModel):
     """A whole run. Environment variables are FINETUNE_<SECTION>__<KEY>, such as FINETUNE_CREATE_JOB__MODEL."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="FINETUNE_",
-        env_nested_delimiter="__",
-        extra="forbid",
-        frozen=True,
-        coerce_numbers_to_str=True,
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, defer_build=True)
 
     name: str
-    backend: Backend = Backend()
-    download: Download = Download()
-    load: Load = Load()
-    merge: Merge = Merge()
-    map: Map = Map()
-    convert: Convert = Convert()
-    upload: Upload = Upload()
-    poll_file: PollFile = PollFile()
-    create_job: CreateJob = CreateJob()
-    poll_job: PollJob = PollJob()
-    smoke_test: SmokeTest = SmokeTest()
+    backend: Backend = Backend.model_construct()
+    download: Download = Download.model_construct()
+    load: Load = Load.model_construct()
+    merge: Merge = Merge.model_construct()
+    map: Map = Map.model_construct()
+    convert: Convert = Convert.model_construct()
+    upload: Upload = Upload.model_construct()
+    poll_file: PollFile = PollFile.model_construct()
+    create_job: CreateJob = CreateJob.model_construct()
+    poll_job: PollJob = PollJob.model_construct()
+    smoke_test: SmokeTest = SmokeTest.model_construct()
 
     @field_validator("name")
     @classmethod

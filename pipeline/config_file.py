@@ -12,7 +12,6 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsError
 
 from pipeline.config import Config
 from pipeline.errors import InputError
@@ -75,32 +74,44 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     """
     document, lines = _parse(path)
     chosen = _parse_overrides(overrides)
-
-    class FromFile(Config):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - keys live in the environment, not in files
-            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=document)
-
     unknown = _unknown_variables()
     if unknown:
         raise ConfigError(unknown)
     try:
-        return FromFile(**chosen)
+        return Config.model_validate(_over(_over(document, _from_environment()), chosen))
     except ValidationError as error:
         raise ConfigError(_mistakes(error, path, lines, chosen)) from None
+
+
+def _from_environment() -> Document:
+    """What FINETUNE_<SECTION>__<KEY> variables say; sections and lists may be JSON."""
+    names = {name.upper().removeprefix(PREFIX) for name in os.environ if name.upper().startswith(PREFIX)}
+    if not {name.partition("__")[0].lower() for name in names} & Config.model_fields.keys():
+        return {}
+    # Takes as long to import as all else that a run with nothing to do needs of pydantic.
+    from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError
+
+    class Settings(Config, BaseSettings):  # type: ignore[misc]  # both say what their config may hold
+        pass
+
+    try:
+        return EnvSettingsSource(Settings, env_prefix=PREFIX, env_nested_delimiter="__")()
     except SettingsError as error:
         section = str(error).partition('"')[2].partition('"')[0]
-        names = sorted(name for name in os.environ if name.upper().startswith(PREFIX + section.upper()))
+        names = {name for name in os.environ if name.upper().startswith(PREFIX + section.upper())}
         raise InputError(
-            f"environment {', '.join(names)}", "not JSON", fix="Give sections and lists as JSON."
+            f"environment {', '.join(sorted(names))}", "not JSON", fix="Give sections and lists as JSON."
         ) from None
+
+
+def _over(lower: Document, upper: Document) -> Document:
+    """Both, section by section; where they differ, `upper`."""
+    both = {**lower, **upper}
+    for key, value in upper.items():
+        below = lower.get(key)
+        if isinstance(value, dict) and isinstance(below, dict):
+            both[key] = _over(below, value)
+    return both
 
 
 def _parse(path: Path) -> tuple[Document, dict[Path_, int]]:
@@ -113,10 +124,11 @@ def _parse(path: Path) -> tuple[Document, dict[Path_, int]]:
         raise InputError(str(path), f"cannot be read ({reason})", fix="Give a YAML file.") from None
     lines: dict[Path_, int] = {}
     try:
-        root = yaml.compose(text, Loader=_Loader)
+        loader = _Loader(text)
+        root = loader.get_single_node()
         if root is not None:
             _locate(root, (), lines, path)
-        document = yaml.load(text, Loader=_Loader)
+        document = None if root is None else loader.construct_document(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{path}:{mark.line + 1}" if mark else str(path)

@@ -6,22 +6,19 @@ Every line also goes to run.log. A reader that goes away (a closed pipe) never s
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
 import msgspec
-from rich.console import Console
-from rich.text import Text
 
 from pipeline.clock import Clock, stamp
 from pipeline.invocation import Invocation
+from pipeline.lines import INDENT, Lines, Piece, head, in_time, mark
 from pipeline.run_log import RunLog
 from pipeline.terminal import SurvivingOutput
 
 if TYPE_CHECKING:
     from pipeline.live import Below
 
-NAME_WIDTH = 11
-INDENT = " " * 6
 SPEECH_INDENT = 7
 
 
@@ -60,12 +57,20 @@ class TextDisplay:
     """For a person."""
 
     def __init__(
-        self, log: RunLog | None, clock: Clock, called: Invocation | None = None, console: Console | None = None
+        self,
+        log: RunLog | None,
+        clock: Clock,
+        called: Invocation | None = None,
+        lines: Lines | None = None,
+        *,
+        tells_skipped: bool = True,
     ) -> None:
+        self._tells_skipped = tells_skipped
         self._called = called or Invocation()
-        self._console = console or Console(file=cast(IO[str], SurvivingOutput()), highlight=False, soft_wrap=True)
+        self._lines = lines or Lines(cast(TextIO, SurvivingOutput()))
         self._log = log
         self._clock = clock
+        self._heads: dict[str, str] = {}
         self._below: Below | None = None
         self._step = ""
         self._began = 0.0
@@ -74,32 +79,33 @@ class TextDisplay:
         self._column = 0
 
     def begin(self, name: str, backend: str, run_dir: Path, steps: Sequence[str]) -> None:  # noqa: D102 - see Display
-        if self._console.is_terminal:
-            from pipeline.live import Below
-
-            heads = {step: _head(number, len(steps), step) for number, step in enumerate(steps, start=1)}
-            self._below = Below(self._console, heads)
-        self._line(Text.assemble((name, "bold"), f" with {backend}, in {run_dir}/"))
+        self._heads = {step: head(number, len(steps), step) for number, step in enumerate(steps, start=1)}
+        self._line((name, "bold"), text=f" with {backend}, in {run_dir}/")
 
     def started(self, step: str, why: str | None) -> None:  # noqa: D102
         self._step, self._tenth, self._began = step, -1, self._clock.monotonic()
         if why is not None:
-            self._line(Text(f"{INDENT}{step} runs again: {why}", style="yellow"))
+            self._line((INDENT, ""), text=f"{step} runs again: {why}", style="yellow")
         self.progress(0, None, "")
 
     def skipped(self, number: int, total: int, step: str, summary: str) -> None:  # noqa: D102
         self._clear()
-        self._line(Text.assemble(_head(number, total, step), ("done before  ", "dim"), summary))
+        if self._tells_skipped:
+            self._line((head(number, total, step), ""), (mark("done before"), "dim"), text=summary)
 
     def finished(self, number: int, total: int, step: str, summary: str, seconds: float) -> None:  # noqa: D102
         self._clear()
-        self._line(Text.assemble(_head(number, total, step), (f"{_seconds(seconds):>11}  ", "green"), summary))
+        self._line((head(number, total, step), ""), (mark(in_time(seconds)), "green"), text=summary)
 
     def note(self, text: str) -> None:  # noqa: D102
-        self._line(Text(f"{INDENT}{self._called.typable(text)}", style="dim"))
+        style = "yellow" if text.startswith("WARNING") else "dim"
+        self._line((INDENT, ""), text=self._called.typable(text), style=style)
 
     def progress(self, done: float, total: float | None, text: str) -> None:  # noqa: D102
-        if self._below is not None:
+        if self._heads and self._lines.is_terminal:
+            from pipeline.live import Below
+
+            self._below = self._below or Below(self._lines.stream, self._heads)
             self._below.show(self._step)
             self._below.update(done, total, text)
         elif total:
@@ -107,21 +113,21 @@ class TextDisplay:
             at_once = self._tenth < 0 and done >= total
             if tenth > self._tenth and not at_once:
                 self._tenth = tenth
-                self._line(Text(f"{INDENT}{text}  {_seconds(self._clock.monotonic() - self._began)}"))
+                self._line((INDENT, ""), text=f"{text}  {in_time(self._clock.monotonic() - self._began)}")
 
     def speaker(self, label: str) -> None:  # noqa: D102
         self._clear()
         self._end_speech()
-        self._write(Text(f"{INDENT}{label:<{SPEECH_INDENT}}", style="bold"), end="")
+        self._write(self._lines.styled([(f"{INDENT}{label:<{SPEECH_INDENT}}", "bold")]))
         self._speaking, self._column = True, len(INDENT) + SPEECH_INDENT
 
     def speech(self, text: str) -> None:  # noqa: D102
-        self._write(Text("".join(map(self._placed, re.findall(r"\n|[^\S\n]+|\S+", text)))), end="")
+        self._write("".join(map(self._placed, re.findall(r"\n|[^\S\n]+|\S+", text))))
 
     def _placed(self, word: str) -> str:
         """A word, a stretch of blanks or a line's end, below the words before it; in a terminal lines are broken."""
         edge = len(INDENT) + SPEECH_INDENT
-        too_long = self._console.is_terminal and edge < self._column and self._column + len(word) > self._console.width
+        too_long = self._lines.is_terminal and edge < self._column and self._column + len(word) > self._lines.width
         if word == "\n" or too_long:
             self._column = 0
             return "\n" if word.isspace() else "\n" + self._placed(word)
@@ -133,7 +139,7 @@ class TextDisplay:
         self._clear()
         self._end_speech()
         if text:
-            self._line(Text(text))
+            self._line(text=text)
 
     def _clear(self) -> None:
         if self._below is not None:
@@ -142,16 +148,20 @@ class TextDisplay:
     def _end_speech(self) -> None:
         if self._speaking:
             self._speaking = False
-            self._write(Text(""), end="\n")
+            self._write("\n")
 
-    def _line(self, text: Text) -> None:
+    def _line(self, *before: Piece, text: str, style: str = "") -> None:
         self._end_speech()
-        self._write(text, end="\n")
+        self._write(self._lines.line(*before, text=text, style=style) + "\n")
         if self._log is not None:
-            self._log.write(f"{stamp(self._clock)} {text.plain}")
+            self._log.write(f"{stamp(self._clock)} {''.join(words for words, _ in before)}{text}")
 
-    def _write(self, text: Text, end: str) -> None:
-        self._console.print(text, end=end, soft_wrap=True)
+    def _write(self, text: str) -> None:
+        if self._below is not None and self._below.is_shown:
+            self._below.write_above(text)
+            return
+        self._lines.stream.write(text)
+        self._lines.stream.flush()
 
 
 class JsonDisplay:
@@ -198,11 +208,3 @@ class JsonDisplay:
         self._out.flush()
         if self._log is not None and event not in ("progress", "speech"):
             self._log.write(line)
-
-
-def _head(number: int, total: int, step: str) -> str:
-    return f"{number:>2}/{total} {step:<{NAME_WIDTH}}"
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {seconds % 60:02.0f} s"

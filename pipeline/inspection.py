@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-from rich.text import Text
 
 from pipeline.chats.archive import read_archive, reading_of
 from pipeline.chats.session import Message, read_sessions
@@ -15,6 +14,7 @@ from pipeline.dataset.funnel import Listener, Lost, Tally
 from pipeline.dataset.notebook import Example, to_example
 from pipeline.dataset.preset import texting_of
 from pipeline.errors import InputError
+from pipeline.lines import Piece
 from pipeline.runner import Progress
 from pipeline.state import State
 from pipeline.steps.outputs import Convert, Download, Load, Map
@@ -23,24 +23,23 @@ from pipeline.steps.step import Work
 _ROLE = 10
 
 
-def overview(config: Config, state: State, work: Work, examples: int) -> Iterator[Text]:
+def overview(config: Config, state: State, work: Work, examples: int) -> Iterator[list[Piece]]:
     """The funnel, and examples from the beginning, the middle and the end of the training file.
 
     Own turns of weight 0 and what is not the assistant's to learn are dimmed.
     """
     converted = _converted(config, state, work)
-    yield Text()
     for line in converted.funnel.lines():
-        yield Text(line)
+        yield [(line, "")]
     for number, example in _samples(work.run_dir / converted.train.path, converted.examples, examples):
-        yield Text()
-        yield Text(f"example {number:,} of {converted.examples:,}", style="bold")
+        yield []
+        yield [(f"example {number:,} of {converted.examples:,}", "bold")]
         for message in example["messages"]:
             is_target = message["role"] == "assistant" and message.get("weight") != 0
             label = message["role"] if is_target or message["role"] != "assistant" else "(context)"
             content = message["content"].replace("\n", "\n" + " " * _ROLE)
-            head = Text(f"{label:<{_ROLE}}", style="bold green" if is_target else "dim")
-            yield head.append(content, style="" if is_target else "dim")
+            head = (f"{label:<{_ROLE}}", "bold green" if is_target else "dim")
+            yield [head, (content, "" if is_target else "dim")]
 
 
 def left_out(config: Config, state: State, work: Work, reason: str, listener: Listener) -> None:

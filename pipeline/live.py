@@ -4,6 +4,7 @@ Lines that are finished scroll away above it, the same ones that a pipe gets.
 """
 
 from collections.abc import Mapping
+from typing import TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -22,11 +23,20 @@ class Below:
         heads: how the line of each step of a run begins, in order.
     """
 
-    def __init__(self, console: Console, heads: Mapping[str, str]) -> None:
-        self._console = console
+    def __init__(self, stream: TextIO, heads: Mapping[str, str]) -> None:
+        self._console = Console(file=stream, force_terminal=True, highlight=False)
         self._heads = heads
         self._live: Live | None = None
         self._progress: Progress | None = None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether it is there now; then all else has to be written through it."""
+        return self._live is not None
+
+    def write_above(self, text: str) -> None:
+        """Whole lines, with their control codes, that stay."""
+        self._console.print(Text.from_ansi(text.removesuffix("\n")), soft_wrap=True)
 
     def show(self, step: str) -> None:
         """Begin with a step, or go on showing it."""

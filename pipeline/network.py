@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +23,8 @@ def blaming_the_environment() -> Iterator[None]:
     except FinetuneError:
         raise
     except Exception as error:
+        import ssl
+
         names = _CERTIFICATES if isinstance(error, OSError) else (*_PROXIES, *map(str.lower, _PROXIES))
         found = [name for name in names if os.environ.get(name)]
         if not found:

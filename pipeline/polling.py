@@ -1,16 +1,16 @@
 """Wait until something remote has come to an end, however long that takes and however shaky the line is."""
 
 import dataclasses
-import email.utils
 import random
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar
-
-import tenacity
+from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.clock import Clock
 from pipeline.config import PollFile, PollJob
 from pipeline.errors import TryLater
+
+if TYPE_CHECKING:
+    import tenacity
 
 T = TypeVar("T")
 GROWTH = 1.5
@@ -72,6 +72,8 @@ def wait_until(
     Raises:
         TryLater: `timeout_s` has passed, the outage is too long, or Retry-After exceeds an hour.
     """
+    import tenacity
+
     start = last_seen = clock.monotonic()
     failing = False
 
@@ -92,7 +94,7 @@ def wait_until(
         last_seen, failing = clock.monotonic(), False
         return seen
 
-    def wait(retry: tenacity.RetryCallState) -> float:
+    def wait(retry: "tenacity.RetryCallState") -> float:
         grown = min(pace.interval_s * GROWTH ** min(retry.attempt_number - 1, 60), pace.max_interval_s)
         trouble = retry.outcome.exception() if retry.outcome and retry.outcome.failed else None
         asked = trouble.retry_after_s if isinstance(trouble, Transient) else None
@@ -120,6 +122,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     Returns:
         None if absent, negative or unreadable.
     """
+    import email.utils
+
     try:
         if "retry-after-ms" in headers:
             seconds = float(headers["retry-after-ms"]) / 1000

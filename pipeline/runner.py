@@ -165,9 +165,9 @@ def run(config: Config, state: State, work: Work, steps: Range) -> None:
     names = [step.name for step in STEPS]
     begin = names.index(steps.first) if steps.first else 0
     end = names.index(steps.last) if steps.last else len(STEPS) - 1
-    _require_key(config, state, work, STEPS[begin : end + 1])
+    progress = Progress(state, config, work.connection.identity)
+    _require_key(progress, work, STEPS[begin : end + 1])
     for number, step in enumerate(STEPS[: end + 1], start=1):
-        progress = Progress(state, config, work.connection.identity)
         why = progress.why(step)
         if number - 1 < begin:
             if why is not None:
@@ -187,6 +187,8 @@ def run(config: Config, state: State, work: Work, steps: Range) -> None:
                 _clean_up(config, state, work)
             continue
         _run_step(number, step, why, config, state, work, steps)
+        # The embedded store has its identity from its first start on.
+        progress = Progress(state, config, work.connection.identity)
     # What was verified anew is worth remembering, where the disk allows it: the next run need not hash it again.
     if state.refreshed:
         with contextlib.suppress(StateDamaged):
@@ -204,9 +206,8 @@ def _clean_up(config: Config, state: State, work: Work) -> None:
         remove_files(created, work)
 
 
-def _require_key(config: Config, state: State, work: Work, steps: Sequence[Step]) -> None:
+def _require_key(progress: Progress, work: Work, steps: Sequence[Step]) -> None:
     """A missing key is said before the work is done, not after."""
-    progress = Progress(state, config, work.connection.identity)
     if work.connection.profile.key_env and any(step.remote for step in steps) and any(map(progress.why, steps)):
         work.connection.open()
 
@@ -215,7 +216,6 @@ def _run_step(number: int, step: Step, why: str, config: Config, state: State, w
     work.display.started(step.name, None if why == NEVER_RAN else why)
     if step.remote:
         work.connection.open()
-    # The embedded store has its identity from its first start on.
     progress = Progress(state, config, work.connection.identity)
     if step.name == "create_job":
         work = dataclasses.replace(work, generation=_generation(why, config, state, progress, work, steps))
@@ -357,7 +357,7 @@ def _backend(identity: str) -> str:
 
 
 def status_rows(state: State, progress: Progress, at_work: bool = False) -> list[dict[str, Json]]:
-    """One row a step for `finetune status`: name, state, when, seconds, attempts, made, why, error.
+    """One row a step for `finetune status`: name, state, from when to when, seconds, attempts, made, why, error.
 
     Args:
         at_work: a run is going on.
@@ -377,6 +377,7 @@ def status_rows(state: State, progress: Progress, at_work: bool = False) -> list
             {
                 "step": step.name,
                 "state": "pending" if record is None else record.status,
+                "started_at": record.started_at if record else None,
                 "finished_at": record.finished_at if record else None,
                 "seconds": record.seconds if record else None,
                 "attempts": record.attempts if record else 0,

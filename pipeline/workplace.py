@@ -83,14 +83,13 @@ def at_work(
 
     Args:
         runs: this is `finetune run`, so that a signal leaves something to go on with.
-        aside: show on stderr what is done, where stdout is for something else.
+        aside: show on stderr what is done, and not what was done before: stdout is for something else.
     """
-    from rich.console import Console
-
     from pipeline.backends.client import Connection
     from pipeline.clock import SystemClock, stamp
     from pipeline.display import Display, JsonDisplay, TextDisplay
     from pipeline.job import jobs_of, left_to_do
+    from pipeline.lines import Lines
     from pipeline.remote import Ledger
     from pipeline.run_log import RunLog
     from pipeline.signals import Signals, SignalStop
@@ -105,7 +104,9 @@ def at_work(
     ):
         jobs = jobs_of(state)
         connection = Connection(config.backend, state.run_dir, clock, config.create_job.model)
-        display: Display = TextDisplay(log, clock, called, Console(stderr=True, soft_wrap=True) if aside else None)
+        display: Display = TextDisplay(
+            log, clock, called, Lines(sys.stderr) if aside else None, tells_skipped=not aside
+        )
         if as_json:
             display = JsonDisplay(log, clock, called)
         ledger = Ledger(state, connection, clock, signals, display.note)

@@ -404,14 +404,22 @@ def test_help_names_every_command(shop: Workshop) -> None:
         assert f" {command} " in text
 
 
-def test_a_finished_run_needs_no_heavy_import(shop: Workshop) -> None:
+HEAVY = {
+    "asyncio", "fastapi", "httpx", "httpx2", "jinja2", "langchain_community", "langchain_core", "multiprocessing",
+    "openai", "pipeline.chats.archive", "pipeline.dataset.texting", "pipeline.server.store", "platformdirs",
+    "pydantic_settings", "rich", "ssl", "statistics", "tenacity", "tiktoken", "torch", "transformers",
+}  # fmt: skip
+
+
+def test_a_finished_run_and_its_status_need_no_heavy_import(shop: Workshop) -> None:
     shop.run()
     shop.env["PYTHONPROFILEIMPORTTIME"] = "1"
-    again = shop.run()
-    assert again.skipped == NAMES
-    imported = {line.rpartition("|")[2].strip() for line in again.err.splitlines()}
-    assert "pipeline.runner" in imported
-    assert not imported & {"openai", "langchain_core", "langchain_community", "torch", "transformers", "fastapi"}
+    for command in ("run", "status"):
+        again = shop.finetune(command, "run.yaml")
+        assert "10/10 smoke_test" in again.out
+        imported = {line.rpartition("|")[2].strip() for line in again.err.splitlines()}
+        assert "pipeline.runner" in imported
+        assert not imported & HEAVY
 
 
 def test_a_serving_server_prints_its_key_once_and_stops_on_sigterm(shop: Workshop) -> None:

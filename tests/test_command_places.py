@@ -185,9 +185,9 @@ def test_status_tells_that_a_run_is_going_on(done: Workshop) -> None:
         rows = [json.loads(line) for line in done.finetune("status", "run.yaml", script, "--json").out.splitlines()]
         running.send_signal(signal.SIGKILL)
     assert shown.out.splitlines()[0] == (
-        f"ci, in runs/ci/, running now (process {running.pid} on {os.uname().nodename})"
+        f"ci with the embedded server, in runs/ci/, running now (process {running.pid} on {os.uname().nodename})"
     )
     assert (rows[8]["step"], rows[8]["state"], rows[8]["would_run"]) == ("poll_job", "running", None)
     shown = done.finetune("status", "run.yaml", script)
-    assert shown.out.splitlines()[0] == "ci, in runs/ci/"
+    assert shown.out.splitlines()[0] == "ci with the embedded server, in runs/ci/"
     assert "would run again: it was interrupted" in shown.out

@@ -5,12 +5,19 @@ import re
 from pathlib import Path
 
 import pyte
-from rich.console import Console
+import pytest
 
 from pipeline.display import TextDisplay
+from pipeline.lines import Lines
 from tests.conftest import FakeClock
 
 STEPS = ("download", "load")
+
+
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("COLUMNS", "60"), ("LINES", "20"), ("NO_COLOR", "1"), ("TERM", "xterm-256color")):
+        monkeypatch.setenv(name, value)
 
 
 class Screen(TextDisplay):
@@ -19,8 +26,7 @@ class Screen(TextDisplay):
     def __init__(self, *, terminal: bool) -> None:
         self.sent = io.StringIO()
         self.time = FakeClock()
-        console = Console(file=self.sent, force_terminal=terminal, width=60, height=20, no_color=True, highlight=False)
-        super().__init__(None, self.time, console=console)
+        super().__init__(None, self.time, lines=Lines(self.sent, is_terminal=terminal))
 
     def shown(self) -> list[str]:
         """What a person sees now."""

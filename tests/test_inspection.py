@@ -36,7 +36,7 @@ def shop(tmp_path: Path) -> Workshop:
 def test_inspect_shows_the_funnel_and_examples_and_trains_nothing(shop: Workshop) -> None:
     done = shop.finetune("inspect", "run.yaml", *TEXTING)
     assert done.code == 0, done.err
-    table = """
+    table = """\
 26  messages in the archive
 12  targets
 12  context
@@ -45,10 +45,12 @@ def test_inspect_shows_the_funnel_and_examples_and_trains_nothing(shop: Workshop
 
 example 3 of 12
 system    You are me, texting """
-    assert table in done.out
+    assert done.out.startswith(table)
     assert "user      Are you there, number 2?\nassistant Always, number 2\n" in done.out
     assert "convert" in done.err
     assert "upload" not in done.err
+    again = shop.finetune("inspect", "run.yaml", *TEXTING)
+    assert (again.out, again.err) == (done.out, ""), "what was done before is not said again"
 
 
 def test_what_was_left_out_is_shown_by_reason(shop: Workshop) -> None:
@@ -82,6 +84,6 @@ def test_a_run_prints_the_funnel_and_reconciles_it_with_the_trainer(shop: Worksh
 
 def test_the_notebooks_messages_are_accounted_for_too(shop: Workshop) -> None:
     done = shop.finetune("inspect", "run.yaml", "--set", "convert.min_examples=1", "--examples", "0")
-    assert done.out.endswith(
-        "\n26  messages in the archive\n12  targets\n13  context\n 1  left out: tapback, sticker or vote\n"
+    assert done.out == (
+        "26  messages in the archive\n12  targets\n13  context\n 1  left out: tapback, sticker or vote\n"
     )

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-import tenacity
-
 from pipeline import failpoints
 from pipeline.backends.embedded import EmbeddedServer, embedded_identity
 from pipeline.backends.profiles import Profile, profile_of
@@ -24,10 +22,10 @@ from pipeline.polling import Transient
 if TYPE_CHECKING:
     import httpx2
     import openai
+    import tenacity
 
 T = TypeVar("T")
 _ATTEMPTS = 5
-_WAIT = tenacity.wait_exponential_jitter(multiplier=0.5, max=8)
 SERVER_DIR = "server"
 
 
@@ -120,6 +118,8 @@ class Connection:
 
     def ask(self, where: str, request: Callable[["openai.OpenAI"], T]) -> T:
         """Make a request that changes nothing, a few times if need be; its failure becomes a message for the user."""
+        import tenacity
+
         retrying = tenacity.Retrying(
             sleep=self._clock.sleep,
             wait=_wait,
@@ -238,7 +238,9 @@ def _require_json(response: "httpx2.Response") -> None:
         raise httpx2.RemoteProtocolError(f"expected JSON, got {kind or 'no content type'}", request=response.request)
 
 
-def _wait(retry: tenacity.RetryCallState) -> float:
+def _wait(retry: "tenacity.RetryCallState") -> float:
+    import tenacity
+
     trouble = retry.outcome.exception() if retry.outcome else None
     asked = trouble.retry_after_s if isinstance(trouble, Transient) else None
-    return _WAIT(retry) if asked is None else min(asked, 60.0)
+    return tenacity.wait_exponential_jitter(multiplier=0.5, max=8)(retry) if asked is None else min(asked, 60.0)

@@ -2,9 +2,6 @@
 
 import dataclasses
 import functools
-from importlib import resources
-
-import yaml
 
 from pipeline.backends.profiles import profile_of
 from pipeline.config import Config
@@ -83,6 +80,10 @@ def refuse_if_too_much(config: Config, tokens: int) -> None:
 
 @functools.cache
 def _prices() -> dict[str, dict[str, float]]:
+    from importlib import resources
+
+    import yaml
+
     text = resources.files("pipeline.backends").joinpath("prices.yaml").read_text(encoding="utf-8")
     prices: dict[str, dict[str, float]] = yaml.safe_load(text)
     return prices

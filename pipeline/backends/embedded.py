@@ -13,7 +13,7 @@ from typing import IO
 from pipeline.config import Backend
 from pipeline.durable import make_private_dir, unusable
 from pipeline.errors import FinetuneError, InputError, Locked, StateDamaged, TryLater
-from pipeline.server.store import read_store_id
+from pipeline.server.database import read_store_id
 
 LOG = "server.log"
 STOP_GRACE_S = 60.0

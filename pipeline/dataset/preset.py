@@ -1,13 +1,13 @@
 """The texting preset as a config asks for it."""
 
+from typing import TYPE_CHECKING
+
 from pipeline.chats.session import OWNER
 from pipeline.config import Config
 from pipeline.dataset.funnel import Listener
-from pipeline.dataset.redact import redactor
-from pipeline.dataset.survey import Limits
-from pipeline.dataset.texting import DIRECT_PROMPT, GROUP_PROMPT, Style, Texting, cleaner
-from pipeline.dataset.tokens import tokens_of
-from pipeline.dataset.turns import Rules
+
+if TYPE_CHECKING:
+    from pipeline.dataset.texting import Texting
 
 BURST_GAP_S = 600.0
 """Published values lie between two minutes and no limit; ten keep together what is typed in one go."""
@@ -24,7 +24,7 @@ def inference_prompt(config: Config, trained: str | None) -> str | None:
     return settings.system_prompt if is_given or config.convert.preset == "notebook" else trained
 
 
-def texting_of(config: Config, *, weights: bool, listener: Listener | None = None) -> Texting:
+def texting_of(config: Config, *, weights: bool, listener: Listener | None = None) -> "Texting":
     """What makes examples as `convert` in the config says.
 
     Args:
@@ -34,6 +34,12 @@ def texting_of(config: Config, *, weights: bool, listener: Listener | None = Non
     Raises:
         InputError: exact tokens are wanted, and the model's tokenizer cannot be had.
     """
+    from pipeline.dataset.redact import redactor
+    from pipeline.dataset.survey import Limits
+    from pipeline.dataset.texting import DIRECT_PROMPT, GROUP_PROMPT, Style, Texting, cleaner
+    from pipeline.dataset.tokens import tokens_of
+    from pipeline.dataset.turns import Rules
+
     settings, assistant = config.convert, config.map.assistant
     tokens = tokens_of(config.create_job.model, settings.tokens)
     is_named = isinstance(assistant, str) and assistant != OWNER

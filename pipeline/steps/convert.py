@@ -1,27 +1,24 @@
 """Step 5: sessions become training examples in OpenAI's chat format."""
 
 import contextlib
-import statistics
 from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from pipeline.chats.stream import Sink, read_streams
 from pipeline.config import Config
 from pipeline.dataset.checks import check_example
 from pipeline.dataset.funnel import Lost, Tally, Unaccounted, funnel
-from pipeline.dataset.notebook_file import Noting, note_file, note_part, usable_ids
-from pipeline.dataset.preset import texting_of
-from pipeline.dataset.split import validation_ids
-from pipeline.dataset.texting import Texting
-from pipeline.dataset.tokens import tokens_of
 from pipeline.durable import Artifact, HashingWriter, atomic_writer
 from pipeline.errors import InputError
 from pipeline.steps.outputs import Convert, Load, Map
 from pipeline.steps.step import Step, Work
-from pipeline.training.base_models import is_prepared
+
+if TYPE_CHECKING:
+    from pipeline.chats.stream import Sink
+    from pipeline.dataset.texting import Texting
 
 TRAIN, VALID = "05_train.jsonl", "05_valid.jsonl"
 
@@ -33,6 +30,10 @@ def run(config: Config, mapped: Map, load: Load, work: Work) -> Convert:
         InputError: fewer than `convert.min_examples` usable examples.
         Unaccounted: a bug of ours lost messages.
     """
+    import statistics
+
+    from pipeline.training.base_models import is_prepared
+
     settings = config.convert
     if settings.tokens == "exact" and not is_prepared(config.create_job.model):
         work.display.note(f"converting {config.create_job.model} for this machine, once (about 25 s)")
@@ -84,8 +85,12 @@ class _Notebook:
         self.weights = True
         self.dropped: Counter[str] = Counter()
 
-    def write(self, train: Sink, validation: Callable[[], Sink]) -> tuple[Sequence[int], int]:
+    def write(self, train: "Sink", validation: "Callable[[], Sink]") -> tuple[Sequence[int], int]:
         """Write the examples; returns the tokens of each in the training file, and how many are in the other."""
+        from pipeline.dataset.notebook_file import Noting, note_file, note_part, usable_ids
+        from pipeline.dataset.split import validation_ids
+        from pipeline.dataset.tokens import tokens_of
+
         settings = self._settings
         chosen: frozenset[str] = frozenset()
         if settings.validation_fraction:  # the choice needs every id, so the sessions are read once more
@@ -111,14 +116,18 @@ class _Texting:
     """Examples of talks; messages are counted, not sessions."""
 
     def __init__(self, config: Config, mapped: Map, work: Work) -> None:
+        from pipeline.dataset.preset import texting_of
+
         self._path = work.run_dir / mapped.sessions.path
         self._made: Texting = texting_of(config, weights=work.connection.profile.weights)
         self.train, self.valid = self._made.train, self._made.valid
         self.weights = self._made.style.weights
         self.dropped: Counter[str] = Counter()
 
-    def write(self, train: Sink, validation: Callable[[], Sink]) -> tuple[Sequence[int], int]:
+    def write(self, train: "Sink", validation: "Callable[[], Sink]") -> tuple[Sequence[int], int]:
         """Write the examples; returns the tokens of each in the training file, and how many are in the other."""
+        from pipeline.chats.stream import read_streams
+
         tokens, held_out = array("q"), 0
         for written in self._made.examples(lambda: read_streams(self._path)):
             broken = check_example(written.example)

@@ -1,6 +1,5 @@
 """Step 2: the archive becomes sessions."""
 
-from pipeline.chats.archive import load_archive, reading_of
 from pipeline.config import Config
 from pipeline.durable import Artifact, atomic_writer
 from pipeline.errors import InputError
@@ -16,6 +15,8 @@ def run(config: Config, download: Download, work: Work) -> Load:
     Raises:
         InputError: the archive cannot be read, a filter names nobody in it, or no message is left.
     """
+    from pipeline.chats.archive import load_archive, reading_of
+
     archive = work.run_dir / download.archive.path
     with atomic_writer(work.run_dir / SESSIONS) as file:
         loaded = load_archive(reading_of(config.load, archive), file, work.run_dir)

@@ -3,9 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from pipeline.chats.passes import Casting, cast_file
 from pipeline.chats.session import OWNER
-from pipeline.chats.stream import read_streams
 from pipeline.config import Config
 from pipeline.durable import Artifact, atomic_writer
 from pipeline.errors import InputError
@@ -24,6 +22,8 @@ def run(config: Config, merge: Merge, work: Work) -> Map:
         InputError: nobody of that name speaks in the archive, or `me` and it does not say who that is; lists who
             does, with counts.
     """
+    from pipeline.chats.passes import Casting, cast_file
+
     wanted = config.map.assistant
     names = [wanted] if isinstance(wanted, str) else wanted
     path = work.run_dir / merge.sessions.path
@@ -36,6 +36,8 @@ def run(config: Config, merge: Merge, work: Work) -> Map:
 
 
 def _not_found(name: str, path: Path) -> InputError:
+    from pipeline.chats.stream import read_streams
+
     blocks = (block for stream in read_streams(path) for block in stream.blocks)
     senders = Counter(message.sender for block in blocks for message in block)
     listed = ", ".join(f"{sender} ({count:,})" for sender, count in senders.most_common(_LISTED))

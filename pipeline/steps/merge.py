@@ -1,6 +1,5 @@
 """Step 3: consecutive messages of one sender become one."""
 
-from pipeline.chats.passes import Merging, merge_file
 from pipeline.config import Config
 from pipeline.dataset.preset import BURST_GAP_S
 from pipeline.durable import Artifact, atomic_writer
@@ -12,6 +11,8 @@ MERGED = "03_merged.jsonl"
 
 def run(config: Config, load: Load, work: Work) -> Merge:
     """Merge runs: as LangChain's merge_chat_runs does, or for texting up to a pause."""
+    from pipeline.chats.passes import Merging, merge_file
+
     texting = config.convert.preset == "texting"
     delimiter, max_gap_s = config.merge.delimiter, config.merge.max_gap_s
     if delimiter is None:

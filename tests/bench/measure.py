@@ -16,7 +16,8 @@ from contextlib import closing
 from pathlib import Path
 
 import msgspec
-from rich.console import Console
+
+from pipeline.lines import Lines
 
 COLUMNS = (
     "ROWID, date, is_from_me, handle_id, text, attributedBody, subject, service, associated_message_type, item_type, "
@@ -68,7 +69,7 @@ def ours(archive: Path, folder: Path, preset: str = "notebook", tokens: str = "e
         SystemClock(),
     )
     connection, state = Connection(config.backend, folder, clock), State.load(folder)
-    display = TextDisplay(None, clock, console=Console(file=io.StringIO()))
+    display = TextDisplay(None, clock, lines=Lines(io.StringIO()))
     ledger = Ledger(state, connection, clock, Signals(), display.note)
     work = Work(folder, display, clock, connection, ledger, go_on="")
     (folder / "01_archive.db").symlink_to(archive)

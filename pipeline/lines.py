@@ -1,0 +1,75 @@
+"""The look of a line: styled and broken between words in a terminal, plain elsewhere.
+
+rich draws what moves (live.py); it takes longer to import than a run with nothing to do may take.
+"""
+
+import os
+import shutil
+import textwrap
+from collections.abc import Sequence
+from typing import TextIO
+
+STEP_WIDTH = 11
+MARK_WIDTH = 11
+INDENT = " " * 6
+_NARROWEST = 30
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+
+Piece = tuple[str, str]
+"""Words and their style, "" for none: names of _CODES with blanks between them."""
+
+
+class Lines:
+    """Where lines go.
+
+    Attributes:
+        is_terminal: a person looks, at something that can move.
+    """
+
+    def __init__(self, stream: TextIO, *, is_terminal: bool | None = None) -> None:
+        self.stream = stream
+        self.is_terminal = is_a_screen(stream) if is_terminal is None else is_terminal
+        self._coloured = self.is_terminal and not os.environ.get("NO_COLOR")  # no-color.org
+
+    @property
+    def width(self) -> int:
+        """Of the terminal, in columns."""
+        return shutil.get_terminal_size().columns
+
+    def line(self, *before: Piece, text: str = "", style: str = "") -> str:
+        """One line: what stands `before` it, and a text that is broken below its own beginning where it is too long."""
+        room = self.width - sum(len(words) for words, _ in before)
+        if self.is_terminal and len(text) > room:
+            margin = "\n" + " " * (self.width - room)
+            words = textwrap.wrap(text, max(room, _NARROWEST), break_long_words=False, break_on_hyphens=False)
+            text = margin.join(words)
+        return self.styled([*before, (text, style)])
+
+    def styled(self, pieces: Sequence[Piece]) -> str:
+        """The pieces with the codes of their styles, where there are colours."""
+        if not self._coloured:
+            return "".join(words for words, _ in pieces)
+        return "".join(
+            f"\x1b[{';'.join(_CODES[each] for each in style.split())}m{words}\x1b[0m" if words and style else words
+            for words, style in pieces
+        )
+
+
+def is_a_screen(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that understands control codes."""
+    return stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+
+
+def head(number: int, total: int, step: str) -> str:
+    """How the line of a step begins."""
+    return f"{number:>2}/{total} {step:<{STEP_WIDTH}}"
+
+
+def mark(words: str) -> str:
+    """What stands after the head: how long the step took, or how it is with it."""
+    return f"{words:>{MARK_WIDTH}}  "
+
+
+def in_time(seconds: float) -> str:
+    """Such as "2 min 10 s"."""
+    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {seconds % 60:02.0f} s"
