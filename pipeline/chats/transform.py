@@ -86,11 +86,21 @@ def count_senders(sessions: Iterable[Session]) -> Counter[str]:
 def _merged(run: list[Message], delimiter: str) -> Message:
     first, last = run[0], run[-1]
     content = _join([message.content for message in run], delimiter)
-    only_context = all(message.only_context is True for message in run) or msgspec.UNSET
+    count, only_context = 0, True
+    for message in run:
+        count += message.merged or 1
+        only_context = only_context and message.only_context is True
     until = last.until or last.time or msgspec.UNSET
-    count = sum(message.merged or 1 for message in run)
     return Message(
-        first.sender, first.is_me, first.time, content, first.role, first.reply_to, only_context, count, until
+        first.sender,
+        first.is_me,
+        first.time,
+        content,
+        first.role,
+        first.reply_to,
+        only_context or msgspec.UNSET,
+        count,
+        until,
     )
 
 

@@ -13,10 +13,11 @@ from pipeline.chats.stream import Stream
 from pipeline.dataset.funnel import Lost, Tally, Turn
 from pipeline.dataset.turns import Rules, talks
 
-_SHELVES = 64  # sorted one by one: a list of all would be large
-_DRAWN_OUT = re.compile(r"(..?)\1{2,}")  # "soooo", "hahaha"
+_SHELF = 100_000  # keys counted at once: a table of all would be large
+_DRAWN_OUT = re.compile(r"(.)\1\1+|(..)\2\2+")  # "soooo", "hahaha"
 _SHORT_ENOUGH_TO_DRAWL = 40  # characters
 _REPEATED = re.compile(r"(.{1,8}?)\1+")  # emoji may have several characters
+_SHORT, _ANY = 0, 1
 _ASCII_REST = bytes(code for code in range(128) if not chr(code).isalnum())
 
 
@@ -66,38 +67,46 @@ class Conversation(msgspec.Struct, frozen=True):
 
 
 class Choice:
-    """Decides talk by talk, in the archive's order, what is a target."""
+    """Decides talk by talk, in the archive's order, what is a target.
 
-    def __init__(self, limits: Limits, conversations: list[Conversation], repeated: dict[int, int]) -> None:
+    Args:
+        keys: of all turns that could be learnt, what `_key` says.
+    """
+
+    def __init__(self, limits: Limits, conversations: list[Conversation], keys: "array[int]") -> None:
         self._limits = limits
         self.conversations = conversations
-        self._repeated = repeated
+        self._keys = iter(keys)
+        self._repeated = {} if limits.same_target is None else _repeated(keys, limits.same_target)
         self._kept = self._kept_short = 0
+
+    def pass_over(self, own: int) -> None:
+        """So many turns that could be learnt are in no example."""
+        for _ in range(own):
+            next(self._keys)
 
     def choose(self, turns: Iterable[Turn]) -> None:
         """Set `lost` on the own turns that are not to be learnt."""
         for turn in turns:
             if not turn.is_own or turn.lost is not None:
                 continue
-            if len(turn.content) <= self._limits.short_characters:
+            key = next(self._keys)
+            if key == _SHORT:
                 if self._kept_short + 1 > self._limits.short_share * (self._kept + 1):
                     turn.lost = Lost.SHORT
                     continue
                 self._kept_short += 1
-            elif self._limits.same_target is not None and self._repeated:
-                key = words_of(turn.content)
-                if key in self._repeated:
-                    self._repeated[key] += 1
-                    if self._repeated[key] > self._limits.same_target:
-                        turn.lost = Lost.SAME
-                        continue
+            elif key in self._repeated:
+                self._repeated[key] += 1
+                if self._repeated[key] > (self._limits.same_target or 0):
+                    turn.lost = Lost.SAME
+                    continue
             self._kept += 1
 
 
 def survey(streams: Iterable[Stream], rules: Rules, limits: Limits) -> Choice:
     """Read an archive once, and say how to choose from it."""
-    shelves = [array("q") for _ in range(_SHELVES)]
-    targets, spoken = array("q"), array("q")
+    keys, targets, spoken = array("q"), array("q"), array("q")
     found: list[tuple[Session, list[str]]] = []
     for session, blocks in streams:
         others: dict[str, None] = {}
@@ -107,15 +116,13 @@ def survey(streams: Iterable[Stream], rules: Rules, limits: Limits) -> Choice:
             for turn in turns:
                 if turn.is_own and turn.lost is None:
                     own += 1
-                    if limits.same_target is not None and len(turn.content) > limits.short_characters:
-                        key = words_of(turn.content)
-                        shelves[key % _SHELVES].append(key)
+                    keys.append(_key(turn.content, limits))
         targets.append(own)
         spoken.append(talked)
         found.append((session, list(others)))
     allowed = _allowed(targets, spoken, limits)
     conversations = [Conversation(*known, *each) for known, each in zip(found, allowed, strict=True)]
-    return Choice(limits, conversations, _repeated(shelves, limits.same_target or 0))
+    return Choice(limits, conversations, keys)
 
 
 def words_of(content: str) -> int:
@@ -128,8 +135,15 @@ def words_of(content: str) -> int:
     else:
         words = content.casefold().translate(_LETTERS)
     if len(words) <= _SHORT_ENOUGH_TO_DRAWL:
-        words = _DRAWN_OUT.sub(r"\1", words)
+        words = _DRAWN_OUT.sub(r"\1\2", words) if _DRAWN_OUT.search(words) else words
     return hash(words or _REPEATED.sub(r"\1", "".join(content.split())) or content)
+
+
+def _key(content: str, limits: Limits) -> int:
+    """_SHORT for what is very short, else the same number for the same words, where those are counted."""
+    if len(content) <= limits.short_characters:
+        return _SHORT
+    return _ANY if limits.same_target is None else words_of(content)
 
 
 def _listed(blocks: Iterable[list[Message]], others: dict[str, None]) -> Iterator[list[Message]]:
@@ -138,12 +152,13 @@ def _listed(blocks: Iterable[list[Message]], others: dict[str, None]) -> Iterato
         yield block
 
 
-def _repeated(shelves: "list[array[int]]", most: int) -> dict[int, int]:
+def _repeated(keys: "array[int]", most: int) -> dict[int, int]:
     """What is there more than `most` times; the values count from 0."""
     found: dict[int, int] = {}
-    for shelf in shelves:
-        found.update({key: 0 for key, count in Counter(shelf).items() if count > most})
-        del shelf[:]
+    shelves = len(keys) // _SHELF + 1
+    for shelf in range(shelves):
+        counts = Counter(key for key in keys if key % shelves == shelf)
+        found.update({key: 0 for key, count in counts.items() if count > most})
     return found
 
 

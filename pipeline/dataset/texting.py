@@ -114,6 +114,7 @@ class Texting:
                 own = sum(turn.is_own and turn.lost is None for turn in turns)
                 if seen < conversation.skipped:
                     seen += own
+                    choice.pass_over(own)
                     for turn in turns:
                         self.train.left_out(Lost.SHARE, turn)
                     continue

@@ -4,6 +4,8 @@ The unit is the exchange: the others' turn and the own one after it. A talk that
 what came just before a cut is repeated after it as context, whose own turns have weight 0.
 """
 
+import itertools
+import operator
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
@@ -73,6 +75,9 @@ def windows(talk: Talk, room: Room, tally: Tally) -> Iterator[tuple[Talk, Window
 def _parts_that_fit(talk: Talk, room: Room, tally: Tally) -> Iterator[Talk]:
     """Cut out the exchanges that fit into no example; shorten the others' turns where that is enough."""
     most = room.tokens - room.frame(1)
+    if sum(talk.tokens) <= most:  # nearly every one
+        yield talk
+        return
     begin = 0
     for own in range(1, len(talk.turns), 2):
         if talk.tokens[own - 1] + talk.tokens[own] <= most:
@@ -100,9 +105,7 @@ def _end_of(turn: Turn, most: int, room: Room) -> tuple[str, int] | None:
 
 def _windows(talk: Talk, room: Room) -> Iterator[Window]:
     exchanges = len(talk.turns) // 2
-    sums = [0]
-    for number in range(exchanges):
-        sums.append(sums[-1] + talk.tokens[2 * number] + talk.tokens[2 * number + 1])
+    sums = list(itertools.accumulate(map(operator.add, talk.tokens[::2], talk.tokens[1::2]), initial=0))
 
     def fits(begin: int, end: int) -> bool:
         contents = sums[end] - sums[begin]

@@ -39,8 +39,7 @@ _IN_ORDER_OF_DATES = (
     "FROM (SELECT message.ROWID AS own FROM chat_message_join CROSS JOIN message ON message.ROWID = message_id "
     "WHERE chat_id IN (?) ORDER BY {date}, own LIMIT -1) CROSS JOIN message ON message.ROWID = own"
 )
-_ITS_JOINS = "SELECT 1 FROM chat_message_join WHERE message_id = message.ROWID"
-_ITS_CHATS = f"{_ITS_JOINS} AND typeof(chat_id) = 'integer'"
+_ITS_CHATS = "SELECT 1 FROM chat_message_join WHERE message_id = message.ROWID AND typeof(chat_id) = 'integer'"
 
 ORDINARY, IN_WORDS, LINK, IN_DETAIL = 0, 1, 2, 3
 """Kinds of rows that may be speech: plain; by SMS or RCS, where tapbacks come in words; a link with its preview; with
@@ -188,8 +187,9 @@ class Database:
 
     def in_several_chats(self) -> list[tuple[int, int]]:
         """ROWID and chat of the messages that are in more than one."""
-        count = "SELECT count(message_id) - count(DISTINCT message_id) FROM chat_message_join"
-        if not self._db.execute(count).fetchone()[0]:  # several times as fast, and the usual case
+        listed = "SELECT count(message_id) FROM chat_message_join"
+        once = "SELECT count(message_id) FROM (SELECT DISTINCT message_id FROM chat_message_join)"
+        if self._db.execute(f"SELECT ({listed}) = ({once})").fetchone()[0]:  # several times as fast, and the usual case
             return []
         query = (
             "SELECT message_id, chat_id FROM chat_message_join WHERE message_id IN "
@@ -204,8 +204,10 @@ class Database:
     def orphans(self) -> int:
         """How many messages are in no chat, nor under Recently Deleted."""
         odd = "SELECT 1 FROM chat_message_join WHERE typeof(chat_id) <> 'integer' LIMIT 1"
-        its_chats = _ITS_CHATS if self._db.execute(odd).fetchone() else _ITS_JOINS  # which an index has
-        query = f"SELECT count(*) FROM message WHERE NOT EXISTS ({its_chats})"
+        on = "message_id = message.ROWID"  # which an index has
+        if self._db.execute(odd).fetchone():
+            on += " AND typeof(chat_id) = 'integer'"
+        query = f"SELECT count(*) FROM message LEFT JOIN chat_message_join ON {on} WHERE message_id IS NULL"
         return int(self._db.execute(query).fetchone()[0]) - self.recently_deleted()
 
     def is_intact(self) -> bool:
