@@ -105,7 +105,7 @@ def _end_of(turn: Turn, most: int, room: Room) -> tuple[str, int] | None:
 
 def _windows(talk: Talk, room: Room) -> Iterator[Window]:
     exchanges = len(talk.turns) // 2
-    sums = list(itertools.accumulate(map(operator.add, talk.tokens[::2], talk.tokens[1::2]), initial=0))
+    sums: list[int] = list(itertools.accumulate(map(operator.add, talk.tokens[::2], talk.tokens[1::2]), initial=0))
 
     def fits(begin: int, end: int) -> bool:
         contents = sums[end] - sums[begin]

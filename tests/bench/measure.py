@@ -6,6 +6,7 @@ Prints one line of JSON. Imports are not timed: they would be most of what the p
 import dataclasses
 import io
 import json
+import os
 import resource
 import sqlite3
 import sys
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -27,10 +29,19 @@ COLUMNS = (
 """Of `message`, those that our reader reads."""
 
 
-Found = tuple[int, int, dict[str, float]]
-"""Messages, examples, seconds by step."""
+@dataclasses.dataclass
+class Part:
+    """What one step took: seconds, and seconds of work on all cores, a second process's too."""
+
+    seconds: float
+    cpu: float
+
+
+Found = tuple[int, int, dict[str, Part]]
+"""Messages, examples, what each step took."""
 
 Run = Callable[[], Found]
+_Made = TypeVar("_Made")
 
 
 @dataclasses.dataclass
@@ -39,15 +50,17 @@ class Measured:
 
     Attributes:
         messages: rows of the archive that were turned into something or counted; of the notebook, those it found.
-        peak_mb: resident memory at its highest, imports and all.
-        parts: seconds by step.
+        cpu: seconds of work on all cores.
+        grown_mb: how much resident memory this process had at its highest, beyond what it had at the beginning.
+        parts: what each step took.
     """
 
     seconds: float
+    cpu: float
     messages: int
     examples: int
-    peak_mb: float
-    parts: dict[str, float]
+    grown_mb: float
+    parts: dict[str, Part]
 
 
 def ours(archive: Path, folder: Path, preset: str = "notebook", tokens: str = "estimate") -> Run:
@@ -75,17 +88,11 @@ def ours(archive: Path, folder: Path, preset: str = "notebook", tokens: str = "e
     (folder / "01_archive.db").symlink_to(archive)
 
     def run() -> Found:
-        times = [time.perf_counter()]
-        loaded = load.run(config, Download(Artifact("01_archive.db", "", 0)), work)
-        times.append(time.perf_counter())
-        merged = merge.run(config, loaded, work)
-        times.append(time.perf_counter())
-        mapped = map.run(config, merged, work)
-        times.append(time.perf_counter())
-        converted = convert.run(config, mapped, loaded, work)
-        times.append(time.perf_counter())
-        names = ("load", "merge", "map", "convert")
-        parts = {name: end - begin for name, begin, end in zip(names, times, times[1:], strict=False)}
+        parts: dict[str, Part] = {}
+        loaded = _timed(parts, "load", lambda: load.run(config, Download(Artifact("01_archive.db", "", 0)), work))
+        merged = _timed(parts, "merge", lambda: merge.run(config, loaded, work))
+        mapped = _timed(parts, "map", lambda: map.run(config, merged, work))
+        converted = _timed(parts, "convert", lambda: convert.run(config, mapped, loaded, work))
         return loaded.messages + sum(loaded.dropped.values()), converted.examples, parts
 
     return run
@@ -94,6 +101,38 @@ def ours(archive: Path, folder: Path, preset: str = "notebook", tokens: str = "e
 def texting(archive: Path, folder: Path) -> Run:
     """The same with windows, all checks, and tokens counted as the default model counts them."""
     return ours(archive, folder, "texting", "exact")
+
+
+def tokenizer(archive: Path, folder: Path) -> Run:
+    """Only the tokenizer of texting, and a batch of texts."""
+    from pipeline.config import Config
+    from pipeline.dataset.preset import texting_of
+    from pipeline.dataset.tokens import tokens_of
+
+    config = Config.model_validate({"name": "bench", "convert": {"preset": "texting"}})
+    texting_of(config, weights=True)
+
+    def run() -> Found:
+        return 0, len(tokens_of(config.create_job.model, "exact").count(["Slow and steady"] * 2000)), {}
+
+    return run
+
+
+def rows(archive: Path, folder: Path) -> Run:
+    """What load asks of SQLite, conversation by conversation, and nothing done with it."""
+    from collections import deque
+
+    from pipeline.chats.imessage.database import Database, opened
+    from pipeline.chats.imessage.people import People, conversations
+
+    def run() -> Found:
+        with opened(archive) as db:
+            database = Database(archive, db)
+            for conversation in conversations(database, People(database.handles())):
+                deque(database.rows(conversation.chats), maxlen=0)
+            return database.messages(), 0, {}
+
+    return run
 
 
 def notebook(archive: Path, folder: Path) -> Run:
@@ -129,10 +168,21 @@ def scan(archive: Path, folder: Path) -> Run:
     return run
 
 
+def _timed(parts: dict[str, Part], name: str, step: Callable[[], _Made]) -> _Made:
+    begin, worked = time.perf_counter(), _cpu()
+    made = step()
+    parts[name] = Part(time.perf_counter() - begin, _cpu() - worked)
+    return made
+
+
 def _measured(run: Run) -> Measured:
-    begin = time.perf_counter()
+    before, begin, worked = _peak_mb(), time.perf_counter(), _cpu()
     messages, examples, parts = run()
-    return Measured(time.perf_counter() - begin, messages, examples, _peak_mb(), parts)
+    return Measured(time.perf_counter() - begin, _cpu() - worked, messages, examples, _peak_mb() - before, parts)
+
+
+def _cpu() -> float:
+    return sum(os.times()[:4])
 
 
 def _peak_mb() -> float:
@@ -140,7 +190,15 @@ def _peak_mb() -> float:
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
+WAYS = {
+    "ours": ours,
+    "texting": texting,
+    "tokenizer": tokenizer,
+    "rows": rows,
+    "notebook": notebook,
+    "scan": scan,
+}
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(dir=Path(sys.argv[2]).parent) as made:
-        prepare = {"ours": ours, "texting": texting, "notebook": notebook, "scan": scan}[sys.argv[1]]
-        sys.stdout.buffer.write(msgspec.json.encode(_measured(prepare(Path(sys.argv[2]), Path(made)))))
+        sys.stdout.buffer.write(msgspec.json.encode(_measured(WAYS[sys.argv[1]](Path(sys.argv[2]), Path(made)))))
