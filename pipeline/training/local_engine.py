@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import FinetuneError
 from pipeline.training import base_models, environment
-from pipeline.training.fair_lock import FairLock
+from pipeline.training.batching import Batcher, Step
 from pipeline.training.generation import ContextLengthError, Speech
 from pipeline.training.protocol import ChatMessage, Finish, ModelRef, Piece, Sampling
 
@@ -19,12 +19,12 @@ PREFILL = 512  # tokens of a prompt at a time, so that a long one holds up no ot
 
 
 class LocalEngine:
-    """Keeps the models it was asked for in memory. Answers made at the same time take turns, token by token."""
+    """Keeps the models it was asked for in memory. Answers made at the same time are made together, token by token."""
 
     def __init__(self) -> None:
         self._models: dict[str, ResidentModel] = {}
         self._loading = threading.Lock()
-        self._turn = FairLock()
+        self._batcher = Batcher()
         self._imported = False
 
     def generate(
@@ -34,14 +34,14 @@ class LocalEngine:
         resident = self._resident(model)
         from transformers import DynamicCache  # imported already, with the model
 
-        from pipeline.training.sampling import Sampler, token_odds
+        from pipeline.training.sampling import Choice
 
         prompt = resident.chat_format.prompt(messages)
         room = resident.context - len(prompt)
         if room < 1:
             raise ContextLengthError(resident.context, len(prompt))
         limit = room if sampling.max_tokens is None else min(room, sampling.max_tokens)
-        sampler, speech = Sampler(sampling), Speech(sampling.stop)
+        choice, speech = Choice(sampling, resident.chat_format.token_bytes), Speech(sampling.stop)
         text_of = resident.chat_format.detokenizer()
         cache = DynamicCache()
         unseen, used, ended = prompt, 0, False
@@ -49,20 +49,14 @@ class LocalEngine:
             if cancelled():
                 return
             part, unseen = unseen[:PREFILL], unseen[PREFILL:]
-            with self._turn:
-                logits = resident.forward(model.adapter, part, cache)
+            self._batcher.do(Step(resident, model.adapter, part, cache, choice.skip if unseen else choice.make))
             if unseen:
                 continue
-            logprobs = None if sampling.top_logprobs is None else logits.log_softmax(-1)
-            token = sampler.choose(logits)
-            if token in resident.chat_format.stop_ids:
+            if choice.token in resident.chat_format.stop_ids:
                 ended = True
                 break
-            unseen, used = [token], used + 1
-            odds = None
-            if logprobs is not None:
-                odds = token_odds(logprobs, token, sampling.top_logprobs or 0, resident.chat_format.token_bytes)
-            yield from speech.feed(text_of(token), odds)
+            unseen, used = [choice.token], used + 1
+            yield from speech.feed(text_of(choice.token), choice.odds)
             ended = speech.ended
         yield from speech.finish()
         yield Finish("stop" if ended else "length", len(prompt), used)
@@ -80,7 +74,7 @@ class LocalEngine:
 
     def unload(self, adapter: Path) -> None:
         """See Engine."""
-        with self._turn:
+        with self._batcher.turn:
             for model in self._models.values():
                 model.unload(adapter)
 
@@ -89,7 +83,7 @@ class LocalEngine:
         with self._loading:
             resident = self._base(model.base_model)
             if model.adapter is not None:
-                with self._turn:
+                with self._batcher.turn:
                     resident.load(model.adapter)
         return resident
 

@@ -36,8 +36,8 @@ DPO_LEARNING_RATE = 1e-4
 """Measured on SmolLM2-135M with 12 pairs of answers, 6 epochs, and 4 pairs it never saw. At this rate it prefers the
 preferred answer to the other in all 16, by 49 nats more than before on those it saw and by 24 on the others; what is
 preferred becomes likelier, and other questions are answered in whole sentences as before. At three times the rate the
-preferences are stronger (110 and 67 nats), but only because it pushes all such answers away:
-the unseen preferred ones lose 0.9 nats a token (here 0.2), and the model begins to ramble."""
+preferences are stronger (110 and 67 nats), but because it pushes away all such answers: the unseen preferred ones lose
+0.9 nats a token (here 0.2), and the model begins to ramble."""
 
 BETA = 0.1
 """How strongly DPO holds a model to what it was, where the job says `auto`: the value of the DPO paper and of TRL."""

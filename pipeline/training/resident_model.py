@@ -7,10 +7,12 @@ import torch
 from peft import PeftModel
 from peft.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors import SafetensorError
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedModel
 
 from pipeline.errors import InputError
+from pipeline.training import packing
 from pipeline.training.chat_format import ChatFormat
+from pipeline.training.packing import Part
 from pipeline.training.placement import context_length, load_model, pick_device, pick_dtype
 
 
@@ -20,6 +22,7 @@ class ResidentModel:
     Attributes:
         chat_format: its tokenizer and template.
         context: how many tokens it can look at.
+        packs: whether several parts take `forward` little longer than one.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -37,6 +40,7 @@ class ResidentModel:
         self._selected: Path | None = None
         self._unsure = False  # PEFT selects as it likes when adapters come and go
         self.context = context_length(self._base)
+        self.packs = packing.make_packable(self._base)
 
     def load(self, adapter: Path) -> None:
         """Put an adapter on the model, if it is not there yet.
@@ -76,8 +80,8 @@ class ResidentModel:
             self._base, self._adapted = self._adapted.unload(), None
         self._unsure = True
 
-    def forward(self, adapter: Path | None, ids: Sequence[int], cache: DynamicCache) -> torch.Tensor:
-        """Logits of the token after `ids`, which follow what is in `cache`: (vocabulary,), float32, on the CPU.
+    def forward(self, adapter: Path | None, parts: Sequence[Part]) -> list[torch.Tensor]:
+        """For each part the logits of the token after it: (vocabulary,), float32, on the CPU. Adds to the caches.
 
         Raises:
             InputError: the adapter was unloaded meanwhile.
@@ -86,13 +90,20 @@ class ResidentModel:
             raise InputError(str(adapter), "the adapter was deleted", fix="Ask another model.")
         if self._adapted is not None:
             self._select(self._adapted, adapter)
-        tokens = torch.tensor([list(ids)], device=self._base.device)
         with torch.inference_mode():
             # The base model holds the adapters' layers too; calling it skips PEFT's own book-keeping.
-            logits: torch.Tensor = self._base(
-                input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1
-            ).logits
-        return logits[0, -1].float().cpu().clone()
+            if self.packs:
+                logits = packing.forward(self._base, parts)
+            else:
+                logits = torch.cat([self._forward(part) for part in parts])
+        return list(logits.float().cpu().clone())
+
+    def _forward(self, part: Part) -> torch.Tensor:
+        tokens = torch.tensor([list(part[0])], device=self._base.device)
+        logits: torch.Tensor = self._base(
+            input_ids=tokens, past_key_values=part[1], use_cache=True, logits_to_keep=1
+        ).logits
+        return logits[0]
 
     def _select(self, adapted: PeftModel, adapter: Path | None) -> None:
         if adapter == self._selected and not self._unsure:

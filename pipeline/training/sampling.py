@@ -37,10 +37,38 @@ class Sampler:
 
     def _random(self, logits: torch.Tensor) -> int:
         """From the fewest most likely tokens that have `top_p` of the probability together."""
+        if self._sampling.top_p == 1:  # all of them: in order or not, and to order them takes longer than all else here
+            odds = (logits / self._sampling.temperature).softmax(-1)
+            return int(torch.multinomial(odds, 1, generator=self._generator))
         odds, tokens = (logits / self._sampling.temperature).softmax(-1).sort(descending=True, stable=True)
         more_likely = odds.cumsum(-1) - odds
         odds[1:][more_likely[1:] >= self._sampling.top_p] = 0  # the most likely one stays whatever top_p is
         return int(tokens[torch.multinomial(odds, 1, generator=self._generator)])
+
+
+class Choice:
+    """The last token chosen for one answer.
+
+    Attributes:
+        odds: the token's, and those of the likeliest others, if they were asked for.
+    """
+
+    def __init__(self, sampling: Sampling, bytes_of: Callable[[int], bytes]) -> None:
+        self._top = sampling.top_logprobs
+        self._sampler = Sampler(sampling)
+        self._bytes_of = bytes_of
+        self.token = -1
+        self.odds: TokenOdds | None = None
+
+    def make(self, logits: torch.Tensor) -> None:
+        """Choose from the logits of the next token: (vocabulary,), float32, on the CPU; they are changed."""
+        logprobs = None if self._top is None else logits.log_softmax(-1)
+        self.token = self._sampler.choose(logits)
+        if logprobs is not None:
+            self.odds = token_odds(logprobs, self.token, self._top or 0, self._bytes_of)
+
+    def skip(self, _: torch.Tensor) -> None:
+        """Choose nothing: the prompt goes on."""
 
 
 def token_odds(logprobs: torch.Tensor, token: int, top: int, bytes_of: Callable[[int], bytes]) -> TokenOdds:
