@@ -20,6 +20,7 @@ import psutil  # type: ignore[import-untyped]
 
 from pipeline.chats.typedstream import decode_attributed_body
 from tests.bench.archive import build_archive
+from tests.bench.startup import no_op_seconds
 from tests.bench.measure import Measured
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +55,7 @@ class Archives(NamedTuple):
 def main() -> None:
     """Build the archives, take turns, print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Benchmarks, as ratios to named peers.")
+    parser.add_argument("only", nargs="?", choices=["startup"], help="leave out the archives")
     parser.add_argument("--messages", type=int, default=MILLION)
     parser.add_argument("--chats", type=int, default=400)
     parser.add_argument("--runs", type=int, default=3, help="of each way; the median counts")
@@ -61,13 +63,16 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="finetune-bench-", dir=arguments.folder) as made:
         folder = Path(made)
+        if arguments.only == "startup":
+            _print_table(_startup(folder, arguments.runs))
+            return
         archives = _build(folder, arguments.messages, arguments.chats)
         _say(f"taking turns, {arguments.runs} times ...")
         taken = _turns(archives.usual, arguments.runs)
         _say("measuring memory ...")
         memory = _memory(archives)
         lines = [*_ways(taken, arguments.messages), *memory]
-        lines += [_decoder(archives.usual, arguments.runs), _skipped(folder, arguments.runs)]
+        lines += [_decoder(archives.usual, arguments.runs), *_startup(folder, arguments.runs)]
     chats = f"{arguments.messages:,} messages in {arguments.chats:,} chats"
     _say(f"\n{chats}; {os.cpu_count()} cores, Python {sys.version.split()[0]}\n")
     _print_table(lines)
@@ -160,16 +165,20 @@ def _decoder(archive: Path, runs: int) -> Line:
     return Line("decoding a body, faster by", f"{mine * 1e6:.2f} us", f"pytypedstream {peer * 1e6:.0f} us", peer / mine)
 
 
-def _skipped(folder: Path, runs: int) -> Line:
-    command = [sys.executable, "-m", "pipeline", "run", str(ROOT / "configs" / "ci.yaml")]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run(command, cwd=folder, env=env, check=True, capture_output=True)
-    ours, theirs = [], []
-    for _ in range(max(runs, 5)):
-        ours.append(_seconds(lambda: subprocess.run(command, cwd=folder, env=env, check=True, capture_output=True)))
-        theirs.append(_seconds(lambda: subprocess.run([sys.executable, "-c", "pass"], check=True)))
-    mine, peer = statistics.median(ours), statistics.median(theirs)
-    return Line("a finished run, run again", f"{mine:.2f} s", f"python -c pass {peer:.2f} s", mine / peer)
+def _startup(folder: Path, runs: int) -> list[Line]:
+    """Seconds of processor time."""
+    _say("running a finished run again, against doit and dvc, installed for that and thrown away ...")
+    took = no_op_seconds(folder, max(runs, 5))
+    if "dvc" not in took:
+        _say("doit and dvc cannot be had here")
+    lines = []
+    for peer, called in (("dvc", "dvc repro"), ("doit", "doit"), ("imports", "typer, pydantic, ... imported")):
+        for name, what in (("run", "a finished run, run again"), ("status", "its status")):
+            if peer in took:
+                ratio = took[name] / took[peer]
+                goal = ("a third or less", ratio <= 1 / 3) if peer == "dvc" else ("", None)
+                lines.append(Line(what, f"{took[name]:.2f} s", f"{called} {took[peer]:.2f} s", ratio, *goal))
+    return lines
 
 
 def _measure(kind: str, archive: Path) -> Measured:
@@ -214,7 +223,7 @@ def _print_table(lines: Sequence[Line]) -> None:
     verdicts = {True: "reached", False: "NOT REACHED", None: ""}
     rows = []
     for line in lines:
-        ratio = f"{line.ratio:.{1 if line.ratio < 100 else 0}f}x"
+        ratio = f"{line.ratio:.{2 if line.ratio < 1 else 1 if line.ratio < 100 else 0}f}x"
         rows.append((line.what, line.ours, line.peer, ratio, line.goal, verdicts[line.is_reached]))
     _print_columns([HEAD, *rows], right=(1, 2, 3))
 

@@ -1,6 +1,7 @@
 """Draws the README's pictures from a real run: `make pictures`. A terminal of 120 columns, nothing retouched.
 
-The run is configs/tortoise.yaml in an empty folder, with the real trainer; it takes as long as `make finetune`.
+The run is configs/tortoise.yaml in an empty folder, with the real trainer; it takes as long as `make finetune`. The
+report is photographed by Chromium, where there is one.
 """
 
 import fcntl
@@ -9,6 +10,7 @@ import pty
 import re
 import shutil
 import struct
+import subprocess
 import sys
 import tempfile
 import termios
@@ -24,6 +26,7 @@ from rich.text import Text
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / ".github" / "pictures"
 COLUMNS, LINES = 120, 44
+PAGE = (1000, 1250)
 COLOURS = {"brown": "yellow", "default": None}  # pyte's names of what rich calls otherwise
 
 
@@ -34,29 +37,49 @@ def main() -> None:
         shutil.copytree(ROOT / "configs", Path(folder) / "configs")
         half_way = False
         screen = pyte.Screen(COLUMNS, LINES)
-        for shown in watch(["finetune", "run", "configs/tortoise.yaml"], Path(folder), screen):
-            if not half_way and re.search(r"step 3\d/60", shown()):
+        for shown in watch("run", Path(folder), screen):
+            if not half_way and re.search(r"step 3\d/60.* left", shown()):
                 draw(screen, PICTURES / "training.svg", "make finetune")
                 half_way = True
         draw(screen, PICTURES / "finished.svg", "make finetune")
+        screen = pyte.Screen(COLUMNS, LINES)
+        for _ in watch("status", Path(folder), screen):
+            pass
+        draw(screen, PICTURES / "status.svg", "finetune status configs/tortoise.yaml")
+        for _ in watch("report", Path(folder), pyte.Screen(COLUMNS, LINES), "--with-text"):
+            pass
+        photograph(Path(folder) / "runs" / "tortoise" / "report.html")
 
 
-def watch(command: list[str], folder: Path, screen: pyte.Screen) -> Iterator[Callable[[], str]]:
-    """Run a command in a terminal; after each piece of output yields what reads the screen's text."""
+def photograph(page: Path) -> None:
+    """The top of the report, for light and dark screens."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        sys.exit("no Chromium here: the pictures of the report stay as they are")
+    for scheme, wish in (("light", "1"), ("dark", "0")):
+        picture = PICTURES / f"report-{scheme}.png"
+        command = [browser, "--headless", "--no-sandbox", "--hide-scrollbars", "--disable-gpu"]
+        command += [f"--blink-settings=preferredColorScheme={wish}", f"--window-size={PAGE[0]},{PAGE[1]}"]
+        subprocess.run([*command, f"--screenshot={picture}", page.as_uri()], check=True, capture_output=True)
+        sys.stdout.write(f"{picture.relative_to(ROOT)}\n")
+
+
+def watch(command: str, folder: Path, screen: pyte.Screen, *options: str) -> Iterator[Callable[[], str]]:
+    """Run a finetune command in a terminal; after each piece of output yields what reads the screen's text."""
     stream = pyte.ByteStream(screen)
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(folder)
         beside = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         os.environ |= {"TERM": "xterm-256color", "PYTHONPATH": str(ROOT), "PATH": beside}
-        os.execvp(command[0], command)
+        os.execvp("finetune", ["finetune", command, "configs/tortoise.yaml", *options])
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
     while True:
         try:
             piece = os.read(terminal, 1 << 16)
         except OSError:  # the other end is closed
             break
-        stream.feed(piece)
+        stream.feed(piece.replace(b"\x1b[2m", b"\x1b[90m"))  # pyte knows nothing of faint; grey looks the same
         yield lambda: "\n".join(screen.display)
     os.close(terminal)
     _, status = os.waitpid(pid, 0)
