@@ -8,7 +8,6 @@ PIP_ARGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_ARGS)
-export FINETUNE_CACHE_DIR ?= $(CURDIR)/.cache
 
 .PHONY: finetune init test smoke bench chaos soak pictures schema sample clean
 
@@ -58,6 +57,7 @@ $(VENV)/.core: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) --editable .
+	@$(BIN)/python -m compileall -q pipeline
 	@touch $@
 
 $(VENV)/.local: $(VENV)/.core

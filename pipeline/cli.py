@@ -46,6 +46,10 @@ def main() -> None:
         sys.exit(130)
 
 
+app.command()(start.init)
+app.command()(start.doctor)
+
+
 @app.command()
 def run(
     config_path: ConfigPath,
@@ -175,7 +179,8 @@ def inspect(
             inspection.left_out(config, state, work, dropped, lambda _, words: say(words))
             return
         for line in inspection.overview(config, state, work, examples):
-            say(lines.styled(line))
+            *before, (text, style) = line or [("", "")]
+            say(lines.line(*before, text=text, style=style))
 
 
 @app.command()
@@ -344,7 +349,3 @@ def repair(config_path: ConfigPath, overrides: Overrides = None) -> None:
         with state_module.locked(run_dir):
             for line in state_module.repair(run_dir):
                 say(line)
-
-
-app.command()(start.init)
-app.command()(start.doctor)

@@ -26,7 +26,7 @@ _ROLE = 10
 def overview(config: Config, state: State, work: Work, examples: int) -> Iterator[list[Piece]]:
     """The funnel, and examples from the beginning, the middle and the end of the training file.
 
-    Own turns of weight 0 and what is not the assistant's to learn are dimmed.
+    Own turns of weight 0 and what is not the assistant's to learn are dimmed. The last piece of a line may be broken.
     """
     converted = _converted(config, state, work)
     for line in converted.funnel.lines():
@@ -37,9 +37,9 @@ def overview(config: Config, state: State, work: Work, examples: int) -> Iterato
         for message in example["messages"]:
             is_target = message["role"] == "assistant" and message.get("weight") != 0
             label = message["role"] if is_target or message["role"] != "assistant" else "(context)"
-            content = message["content"].replace("\n", "\n" + " " * _ROLE)
-            head = (f"{label:<{_ROLE}}", "bold green" if is_target else "dim")
-            yield [head, (content, "" if is_target else "dim")]
+            for words in message["content"].split("\n"):
+                yield [(f"{label:<{_ROLE}}", "bold green" if is_target else "dim"), (words, "" if is_target else "dim")]
+                label = ""
 
 
 def left_out(config: Config, state: State, work: Work, reason: str, listener: Listener) -> None:

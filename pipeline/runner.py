@@ -24,6 +24,7 @@ from pipeline.steps.step import Step, Work
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 _CREATE_JOB = next(step for step in STEPS if step.name == "create_job")
 NEVER_RAN = "it has not run yet"
+IF_BEFORE = "if a step before it makes something else"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -370,7 +371,7 @@ def status_rows(state: State, progress: Progress, at_work: bool = False) -> list
         if at_work and record is not None and record.status == "running":
             why = None
         elif why is None and stale:
-            why = "if a step before it makes something else"
+            why = IF_BEFORE
         stale = stale or why is not None
         made = progress.output(step.name).summary() if record and record.output and record.status == "done" else None
         rows.append(

@@ -4,9 +4,12 @@ import datetime
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.lines import INDENT, Lines, Piece, head, in_time, mark
+from pipeline.runner import IF_BEFORE
 from pipeline.state import Json
 
 _STYLES = {"running": "cyan", "interrupted": "yellow", "failed": "red", "pending": "dim"}
+
+_WHEN_WIDTH = len("22 Nov")
 
 
 def status_lines(rows: Sequence[Mapping[str, Json]], lines: Lines, *, at_work: bool) -> Iterator[str]:
@@ -19,7 +22,7 @@ def status_lines(rows: Sequence[Mapping[str, Json]], lines: Lines, *, at_work: b
         how = str(row["state"])
         if how == "running" and not at_work:
             how = "interrupted"
-        style = _STYLES.get(how, "green")
+        style = _STYLES.get(how, "green" if row["would_run"] is None else "yellow")
         if how == "done":
             how = in_time(row["seconds"]) if isinstance(row["seconds"], int | float) else ""
         name: Piece = (head(number, len(rows), str(row["step"])), "dim" if how == "pending" else "")
@@ -27,12 +30,14 @@ def status_lines(rows: Sequence[Mapping[str, Json]], lines: Lines, *, at_work: b
         yield lines.line(name, (mark(how), style), when, text=str(row["made"] or "")).rstrip()
         if row["error"]:
             yield lines.line((INDENT, ""), text=str(row["error"]), style="red")
-        elif row["would_run"] and how not in ("pending", "running", "interrupted"):
+        elif row["would_run"] not in (None, IF_BEFORE) and row["state"] == "done":
             yield lines.line((INDENT, ""), text=f"would run again: {row['would_run']}", style="yellow")
 
 
 def _local(stamp: Json) -> str:
-    """A record's time on the clock of this machine, to the minute."""
+    """A record's time on the clock of this machine: today to the minute, before that the day, as ls has it."""
     if not isinstance(stamp, str):
-        return " " * len("2026-11-22 18:15")
-    return datetime.datetime.fromisoformat(stamp).astimezone().strftime("%Y-%m-%d %H:%M")
+        return " " * _WHEN_WIDTH
+    time, now = datetime.datetime.fromisoformat(stamp).astimezone(), datetime.datetime.now().astimezone()
+    how = "%H:%M" if time.date() == now.date() else "%d %b" if time.year == now.year else "%Y"
+    return f"{time.strftime(how):>{_WHEN_WIDTH}}"

@@ -13,6 +13,7 @@ import typer
 
 from pipeline.errors import FinetuneError
 from pipeline.invocation import Invocation
+from pipeline.lines import Lines
 from pipeline.terminal import say_aside, speak_to_nobody
 
 if TYPE_CHECKING:
@@ -36,8 +37,9 @@ def say(text: str) -> None:
 
 def fail(message: str, code: int) -> NoReturn:
     """End with a message on standard error."""
+    lines = Lines(sys.stderr)
     for line in message.splitlines():
-        say_aside(f"error: {line}")
+        say_aside(lines.line(("error: ", "bold red"), text=line))
     try:
         sys.stdout.flush()
     except OSError:
@@ -89,7 +91,6 @@ def at_work(
     from pipeline.clock import SystemClock, stamp
     from pipeline.display import Display, JsonDisplay, TextDisplay
     from pipeline.job import jobs_of, left_to_do
-    from pipeline.lines import Lines
     from pipeline.remote import Ledger
     from pipeline.run_log import RunLog
     from pipeline.signals import Signals, SignalStop

@@ -16,7 +16,7 @@ from pipeline.report.made import Made
 from pipeline.runner import Progress
 from pipeline.server.history import History, read_history
 from pipeline.state import Json, State, StepRecord
-from pipeline.steps.outputs import Convert, CreateJob, Download, Load, Map, Merge, Output, PollJob, SmokeTest
+from pipeline.steps.outputs import Consumed, Convert, CreateJob, Download, Load, Map, Merge, Output, PollJob, SmokeTest
 from pipeline.steps.smoke_test import TRANSCRIPT, Exchange
 
 _ACCOUNTED = {
@@ -41,12 +41,18 @@ class FunnelRow:
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """What is known of the job. `used` are the hyperparameters that the server took, (name, value)."""
+    """What is known of the job.
+
+    Attributes:
+        used: the hyperparameters that the server took, (name, value).
+        consumed: what the trainer took from the training file, in words; None where it does not say.
+    """
 
     job: str
     model: str | None
     trained_tokens: int | None
     used: list[tuple[str, str]]
+    consumed: str | None
     curves: curves.Curves | None
 
 
@@ -225,8 +231,15 @@ def _training(config: Config, made: Made, gaps: dict[str, str]) -> Training | No
         model=polled.model if polled else None,
         trained_tokens=polled.trained_tokens if polled else None,
         used=[(name, str(value)) for name, value in used.items()],
+        consumed=_consumed(polled.consumed) if polled and polled.consumed else None,
         curves=trace,
     )
+
+
+def _consumed(took: Consumed) -> str:
+    parts = [f"{took.examples:,} examples with {took.targets:,} targets"]
+    parts += [f"{number:,} {what}" for number, what in ((took.truncated, "cut"), (took.skipped, "skipped")) if number]
+    return ", ".join(parts)
 
 
 def _events(history: History | None) -> list[curves.Event]:

@@ -27,6 +27,7 @@ def init(
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: take the defaults.")] = False,
 ) -> None:
     """Write a config for your own chats, after a few questions."""
+    from pipeline.lines import Lines
     from pipeline.start.init import Given, write_config
     from pipeline.start.next import what_next
     from pipeline.start.questions import Questions
@@ -47,8 +48,10 @@ def init(
         made = write_config(given, Questions(input if asks else None, say))
     except EOFError:
         raise InputError("finetune init", "the answers ended", fix="Nothing was written; begin again.") from None
+    lines = Lines(sys.stdout)
     for line in what_next(made, Invocation(made.path)):
-        say(line)
+        explained = line.lstrip()
+        say(lines.line((" " * (len(line) - len(explained)), ""), text=explained) if line != explained else line)
 
 
 def doctor(
@@ -56,17 +59,18 @@ def doctor(
     overrides: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key.")] = None,
 ) -> None:
     """Check that all that a run needs is there: each thing, and what mends it."""
+    from pipeline.lines import Lines
     from pipeline.start.doctor import examine
 
-    colours = {"ok": typer.colors.GREEN, "warn": typer.colors.YELLOW, "fail": typer.colors.RED}
+    lines, styles = Lines(sys.stdout), {"ok": "green", "warn": "yellow", "fail": "red"}
     called = Invocation(config_path, tuple(overrides or ()))
     counts = Counter[str]()
     for finding in examine(config_path, overrides or ()):
         counts[finding.level] += 1
-        level = typer.style(f"{finding.level:<4}", fg=colours[finding.level])
-        say(f"{level}  {finding.what:<10}  {called.typable(finding.said)}")
+        level = (f"{finding.level:<4}  ", styles[finding.level])
+        say(lines.line(level, (f"{finding.what:<10}  ", ""), text=called.typable(finding.said)))
         if finding.fix:
-            say(f"{'':<18}{called.typable(finding.fix)}")
+            say(lines.line((" " * 18, ""), text=called.typable(finding.fix)))
     if not counts["fail"]:
         say("Ready." if not counts["warn"] else "Ready, with a warning.")
         return

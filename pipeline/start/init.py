@@ -24,14 +24,15 @@ from pipeline.start.config_text import Answers, config_text
 from pipeline.start.people import People, likely_owner, survey
 from pipeline.start.questions import Questions, pick
 from pipeline.start.recognise import Archive, recognise
+from pipeline.training.protocol import automatic_epochs
 
 MESSAGES = Path("~/Library/Messages/chat.db")
 _LISTED = 12
 _KINDS: tuple[str, ...] = get_args(Backend.model_fields["kind"].annotation)
 _BASE_MODEL = {"embedded": "smollm2-135m-instruct", "openai": "gpt-4.1-nano-2025-04-14"}
-_TOKENS_A_SECOND = 300  # SmolLM2-135M on two CPU cores, measured
+_TOKENS_A_SECOND = 200  # SmolLM2-135M on two CPU cores: 300 where they multiply matrices (AMX), 130 where they do not
 _CHARACTERS_A_TOKEN = 3.5
-_EPOCHS = 2  # what the trainer settles on for some hundred examples; more for fewer
+_TOKENS_AN_EXAMPLE = 250
 _ELSEWHERE = ("http://", "https://", "sample:")
 
 
@@ -227,19 +228,23 @@ def _url(said: str) -> str:
 def _about(kind: str, people: People) -> str:
     profile = PROFILES[kind]
     if profile.key_env is None:
-        return f"this machine: free, offline, nothing leaves it; {how_long(people.characters)} of training"
+        return (
+            f"this machine: free, offline, nothing leaves it; {how_long(people.characters)} of training without a GPU"
+        )
     whose = "a server at an address of yours" if kind == "compatible" else profile.title
     is_set = "is set" if os.environ.get(profile.key_env) else "is not set yet"
     return f"{whose}: the chats are sent there; {profile.key_env} {is_set}"
 
 
 def how_long(characters: int) -> str:
-    """How long a training on two cores may take, in words; very rough."""
-    minutes = characters / _CHARACTERS_A_TOKEN * _EPOCHS / _TOKENS_A_SECOND / 60
-    for most, words in ((3, "minutes"), (20, "some 10 minutes"), (90, "about an hour"), (60 * 12, "hours")):
+    """How long a training on two cores without a GPU may take, in words; very rough."""
+    tokens = characters / _CHARACTERS_A_TOKEN
+    epochs = automatic_epochs(max(1, round(tokens / _TOKENS_AN_EXAMPLE)))
+    minutes = tokens * epochs / _TOKENS_A_SECOND / 60
+    for most, words in ((5, "minutes"), (25, "some 15 minutes"), (90, "about an hour"), (60 * 12, "hours")):
         if minutes < most:
             return words
-    return "days, or hours on a GPU"
+    return "days"
 
 
 def _out(given: Given, questions: Questions, found: _Found) -> Path:

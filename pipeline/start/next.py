@@ -17,7 +17,7 @@ def what_next(made: Made, called: Invocation) -> Iterator[str]:
     yield ""
     profile = PROFILES[made.backend.kind]
     if profile.key_env is None:
-        trains = f"trains on this machine ({made.takes}; Ctrl-C pauses, the same command goes on)"
+        trains = f"trains on this machine ({made.takes} without a GPU; Ctrl-C pauses, the same command goes on)"
         try:
             require_libraries()
         except InputError as error:

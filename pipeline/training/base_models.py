@@ -38,6 +38,7 @@ BASE_MODELS: dict[str, PackagedGguf] = {
 
 _CONVERTER_VERSION = "1"
 _MANIFEST = "manifest.json"
+_ROOT = Path(__file__).parents[2]
 _PATH_STARTS = ("/", "~", "./", "../")
 
 
@@ -68,8 +69,8 @@ def is_prepared(name: str) -> bool:
 def prepare(name: str) -> Path:
     """Return the directory of a base model: config.json, safetensors and tokenizer.json.
 
-    A packaged model is converted by whoever asks first (about 25 s) and kept in the user's cache directory, or under
-    $FINETUNE_CACHE_DIR; others that ask meanwhile, in this process or another, wait. A damaged copy is made again.
+    A packaged model is converted by whoever asks first (about 25 s) and kept in `cache_dir()`; others that ask
+    meanwhile, in this process or another, wait. A damaged copy is made again.
 
     Raises:
         InputError: no such model, its package is not installed, or the directory lacks a file.
@@ -97,13 +98,13 @@ def prepare(name: str) -> Path:
 
 
 def cache_dir() -> Path:
-    """$FINETUNE_CACHE_DIR, or the place the operating system has for caches."""
+    """$FINETUNE_CACHE_DIR; else .cache of the checkout that this code is run from; else the user's cache directory."""
     chosen = os.environ.get("FINETUNE_CACHE_DIR")
-    return (
-        expand_home(chosen, "environment FINETUNE_CACHE_DIR").absolute()
-        if chosen
-        else platformdirs.user_cache_path("finetune")
-    )
+    if chosen:
+        return expand_home(chosen, "environment FINETUNE_CACHE_DIR").absolute()
+    if (_ROOT / "pyproject.toml").is_file():  # as `make` installs it: a clone keeps to itself
+        return _ROOT / ".cache"
+    return platformdirs.user_cache_path("finetune")
 
 
 def _local_directory(name: str) -> Path:

@@ -25,7 +25,7 @@ from pipeline.training.chat_format import ChatFormat
 from pipeline.training.placement import Dtype, context_length, load_model, pick_device, pick_dtype
 from pipeline.training.preference_trainer import PreferenceTrainer
 from pipeline.training.progress import Progress, write_adapter
-from pipeline.training.protocol import JobSpec, Report, Started, Stopped, Succeeded
+from pipeline.training.protocol import JobSpec, Report, Started, Stopped, Succeeded, automatic_epochs
 from pipeline.training.tensors import PairSet, TrainingSet, load_examples, load_preferences
 
 MAX_LENGTH = 2048
@@ -124,12 +124,11 @@ def _trainer(
 def plan_training(spec: JobSpec, examples: TrainingSet | PairSet, first_step: int) -> Started:
     """Settle what is `auto`.
 
-    Epochs: 13 divided by the cube root of the examples, 8 at most: 6 for ten, 3 for a hundred, 1 for a thousand. Batch
-    size: one for every fifty examples, from 1 to 8. On a CPU a step of one dialogue already keeps every core busy, and
-    more steps learn more.
+    Epochs: see `automatic_epochs`. Batch size: one for every fifty examples, from 1 to 8. On a CPU a step of one
+    dialogue already keeps every core busy, and more steps learn more.
     """
     count = len(examples.lengths())
-    n_epochs = max(1, min(8, round(13 / math.cbrt(count)))) if spec.n_epochs == "auto" else spec.n_epochs
+    n_epochs = automatic_epochs(count) if spec.n_epochs == "auto" else spec.n_epochs
     batch_size = max(1, min(8, count // 50)) if spec.batch_size == "auto" else spec.batch_size
     multiplier = 1.0 if spec.learning_rate_multiplier == "auto" else spec.learning_rate_multiplier
     return Started(

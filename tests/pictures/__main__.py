@@ -26,7 +26,7 @@ from rich.text import Text
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / ".github" / "pictures"
 COLUMNS, LINES = 120, 44
-PAGE = (1000, 1250)
+PAGE = (1000, 1330)
 COLOURS = {"brown": "yellow", "default": None}  # pyte's names of what rich calls otherwise
 
 
@@ -46,16 +46,17 @@ def main() -> None:
         for _ in watch("status", Path(folder), screen):
             pass
         draw(screen, PICTURES / "status.svg", "finetune status configs/tortoise.yaml")
-        for _ in watch("report", Path(folder), pyte.Screen(COLUMNS, LINES), "--with-text"):
+        for _ in watch("report", Path(folder), pyte.Screen(COLUMNS, LINES)):
             pass
         photograph(Path(folder) / "runs" / "tortoise" / "report.html")
 
 
 def photograph(page: Path) -> None:
-    """The top of the report, for light and dark screens."""
+    """The report's head and what training did, for light and dark screens."""
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:
         sys.exit("no Chromium here: the pictures of the report stay as they are")
+    page.write_text(page.read_text().replace("</style>", "#in, #data { display: none }</style>"))
     for scheme, wish in (("light", "1"), ("dark", "0")):
         picture = PICTURES / f"report-{scheme}.png"
         command = [browser, "--headless", "--no-sandbox", "--hide-scrollbars", "--disable-gpu"]
@@ -64,7 +65,7 @@ def photograph(page: Path) -> None:
         sys.stdout.write(f"{picture.relative_to(ROOT)}\n")
 
 
-def watch(command: str, folder: Path, screen: pyte.Screen, *options: str) -> Iterator[Callable[[], str]]:
+def watch(command: str, folder: Path, screen: pyte.Screen) -> Iterator[Callable[[], str]]:
     """Run a finetune command in a terminal; after each piece of output yields what reads the screen's text."""
     stream = pyte.ByteStream(screen)
     pid, terminal = pty.fork()
@@ -72,7 +73,7 @@ def watch(command: str, folder: Path, screen: pyte.Screen, *options: str) -> Ite
         os.chdir(folder)
         beside = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         os.environ |= {"TERM": "xterm-256color", "PYTHONPATH": str(ROOT), "PATH": beside}
-        os.execvp("finetune", ["finetune", command, "configs/tortoise.yaml", *options])
+        os.execvp("finetune", ["finetune", command, "configs/tortoise.yaml"])
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
     while True:
         try:

@@ -32,7 +32,7 @@ Number or name [Tortoise]:
 The model will text like Tortoise.
 
 Where shall it be trained?
-   1  embedded    this machine: free, offline, nothing leaves it; minutes of training
+   1  embedded    this machine: free, offline, nothing leaves it; minutes of training without a GPU
    2  openai      OpenAI: the chats are sent there; OPENAI_API_KEY is not set yet
    3  azure       Azure OpenAI: the chats are sent there; AZURE_OPENAI_API_KEY is not set yet
    4  nebius      Nebius Token Factory: the chats are sent there; NEBIUS_API_KEY is not set yet
@@ -46,8 +46,8 @@ Write the config to [whatsapp.yaml]:
 Wrote whatsapp.yaml, readable by you alone. Look at it if you like: every key says what it does.
 
 Next   python -m pipeline run whatsapp.yaml
-       reads the archive, makes training examples, trains on this machine (minutes; Ctrl-C pauses, the same command \
-goes on) and shows what it learnt
+       reads the archive, makes training examples, trains on this machine (minutes without a GPU; Ctrl-C pauses, \
+the same command goes on) and shows what it learnt
 Then   python -m pipeline chat whatsapp.yaml
 
 To see what it would learn from, before anything is trained: python -m pipeline inspect whatsapp.yaml
