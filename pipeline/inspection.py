@@ -36,7 +36,7 @@ def overview(config: Config, state: State, work: Work, examples: int) -> Iterato
         yield [(f"example {number:,} of {converted.examples:,}", "bold")]
         for message in example["messages"]:
             is_target = message["role"] == "assistant" and message.get("weight") != 0
-            label = message["role"] if is_target or message["role"] != "assistant" else "(context)"
+            label: str = message["role"] if is_target or message["role"] != "assistant" else "(context)"
             for words in message["content"].split("\n"):
                 yield [(f"{label:<{_ROLE}}", "bold green" if is_target else "dim"), (words, "" if is_target else "dim")]
                 label = ""

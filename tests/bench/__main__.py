@@ -20,8 +20,8 @@ import psutil  # type: ignore[import-untyped]
 
 from pipeline.chats.typedstream import decode_attributed_body
 from tests.bench.archive import build_archive
-from tests.bench.startup import no_op_seconds
 from tests.bench.measure import Measured
+from tests.bench.startup import no_op_seconds
 
 ROOT = Path(__file__).parents[2]
 BODIES = 20_000

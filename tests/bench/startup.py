@@ -69,7 +69,7 @@ def _peers(folder: Path) -> dict[str, Call]:
     bin_ = folder / "peers" / "bin"
     try:
         subprocess.run([sys.executable, "-m", "venv", bin_.parent], check=True, capture_output=True)
-        install = [bin_ / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PEERS]
+        install = [str(bin_ / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PEERS]
         subprocess.run(install, check=True, capture_output=True)
     except subprocess.CalledProcessError:
         return {}

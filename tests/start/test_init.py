@@ -183,7 +183,7 @@ def test_every_name_comes_out_of_the_config_as_it_went_in(tmp_path_factory: pyte
 
 def test_how_long_it_takes_is_said_in_words() -> None:
     assert [how_long(10**power) for power in range(3, 9)] == [
-        "minutes", "minutes", "some 10 minutes", "about an hour", "hours", "days, or hours on a GPU",
+        "minutes", "minutes", "some 15 minutes", "some 15 minutes", "hours", "days",
     ]  # fmt: skip
 
 
