@@ -8,7 +8,7 @@ import pytest
 from tests.server.crash_points import ROWS, WHY_NOT, Fault, Lab, faults, laboratory, play
 
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
-SAMPLE = 6  # scenarios a row
+SAMPLE = 4  # scenarios a row
 ALL = "FINETUNE_CHAOS" in os.environ
 
 
