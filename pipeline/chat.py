@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.config import Config
 from pipeline.dataset.preset import inference_prompt
+from pipeline.display import SPEECH_INDENT
+from pipeline.lines import INDENT
 from pipeline.runner import Progress
 from pipeline.state import State
 from pipeline.steps.outputs import Convert, PollJob
@@ -41,8 +43,9 @@ def _lines(work: Work) -> Iterator[str]:
     work.display.note("Ctrl-D ends the conversation.")
     while True:
         try:
-            said = input("you    ") if sys.stdin.isatty() else sys.stdin.readline()
+            said = input(f"{INDENT}{'you':<{SPEECH_INDENT}}") if sys.stdin.isatty() else sys.stdin.readline()
         except EOFError:
+            sys.stdout.write("\n")  # Ctrl-D leaves the cursor behind the prompt
             return
         if not said:
             return

@@ -40,6 +40,9 @@ class Display(Protocol):
     def note(self, text: str) -> None:
         """Something worth a line."""
 
+    def table(self, lines: Sequence[str]) -> None:
+        """What a step found out, on several lines."""
+
     def progress(self, done: float, total: float | None, text: str) -> None:
         """How far the step is; shown in place in a terminal, now and then in a pipe."""
 
@@ -63,9 +66,10 @@ class TextDisplay:
         called: Invocation | None = None,
         lines: Lines | None = None,
         *,
-        tells_skipped: bool = True,
+        is_aside: bool = False,
     ) -> None:
-        self._tells_skipped = tells_skipped
+        """With `is_aside`, only what is done now is told: nothing of before, and no tables."""
+        self._is_aside = is_aside
         self._called = called or Invocation()
         self._lines = lines or Lines(cast(TextIO, SurvivingOutput()))
         self._log = log
@@ -76,6 +80,7 @@ class TextDisplay:
         self._began = 0.0
         self._tenth = -1
         self._speaking = False
+        self._begun = ""
         self._column = 0
 
     def begin(self, name: str, backend: str, run_dir: Path, steps: Sequence[str]) -> None:  # noqa: D102 - see Display
@@ -90,7 +95,7 @@ class TextDisplay:
 
     def skipped(self, number: int, total: int, step: str, summary: str) -> None:  # noqa: D102
         self._clear()
-        if self._tells_skipped:
+        if not self._is_aside:
             self._line((head(number, total, step), ""), (mark("done before"), "dim"), text=summary)
 
     def finished(self, number: int, total: int, step: str, summary: str, seconds: float) -> None:  # noqa: D102
@@ -100,6 +105,10 @@ class TextDisplay:
     def note(self, text: str) -> None:  # noqa: D102
         style = "yellow" if text.startswith("WARNING") else "dim"
         self._line((INDENT, ""), text=self._called.typable(text), style=style)
+
+    def table(self, lines: Sequence[str]) -> None:  # noqa: D102
+        for line in () if self._is_aside else lines:
+            self.note(line)
 
     def progress(self, done: float, total: float | None, text: str) -> None:  # noqa: D102
         if self._heads and self._lines.is_terminal:
@@ -122,7 +131,9 @@ class TextDisplay:
         self._speaking, self._column = True, len(INDENT) + SPEECH_INDENT
 
     def speech(self, text: str) -> None:  # noqa: D102
-        self._write("".join(map(self._placed, re.findall(r"\n|[^\S\n]+|\S+", text))))
+        words = re.findall(r"\n|[^\S\n]+|\S+", self._begun + text)
+        self._begun = words.pop() if words and not words[-1].isspace() else ""  # its end is still to come
+        self._write("".join(map(self._placed, words)))
 
     def _placed(self, word: str) -> str:
         """A word, a stretch of blanks or a line's end, below the words before it; in a terminal lines are broken."""
@@ -148,7 +159,8 @@ class TextDisplay:
     def _end_speech(self) -> None:
         if self._speaking:
             self._speaking = False
-            self._write("\n")
+            self._write((self._placed(self._begun) if self._begun else "") + "\n")
+            self._begun = ""
 
     def _line(self, *before: Piece, text: str, style: str = "") -> None:
         self._end_speech()
@@ -188,6 +200,10 @@ class JsonDisplay:
 
     def note(self, text: str) -> None:  # noqa: D102
         self._emit("note", {"text": self._called.typable(text)})
+
+    def table(self, lines: Sequence[str]) -> None:  # noqa: D102
+        for line in lines:
+            self.note(line)
 
     def progress(self, done: float, total: float | None, text: str) -> None:  # noqa: D102
         self._emit("progress", {"done": done, "total": total, "text": text})

@@ -4,6 +4,7 @@ rich draws what moves (live.py); it takes longer to import than a run with nothi
 """
 
 import os
+import re
 import shutil
 import textwrap
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ STEP_WIDTH = 11
 MARK_WIDTH = 11
 INDENT = " " * 6
 _NARROWEST = 30
+_FIRST_COLUMN = re.compile(r" *(?:\S+ {2,})*")
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
 Piece = tuple[str, str]
@@ -44,6 +46,15 @@ class Lines:
             words = textwrap.wrap(text, max(room, _NARROWEST), break_long_words=False, break_on_hyphens=False)
             text = margin.join(words)
         return self.styled([*before, (text, style)])
+
+    def flow(self, text: str) -> str:
+        """Plain lines, each broken below its own text: after its margin and what stands in a column of its own."""
+        broken = []
+        for line in text.split("\n"):
+            before = _FIRST_COLUMN.match(line)
+            column = before[0] if before else ""
+            broken.append(self.line((column, ""), text=line.removeprefix(column)))
+        return "\n".join(broken)
 
     def styled(self, pieces: Sequence[Piece]) -> str:
         """The pieces with the codes of their styles, where there are colours."""

@@ -48,7 +48,7 @@ class Below:
             TimeElapsedColumn(),
             _BarOfKnownLength(bar_width=BAR_WIDTH),
             TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
-            _Left(),
+            _Left(table_column=Column(no_wrap=True)),
             console=self._console,
             auto_refresh=False,
         )
@@ -87,4 +87,4 @@ class _Left(TimeRemainingColumn):
         if task.total is None or task.finished or task.time_remaining is None:
             return Text("")
         minutes, seconds = divmod(int(task.time_remaining), 60)
-        return Text(f"{minutes} min {seconds:02} s left" if minutes else f"{seconds} s left", style="cyan")
+        return Text(f"{minutes}:{seconds:02} left", style="cyan")

@@ -105,9 +105,7 @@ def at_work(
     ):
         jobs = jobs_of(state)
         connection = Connection(config.backend, state.run_dir, clock, config.create_job.model)
-        display: Display = TextDisplay(
-            log, clock, called, Lines(sys.stderr) if aside else None, tells_skipped=not aside
-        )
+        display: Display = TextDisplay(log, clock, called, Lines(sys.stderr) if aside else None, is_aside=aside)
         if as_json:
             display = JsonDisplay(log, clock, called)
         ledger = Ledger(state, connection, clock, signals, display.note)

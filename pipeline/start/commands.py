@@ -32,6 +32,11 @@ def init(
     from pipeline.start.next import what_next
     from pipeline.start.questions import Questions
 
+    lines = Lines(sys.stdout)
+
+    def tell(text: str) -> None:
+        say(lines.flow(text))
+
     asks = sys.stdin.isatty() and sys.stdout.isatty() and not yes
     missing = [flag for flag, value in (("--source PATH", source), ("--me NAME", me)) if value is None]
     if not asks and not yes and missing:
@@ -42,16 +47,14 @@ def init(
         )
     if asks:
         _complete_paths()
-        say("A few questions, then a config is written. Nothing else happens, and nothing leaves this machine.\n")
+        tell("A few questions, then a config is written. Nothing else happens, and nothing leaves this machine.\n")
     given = Given(source, me, backend, base_url, model, out)
     try:
-        made = write_config(given, Questions(input if asks else None, say))
+        made = write_config(given, Questions(input if asks else None, tell))
     except EOFError:
         raise InputError("finetune init", "the answers ended", fix="Nothing was written; begin again.") from None
-    lines = Lines(sys.stdout)
     for line in what_next(made, Invocation(made.path)):
-        explained = line.lstrip()
-        say(lines.line((" " * (len(line) - len(explained)), ""), text=explained) if line != explained else line)
+        tell(line)
 
 
 def doctor(

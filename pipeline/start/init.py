@@ -145,7 +145,7 @@ def _local_path(said: str) -> Path | None:
 
 def _portable(path: Path) -> str:
     """A path that holds from any folder, with ~ for home."""
-    path, home = path.absolute(), Path.home()
+    path, home = path.resolve(), Path.home().resolve()
     return f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) and path != home else str(path)
 
 

@@ -57,8 +57,7 @@ def run(config: Config, mapped: Map, load: Load, work: Work) -> Convert:
     if valid is None:
         (work.run_dir / VALID).unlink(missing_ok=True)  # left by an earlier config; it would mislead
     if settings.preset == "texting":
-        for line in found.lines():
-            work.display.note(line)
+        work.display.table(list(found.lines()))
     return Convert(
         train=Artifact(TRAIN, train.sha256, train.size),
         valid=None if valid is None else Artifact(VALID, valid.sha256, valid.size),
