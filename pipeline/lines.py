@@ -15,6 +15,8 @@ MARK_WIDTH = 11
 INDENT = " " * 6
 _NARROWEST = 30
 _FIRST_COLUMN = re.compile(r" *(?:\S+ {2,})*")
+_COMMAND = re.compile(r"`[^`]+`")  # to be copied as it stands
+_JOINED = "\x1f"
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
 Piece = tuple[str, str]
@@ -41,10 +43,11 @@ class Lines:
     def line(self, *before: Piece, text: str = "", style: str = "") -> str:
         """One line: what stands `before` it, and a text that is broken below its own beginning where it is too long."""
         room = self.width - sum(len(words) for words, _ in before)
-        if self.is_terminal and len(text) > room:
+        if self.is_terminal and len(text) > room >= _NARROWEST:
             margin = "\n" + " " * (self.width - room)
-            words = textwrap.wrap(text, max(room, _NARROWEST), break_long_words=False, break_on_hyphens=False)
-            text = margin.join(words)
+            whole = _COMMAND.sub(lambda command: command[0].replace(" ", _JOINED), text)
+            words = textwrap.wrap(whole, room, break_long_words=False, break_on_hyphens=False)
+            text = margin.join(words).replace(_JOINED, " ")
         return self.styled([*before, (text, style)])
 
     def flow(self, text: str) -> str:
