@@ -15,7 +15,7 @@ MARK_WIDTH = 11
 INDENT = " " * 6
 _NARROWEST = 30
 _FIRST_COLUMN = re.compile(r" *(?:\S+ {2,})*")
-_COMMAND = re.compile(r"`[^`]+`")  # to be copied as it stands
+_COMMAND = re.compile(r"`[^`]+`|(?<=with: ).+$")  # to be copied as it stands
 _JOINED = "\x1f"
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.training.base_models import BASE_MODELS, is_known, prepare
+from pipeline.training.base_models import BASE_MODELS, cache_dir, is_known, prepare
 
 
 @pytest.fixture
@@ -108,3 +108,12 @@ except environment.InputError as error:
         "training on this machine: the package torch is not installed. "
         "Run `pip install 'finetune-pipeline[local]'`, or choose another backend.\n"
     )
+
+
+def test_a_checkout_keeps_its_models_to_itself_unless_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FINETUNE_CACHE_DIR", raising=False)
+    assert cache_dir() == Path(__file__).parents[2] / ".cache"
+    monkeypatch.setenv("FINETUNE_CACHE_DIR", str(tmp_path))
+    assert cache_dir() == tmp_path
