@@ -27,6 +27,7 @@ from tests.chaos.mutation import catch
 from tests.chaos.rows import Case, control, play
 from tests.server import crash_points
 
+USUAL = "the script that everybody writes: has to be bad"
 MODEL_SEEDS = 8
 MODEL_EXAMPLES = 150
 
@@ -70,8 +71,14 @@ def _wanted(row: str, rows: Sequence[str]) -> bool:
 
 
 def _order(cases: Counter[tuple[str, str]]) -> list[tuple[str, str]]:
+    """By the number of the row, and as the matrix has them; what has no number comes last."""
     known = [(row.name, row.what) for row in MATRIX]
-    return sorted(cases, key=lambda key: (known.index(key) if key in known else len(known), key))
+
+    def place(key: tuple[str, str]) -> tuple[int, int, str]:
+        row, _ = key
+        return int(row[1:]) if row[1:].isdigit() else 99, known.index(key) if key in known else 0, row
+
+    return sorted(cases, key=place)
 
 
 def _all_workers(workers: int, rows: Sequence[str]) -> Iterator[Done]:
@@ -131,7 +138,7 @@ def _everything(lab: Lab, rows: Sequence[str]) -> Iterator[Callable[[], Done]]:
     if _wanted("T12", rows):
         yield from (partial(_model, lab, seed) for seed in range(MODEL_SEEDS))
     if _wanted("control", rows):
-        yield from (partial(_case, lab, "control", "the script that everybody writes", case) for case in control(lab))
+        yield from (partial(_case, lab, "control", USUAL, case) for case in control(lab))
 
 
 def _case(lab: Lab, row: str, what: str, case: Case) -> Done:
