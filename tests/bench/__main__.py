@@ -124,16 +124,12 @@ def _ways(taken: dict[str, list[Measured]], messages: int) -> list[Line]:
 
 
 def _memory(archives: Archives) -> list[Line]:
-    """Peaks of all processes of a run together, for texting without what the tokenizer takes by itself."""
+    """Peaks of all processes of a run together, the tokenizer's memory included."""
     lines = []
-    tokenizer = _measure("tokenizer", archives.usual).grown_mb
-    for kind, what, less in (
-        ("ours", "peak memory", 0.0),
-        ("texting", f"... for texting, tokenizer's {tokenizer:.0f} MB apart", tokenizer),
-    ):
-        usual = _peak_mb(kind, archives.usual) - less
+    for kind, what in (("ours", "peak memory"), ("texting", "... for texting")):
+        usual = _peak_mb(kind, archives.usual)
         for there, path in (("4x the messages", archives.four_times), ("all in one chat", archives.one_chat)):
-            peak = _peak_mb(kind, path) - less
+            peak = _peak_mb(kind, path)
             lines.append(
                 Line(
                     f"{what}, {there}",

@@ -7,7 +7,6 @@ import dataclasses
 import io
 import json
 import os
-import resource
 import sqlite3
 import sys
 import tempfile
@@ -51,7 +50,6 @@ class Measured:
     Attributes:
         messages: rows of the archive that were turned into something or counted; of the notebook, those it found.
         cpu: seconds of work on all cores.
-        grown_mb: how much resident memory this process had at its highest, beyond what it had at the beginning.
         parts: what each step took.
     """
 
@@ -59,7 +57,6 @@ class Measured:
     cpu: float
     messages: int
     examples: int
-    grown_mb: float
     parts: dict[str, Part]
 
 
@@ -101,21 +98,6 @@ def ours(archive: Path, folder: Path, preset: str = "notebook", tokens: str = "e
 def texting(archive: Path, folder: Path) -> Run:
     """The same with windows, all checks, and tokens counted as the default model counts them."""
     return ours(archive, folder, "texting", "exact")
-
-
-def tokenizer(archive: Path, folder: Path) -> Run:
-    """Only the tokenizer of texting, and a batch of texts."""
-    from pipeline.config import Config
-    from pipeline.dataset.preset import texting_of
-    from pipeline.dataset.tokens import tokens_of
-
-    config = Config.model_validate({"name": "bench", "convert": {"preset": "texting"}})
-    texting_of(config, weights=True)
-
-    def run() -> Found:
-        return 0, len(tokens_of(config.create_job.model, "exact").count(["Slow and steady"] * 2000)), {}
-
-    return run
 
 
 def rows(archive: Path, folder: Path) -> Run:
@@ -176,24 +158,18 @@ def _timed(parts: dict[str, Part], name: str, step: Callable[[], _Made]) -> _Mad
 
 
 def _measured(run: Run) -> Measured:
-    before, begin, worked = _peak_mb(), time.perf_counter(), _cpu()
+    begin, worked = time.perf_counter(), _cpu()
     messages, examples, parts = run()
-    return Measured(time.perf_counter() - begin, _cpu() - worked, messages, examples, _peak_mb() - before, parts)
+    return Measured(time.perf_counter() - begin, _cpu() - worked, messages, examples, parts)
 
 
 def _cpu() -> float:
     return sum(os.times()[:4])
 
 
-def _peak_mb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-
-
 WAYS = {
     "ours": ours,
     "texting": texting,
-    "tokenizer": tokenizer,
     "rows": rows,
     "notebook": notebook,
     "scan": scan,
