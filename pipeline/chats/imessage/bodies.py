@@ -40,7 +40,9 @@ def spoken(text: Value, body: Value) -> str | None:
 
 def plain(text: str) -> str:
     """The text without the places of attachments."""
-    return PLACEHOLDERS.sub("", text).strip()
+    if "\ufffc" in text or "\ufffd" in text:
+        text = PLACEHOLDERS.sub("", text)
+    return text.strip()
 
 
 def summary(info: Value, *, has_text: bool = False) -> Mapping[str, object]:
