@@ -57,10 +57,10 @@ def recognise(path: Path) -> Archive:
     if zipfile.is_zipfile(path):
         return _zip(path)
     text = head.decode("utf-8-sig", "replace")
+    if looks_like_whatsapp(text):  # before JSON: an iPhone writes [28/08/2023, 00:32:03]
+        return _whatsapp(path, "lines begin with date, time and name")
     if text.lstrip().startswith(("{", "[")):
         return _json(path)
-    if looks_like_whatsapp(text):
-        return _whatsapp(path, "lines begin with date, time and name")
     if "<html" in text.lower() and "telegram" in text.lower():
         raise InputError(
             str(path),

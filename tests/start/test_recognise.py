@@ -135,3 +135,13 @@ def test_what_cannot_be_read_is_refused_with_what_to_do(tmp_path: Path, make: ob
     make(path)
     with pytest.raises(InputError, match=f"^{re.escape(f'{path}: {message}')}$"):
         recognise(path)
+
+
+def test_the_brackets_of_an_iphones_export_are_no_json(tmp_path: Path) -> None:
+    path = tmp_path / "_chat.txt"
+    path.write_text(
+        "[28/08/2023, 00:32:03] Hare: \u200eMessages and calls are end-to-end encrypted.\n"
+        "[28/08/2023, 00:32:08] Hare: Speed is key!\n[28/08/2023, 00:33:01] Tortoise: Slow and steady.\n",
+        encoding="utf-8",
+    )
+    assert recognise(path).load.source == "whatsapp"
