@@ -14,6 +14,7 @@ from rich.table import Column
 from rich.text import Text
 
 BAR_WIDTH = 24
+ROOM_FOR_A_BAR = 90
 
 
 class Below:
@@ -46,7 +47,7 @@ class Below:
             TextColumn("{task.description}"),
             SpinnerColumn(),
             TimeElapsedColumn(),
-            _BarOfKnownLength(bar_width=BAR_WIDTH),
+            *([_BarOfKnownLength(bar_width=BAR_WIDTH)] if self._console.width >= ROOM_FOR_A_BAR else []),
             TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
             _Left(table_column=Column(no_wrap=True)),
             console=self._console,

@@ -1,6 +1,7 @@
 """What a person sees, in a terminal and in a pipe."""
 
 import io
+import os
 import re
 from pathlib import Path
 
@@ -30,7 +31,7 @@ class Screen(TextDisplay):
 
     def shown(self) -> list[str]:
         """What a person sees now."""
-        screen = pyte.Screen(60, 20)
+        screen = pyte.Screen(int(os.environ["COLUMNS"]), 20)
         pyte.Stream(screen).feed(self.sent.getvalue().replace("\n", "\r\n"))
         return "\n".join(line.rstrip() for line in screen.display).rstrip().split("\n")
 
@@ -66,7 +67,7 @@ def test_a_terminal_shows_the_step_at_work_above_those_to_come_and_is_left_with_
     screen.note("a note")
     first, second, at_work, to_come = screen.shown()
     assert (first, second, to_come) == (head, "      a note", " 2/2 load")
-    assert re.fullmatch(r" 1/2 download    . 0:00:00 ━{12} {13}50 MB", at_work), at_work
+    assert re.fullmatch(r" 1/2 download    . 0:00:00 50 MB", at_work), at_work
     screen.finished(1, 2, "download", "01_archive.db", 6.0)
     screen.started("load", None)
     assert re.fullmatch(r" 2/2 load        . 0:00:00", screen.shown()[-1]), screen.shown()
@@ -101,3 +102,15 @@ def test_speech_is_indented_and_broken_between_words_in_a_terminal() -> None:
         "",
         "             Ever.",
     ]
+
+
+def test_a_wide_terminal_has_room_for_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "90")
+    screen = Screen(terminal=True)
+    screen.begin("tortoise", "the embedded server", Path("runs/tortoise"), STEPS)
+    screen.started("download", None)
+    screen.progress(50.0, 100.0, "50 MB")
+    screen.note("a note")
+    at_work = screen.shown()[2]
+    screen.end("")
+    assert re.fullmatch(r" 1/2 download    . 0:00:00 ━{12} {13}50 MB", at_work), at_work
