@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.chats.session import Message, Session
-from pipeline.chats.stream import streamed
+from pipeline.chats import stream
+from pipeline.chats.session import Message, Person, Session, write_sessions
+from pipeline.chats.stream import read_streams, streamed
 from pipeline.chats.transform import merge_runs
 from pipeline.config import Config
 from pipeline.dataset.checks import check_example
@@ -253,6 +254,25 @@ def test_nothing_that_could_be_learnt_is_left_out_without_limits(chats: list[tup
     ]
     assert targets == own
     assert texting.train.dropped.keys() <= {"never answered"}
+
+
+@given(CHATS, st.integers(200, 900))
+def test_sessions_that_are_read_in_pieces_make_the_same_examples(
+    tmp_path_factory: pytest.TempPathFactory, chats: list[tuple[list[Said], str]], piece: int
+) -> None:
+    sessions = [session(*said, kind=kind, id_=str(number)) for number, (said, kind) in enumerate(chats) if said]
+    for each in sessions:
+        each.people = {"Ann": Person("Friend-1"), "Bob": Person("Friend-2")}
+    folder = tmp_path_factory.mktemp("pieces")
+    path = folder / write_sessions(folder, "04", sessions).path
+    expected, whole = made(*sessions, system_prompt=None, group_prompt=None)
+    before, stream.BLOCK = stream.BLOCK, piece
+    try:
+        texting = Texting(whole._rules, whole._limits, whole.style, whole._tokens)
+        assert list(texting.examples(lambda: read_streams(path))) == expected
+    finally:
+        stream.BLOCK = before
+    assert (len(texting.train), texting.prompts) == (len(whole.train), whole.prompts)
 
 
 def test_the_table_of_the_funnel_reads_well() -> None:
