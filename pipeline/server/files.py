@@ -67,10 +67,10 @@ def _check(form: Form, context: Context) -> NewFile:
     if purpose is None:
         raise ApiError(400, "'purpose' is a required property", param="purpose")
     check_purpose(form.filename, purpose, "file")
-    lasts_s = _lasts_s(fields.pop("expires_after[anchor]", None), fields.pop("expires_after[seconds]", None))
+    asked_s = _lasts_s(fields.pop("expires_after[anchor]", None), fields.pop("expires_after[seconds]", None))
     for name in fields:
         raise ApiError(400, f"Unrecognized request argument supplied: {name}", param=name, code="unknown_parameter")
-    return NewFile(form.filename, purpose, lasts_s, context.file_fault)
+    return NewFile(form.filename, purpose, lasts_s(purpose, asked_s), context.file_fault)
 
 
 def check_purpose(filename: str, purpose: str, param: str) -> None:
@@ -84,6 +84,11 @@ def check_purpose(filename: str, purpose: str, param: str) -> None:
     if purpose == "fine-tune" and not filename.endswith(".jsonl"):
         message = "Invalid file format for Fine-Tuning API. Must be .jsonl"
         raise ApiError(400, message, param=param, code="invalid_file_format")
+
+
+def lasts_s(purpose: str, asked_s: int | None) -> int | None:
+    """How long a file is kept: as asked, else for ever, but for batches (OpenAI API reference, files: 30 days)."""
+    return EXPIRES_S[1] if asked_s is None and purpose == "batch" else asked_s
 
 
 def _lasts_s(anchor: str | None, seconds: str | None) -> int | None:

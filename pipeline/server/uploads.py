@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from pipeline.server import bodies, wire
 from pipeline.server.context import Context, ContextDep
 from pipeline.server.envelope import ApiError, json_response
-from pipeline.server.files import check_purpose
+from pipeline.server.files import check_purpose, lasts_s
 from pipeline.server.multipart import read_form
 from pipeline.server.openapi import answers, form
 from pipeline.server.records import NewFile, NewUpload
@@ -24,8 +24,8 @@ def create_upload(body: bodies.UploadCreate, context: ContextDep) -> Response:
     largest = context.settings.max_upload_bytes
     if body.bytes > largest:
         raise ApiError(400, f"The upload is too large: at most {largest} bytes.", param="bytes", code="file_too_large")
-    lasts_s = None if body.expires_after is None else body.expires_after.seconds
-    upload = context.store.uploads.begin(NewUpload(NewFile(body.filename, body.purpose, lasts_s), body.bytes))
+    kept_s = lasts_s(body.purpose, None if body.expires_after is None else body.expires_after.seconds)
+    upload = context.store.uploads.begin(NewUpload(NewFile(body.filename, body.purpose, kept_s), body.bytes))
     return json_response(upload)
 
 

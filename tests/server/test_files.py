@@ -10,7 +10,9 @@ import openai
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from openai.types import FilePurpose
 
+from pipeline.server.files import PURPOSES
 from pipeline.server.main import serving
 from pipeline.server.records import NewFile
 from pipeline.server.settings import ServerSettings
@@ -329,6 +331,20 @@ def test_a_file_says_when_it_expires(client: openai.OpenAI) -> None:
     assert file.expires_at == file.created_at + 7200
     assert client.files.retrieve(file.id) == file
     assert upload(client).expires_at is None
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_every_purpose_comes_back_as_it_was_sent(client: openai.OpenAI, purpose: FilePurpose) -> None:
+    file = client.files.create(file=("a.jsonl", b"{}"), purpose=purpose)
+    upload = client.uploads.create(bytes=2, filename="a.jsonl", mime_type="text/jsonl", purpose=purpose)
+    part = client.uploads.parts.create(upload.id, data=b"{}")
+    joined = client.uploads.complete(upload.id, part_ids=[part.id]).file
+
+    assert joined is not None
+    assert [file.purpose, upload.purpose, joined.purpose] == [purpose] * 3
+    lasts_s = 30 * 24 * 3600 if purpose == "batch" else None
+    for kept in (file, joined):
+        assert kept.expires_at == (None if lasts_s is None else kept.created_at + lasts_s)
 
 
 def test_an_expired_file_is_gone_at_once_and_its_bytes_soon(tmp_path: Path) -> None:
