@@ -43,3 +43,25 @@ def test_every_device_has_a_precision() -> None:
 
     assert pick_dtype(torch.device("cpu")) == cpu_dtype(torch.cpu.get_capabilities())
     assert pick_dtype(torch.device("mps")) == "float32"
+
+
+def test_what_a_model_learns_does_not_depend_on_the_number_of_threads(tiny_model: Path) -> None:
+    import torch
+
+    from pipeline.training.placement import load_model
+
+    model = load_model(tiny_model, "float32", torch.device("cpu"))
+    ids = torch.arange(8 * 150).reshape(8, 150) % 200
+
+    def learnt(threads: int) -> torch.Tensor:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            model.zero_grad()
+            model(input_ids=ids, labels=ids).loss.backward()
+        finally:
+            torch.set_num_threads(before)
+        return torch.cat([each.grad.flatten() for each in model.parameters() if each.grad is not None])
+
+    assert torch.equal(learnt(1), learnt(2))
+    assert torch.equal(learnt(1), learnt(4))
