@@ -21,7 +21,8 @@ from pipeline.server.database import StoreLock
 from pipeline.server.settings import ServerSettings
 from pipeline.server.store import Store
 from pipeline.server.supervisor import Supervisor
-from pipeline.training.generation import Engine, create_engine
+from pipeline.training.engines import create_engine
+from pipeline.training.generation import Engine
 
 # Longer than clients keep idle connections (httpx: 5 s), so that a server never closes one just as a request is sent.
 KEEP_ALIVE_S = 75

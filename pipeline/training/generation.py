@@ -1,16 +1,11 @@
-"""Chat engines: what answers a chat completion, behind one small interface. Torch is imported only when it is used."""
+"""What a chat engine is, and what all of them need: an answer in pieces, up to a stop string."""
 
-import re
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
-
-import msgspec
+from typing import Protocol
 
 from pipeline.errors import InputError
-from pipeline.training import scripted
 from pipeline.training.protocol import ChatMessage, Finish, ModelRef, Piece, Sampling, TokenOdds
 
 
@@ -55,19 +50,6 @@ class Engine(Protocol):
     def unload(self, adapter: Path) -> None:
         """Forget an adapter, if it was ever loaded."""
         ...
-
-
-def create_engine(trainer: Literal["lora", "scripted"], script: Path | None) -> Engine:
-    """Make the engine that goes with a trainer; cheap, the models are loaded when they are first asked.
-
-    Raises:
-        InputError: the script is wrong.
-    """
-    if trainer == "scripted":
-        return ScriptedEngine(scripted.read_script(script))
-    from pipeline.training.local_engine import LocalEngine
-
-    return LocalEngine()
 
 
 class StopFilter:
@@ -138,57 +120,3 @@ class Speech:
             tokens.append(self._waiting.popleft()[1])
         if text or tokens:
             yield Piece(text, tuple(tokens))
-
-
-class ScriptedEngine:
-    """Answers what the script says, a word at a time; a word is a token, and certain."""
-
-    def __init__(self, script: scripted.Script) -> None:
-        self._base_reply = script.replies.base
-        self._seconds_per_word = script.replies.seconds_per_word
-
-    def generate(
-        self, model: ModelRef, messages: Sequence[ChatMessage], sampling: Sampling, cancelled: Callable[[], bool]
-    ) -> Iterator[Piece | Finish]:
-        """See Engine."""
-        words = re.findall(r"\s*\S+|\s+$", self._reply(model))
-        limit = len(words) if sampling.max_tokens is None else sampling.max_tokens
-        speech = Speech(sampling.stop)
-        used = 0
-        for word in words[:limit]:
-            if cancelled():
-                return
-            time.sleep(self._seconds_per_word)
-            used += 1
-            yield from speech.feed(word, self._odds(word, sampling.top_logprobs))
-            if speech.ended:
-                break
-        yield from speech.finish()
-        prompt_tokens = sum(len(message.content.split()) for message in messages)
-        yield Finish("length" if limit < len(words) and not speech.ended else "stop", prompt_tokens, used)
-
-    @staticmethod
-    def _odds(word: str, top: int | None) -> TokenOdds | None:
-        if top is None:
-            return None
-        data = word.encode()
-        return TokenOdds(data, 0.0, (TokenOdds(data, 0.0),) if top else ())
-
-    def warm_up(self, base_model: str | None) -> None:
-        """Nothing is loaded, so there is nothing to begin."""
-
-    def unload(self, adapter: Path) -> None:
-        """Nothing is kept, so there is nothing to forget."""
-
-    def _reply(self, model: ModelRef) -> str:
-        if model.adapter is None:
-            return self._base_reply
-        try:
-            found = (model.adapter / scripted.ADAPTER_FILE).read_bytes()
-            return msgspec.json.decode(found, type=scripted.Adapter).reply
-        except (OSError, msgspec.DecodeError):
-            raise InputError(
-                str(model.adapter),
-                "not the adapter of a scripted training",
-                fix="Use the trainer that made it, or train it again.",
-            ) from None

@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.training import local_engine
-from pipeline.training.generation import ContextLengthError, Engine, create_engine
+from pipeline.training.engines import create_engine
+from pipeline.training.generation import ContextLengthError, Engine
 from pipeline.training.protocol import ChatMessage, Finish, JobSpec, ModelRef, Piece, Sampling
 
 pytestmark = [pytest.mark.lora, pytest.mark.xdist_group("lora")]
@@ -214,7 +215,7 @@ def test_making_an_engine_loads_nothing(make_script: Callable[..., Path]) -> Non
     import sys
 
     program = (
-        "import sys; from pipeline.training.generation import create_engine; create_engine('lora', None)\n"
+        "import sys; from pipeline.training.engines import create_engine; create_engine('lora', None)\n"
         "print('torch' in sys.modules)"
     )
     done = subprocess.run(

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline.training.generation import create_engine
+from pipeline.training.engines import create_engine
 from pipeline.training.protocol import ChatMessage, Finish, JobSpec, ModelRef, Piece, Sampling, Step, Succeeded
 
 pytestmark = [pytest.mark.lora, pytest.mark.xdist_group("lora")]

@@ -1,0 +1,58 @@
+"""Engines, but for the local model's (test_local_engine.py)."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.training import scripted
+from pipeline.training.engines import create_engine
+from pipeline.training.protocol import ChatMessage, Finish, JobSpec, ModelRef, Piece, Sampling
+
+BASE = ModelRef("smollm2-135m-instruct")
+QUESTION = [ChatMessage("user", "What's the golden thread?")]
+
+
+def answer(script: Path | None, model: ModelRef = BASE, sampling: Sampling | None = None) -> list[Piece | Finish]:
+    engine = create_engine("scripted", script)
+    return list(engine.generate(model, QUESTION, sampling or Sampling(), lambda: False))
+
+
+def test_the_base_model_answers_a_word_at_a_time(make_script: Callable[..., Path]) -> None:
+    script = make_script(replies={"base": "No golden thread."})
+    assert answer(script) == [Piece("No"), Piece(" golden"), Piece(" thread."), Finish("stop", 4, 3)]
+
+
+def test_the_tuned_model_answers_from_its_adapter(
+    make_script: Callable[..., Path], make_spec: Callable[..., JobSpec]
+) -> None:
+    import threading
+
+    spec = make_spec(script=make_script(replies={"tuned": "Slow."}))
+    scripted.train(spec, lambda _: None, threading.Event())
+    tuned = ModelRef(spec.base_model, spec.work_dir / "adapter")
+    assert answer(None, tuned) == [Piece("Slow."), Finish("stop", 4, 1)]
+
+
+def test_max_tokens_cuts_the_answer(make_script: Callable[..., Path]) -> None:
+    script = make_script(replies={"base": "No golden thread."})
+    assert answer(script, sampling=Sampling(max_tokens=1)) == [Piece("No"), Finish("length", 4, 1)]
+
+
+def test_a_stop_string_over_two_tokens_is_never_seen(make_script: Callable[..., Path]) -> None:
+    script = make_script(replies={"base": "No golden thread."})
+    assert answer(script, sampling=Sampling(stop=("en th",))) == [Piece("No"), Piece(" gold"), Finish("stop", 4, 3)]
+
+
+def test_a_cancelled_answer_has_no_finish() -> None:
+    engine = create_engine("scripted", None)
+    assert list(engine.generate(BASE, QUESTION, Sampling(), lambda: True)) == []
+
+
+def test_a_folder_that_is_no_scripted_adapter_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        answer(None, ModelRef("smollm2-135m-instruct", tmp_path))
+    assert str(caught.value) == (
+        f"{tmp_path}: not the adapter of a scripted training. Use the trainer that made it, or train it again."
+    )
