@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline import durable
+from pipeline.training import environment
 from pipeline.training.deaths import REASONS
 from pipeline.training.protocol import Failed, JobSpec, Report, Stopped, Succeeded, encode_spec
 
@@ -47,7 +48,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={name: value for name, value in os.environ.items() if not name.endswith("_KEY")},
+                env={name: value for name, value in environment.for_children().items() if not name.endswith("_KEY")},
                 # The worker alone keeps the lock from here on: it is freed when that process is gone, and not before.
                 pass_fds=[lock],
                 process_group=0,  # a Ctrl-C in the terminal is for the server, which tells its workers

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pipeline.errors import InputError
 
 _LIBRARIES = ("torch", "transformers", "peft", "trl", "datasets", "gguf", "safetensors", "psutil")
+_WAIT_POLICY = "OMP_WAIT_POLICY"  # OpenMP reads it when torch is imported, and only then
+_wait_policy_is_ours = False
 
 
 def require_libraries() -> None:
@@ -30,17 +32,28 @@ def require_libraries() -> None:
 def sleeping_threads() -> Iterator[None]:
     """Have a torch that is first imported within this block let its threads sleep, rather than spin, when they wait.
 
-    That suits chat, which shares the cores with a training. The variable is not left behind for child processes, where
-    it would slow a training down (see threads.py).
+    That suits chat, which shares the cores with a training. A training with such threads is slower with two than with
+    one, so `for_children` leaves the variable out.
     """
-    if "OMP_WAIT_POLICY" in os.environ:
+    global _wait_policy_is_ours
+    if _WAIT_POLICY in os.environ:
         yield
         return
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    _wait_policy_is_ours = True
+    os.environ[_WAIT_POLICY] = "PASSIVE"
     try:
         yield
     finally:
-        del os.environ["OMP_WAIT_POLICY"]
+        del os.environ[_WAIT_POLICY]
+        _wait_policy_is_ours = False
+
+
+def for_children() -> dict[str, str]:
+    """The environment for a process that is started now, be it while another thread is within `sleeping_threads`."""
+    found = dict(os.environ)
+    if _wait_policy_is_ours:
+        found.pop(_WAIT_POLICY, None)
+    return found
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.server.worker import FolderBusy, Worker
+from pipeline.training.environment import sleeping_threads
 from pipeline.training.protocol import Checkpoint, JobSpec, Started, Step, Stopped
 from tests.server.harness import examples
 
@@ -109,6 +110,21 @@ def test_a_worker_is_told_no_keys(start: StartWorker, monkeypatch: pytest.Monkey
     worker.wait()
 
     assert "sk-secret" not in (tmp_path / "environment").read_text()
+
+
+def test_a_worker_is_not_told_that_chat_lets_its_threads_sleep(
+    start: StartWorker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    command = ("/bin/sh", "-c", f"echo ${{OMP_WAIT_POLICY-none}} > '{tmp_path}/policy'")
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    with sleeping_threads():  # chat imports torch in another thread
+        start(command=command).wait()
+    assert (tmp_path / "policy").read_text() == "none\n"
+
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    with sleeping_threads():
+        start(command=command).wait()
+    assert (tmp_path / "policy").read_text() == "ACTIVE\n"
 
 
 def test_a_ctrl_c_in_the_terminal_does_not_reach_the_worker(start: StartWorker, tmp_path: Path) -> None:
