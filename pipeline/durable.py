@@ -72,6 +72,10 @@ class HashingWriter:
         """Hex digest of everything written so far."""
         return self._digest.hexdigest()
 
+    def artifact(self, path: str) -> Artifact:
+        """What was written so far, as the state records it under `path`."""
+        return Artifact(path, self.sha256, self.size)
+
 
 def make_private_dir(path: Path) -> Path:
     """Create `path` and its missing parents with mode 0700; an existing directory is left as it is.

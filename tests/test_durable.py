@@ -83,7 +83,7 @@ def test_the_writer_knows_the_hash_and_size_of_what_it_wrote(tmp_path: Path) -> 
     with atomic_writer(tmp_path / "a") as file:
         file.write(b"ab")
         file.write(b"c")
-    assert Artifact("a", file.sha256, file.size) == describe_artifact(tmp_path, "a")
+    assert file.artifact("a") == describe_artifact(tmp_path, "a")
     assert file.size == 3
 
 

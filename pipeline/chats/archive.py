@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from pipeline.chats.filters import Chosen, Filters
+from pipeline.chats.filters import Chosen, Filters, require_all_found
 from pipeline.chats.pseudonyms import introduced
 from pipeline.chats.session import Listener, Message
 from pipeline.chats.stream import Sink, Stream, streamed, write_stream
@@ -184,6 +184,4 @@ def _require_sound(reading: Reading, loaded: Loaded, *, strict: bool) -> None:
 
         require_balance(Path(reading.path), loaded.messages + loaded.dropped.total())
     if strict:
-        chosen = Chosen(reading.filters, loaded.dropped)
-        chosen.found = loaded.found
-        chosen.require_all_found()
+        require_all_found(reading.filters, loaded.found)

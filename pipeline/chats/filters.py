@@ -5,7 +5,7 @@ People are named as the archive's senders, or by any of their addresses in any s
 
 import copy
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from datetime import date
 from typing import NamedTuple
 
@@ -62,8 +62,8 @@ class Chosen:
         self._filters = filters
         self._dropped = dropped
         self._listener = listener
-        self._only = {normal_address(name): name for name in filters.only_people}
-        self._excluded = {normal_address(name): name for name in filters.exclude_people}
+        self._only = {normal_address(name) for name in filters.only_people}
+        self._excluded = {normal_address(name) for name in filters.exclude_people}
         self._chats = set(filters.only_chats)
         self._since = filters.since.isoformat() if filters.since else ""
         self._until = filters.until.isoformat() if filters.until else "9999-99-99"
@@ -79,29 +79,6 @@ class Chosen:
             else:
                 for block in stream.blocks:
                     self._drop(reason, block)
-
-    def require_all_found(self) -> None:
-        """Check the names in the filters, once everything is read.
-
-        Raises:
-            InputError: one stands for nobody in the archive.
-        """
-        for key, wanted in (("only_people", self._only), ("exclude_people", self._excluded)):
-            for normal, name in wanted.items():
-                if (_PERSON, normal) not in self.found and normal != OWNER:
-                    raise InputError(
-                        f"load.{key}",
-                        "nobody in the archive has this name or address",
-                        got=name,
-                        fix="Take it out or correct it; `finetune senders CONFIG` lists who is there.",
-                    )
-        for name in sorted(name for name in self._chats if (_CHAT, name) not in self.found):
-            raise InputError(
-                "load.only_chats",
-                "no chat has this id or title",
-                got=name,
-                fix="Take it out or correct it; `finetune senders CONFIG` with --chats lists them.",
-            )
 
     def _rest(self, stream: Stream, hidden: dict[str, str], present: dict[str, set[str]]) -> Stream:
         session = copy.copy(stream.session)
@@ -126,7 +103,7 @@ class Chosen:
     def _hidden(self, session: Session, present: dict[str, set[str]]) -> dict[str, str]:
         """Why messages are left out, by sender; the owner stands under OWNER."""
         if present:
-            named = (self._only.keys() | self._excluded.keys()) & set().union(*present.values())
+            named = (self._only | self._excluded) & set().union(*present.values())
             self.found.update((_PERSON, name) for name in named)
         hidden = {sender: EXCLUDED for sender, names in present.items() if not names.isdisjoint(self._excluded)}
         if self._only:
@@ -172,6 +149,34 @@ class Chosen:
         if self._listener is not None:
             for message in messages:
                 self._listener(reason, message)
+
+
+def require_all_found(filters: Filters, found: Set[tuple[str, str]]) -> None:
+    """Check the names in the filters, once everything is read.
+
+    Args:
+        found: as `Chosen` says, of the whole archive.
+
+    Raises:
+        InputError: one stands for nobody in the archive.
+    """
+    for key, names in (("only_people", filters.only_people), ("exclude_people", filters.exclude_people)):
+        for name in names:
+            normal = normal_address(name)
+            if (_PERSON, normal) not in found and normal != OWNER:
+                raise InputError(
+                    f"load.{key}",
+                    "nobody in the archive has this name or address",
+                    got=name,
+                    fix="Take it out or correct it; `finetune senders CONFIG` lists who is there.",
+                )
+    for name in sorted(name for name in filters.only_chats if (_CHAT, name) not in found):
+        raise InputError(
+            "load.only_chats",
+            "no chat has this id or title",
+            got=name,
+            fix="Take it out or correct it; `finetune senders CONFIG` with --chats lists them.",
+        )
 
 
 def _speaker(message: Message) -> str:

@@ -7,7 +7,7 @@ import msgspec
 
 from pipeline.chats.session import Message
 from pipeline.chats.stream import Sink, Stream, read_streams, write_stream
-from pipeline.chats.transform import give_roles, merge_blocks
+from pipeline.chats.transform import give_roles, merge_runs
 from pipeline.helper import by_parts
 
 
@@ -77,7 +77,7 @@ def merge_part(task: Merging, file: Sink) -> Merged:
             yield block
 
     for session, blocks in read_streams(Path(task.path), task.begin, task.end):
-        runs = merge_blocks(counted(blocks), task.delimiter, task.max_gap_s)
+        runs = merge_runs(counted(blocks), task.delimiter, task.max_gap_s)
         merged.after += write_stream(file, Stream(session, runs))
     return merged
 

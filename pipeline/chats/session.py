@@ -1,15 +1,14 @@
-"""Sessions and messages: pure data, and the one way they are written to and read from disk.
+"""Sessions and messages: pure data, and how they are read from disk.
 
 One session is one line of JSON in 02_sessions.jsonl, 03_merged.jsonl and 04_mapped.jsonl.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from pipeline.durable import Artifact, atomic_writer
 from pipeline.errors import InputError
 
 OWNER = "me"
@@ -85,19 +84,7 @@ class Session(msgspec.Struct):
         return sender if person is None else person.name
 
 
-_encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Session)
-
-
-def write_sessions(run_dir: Path, name: str, sessions: Iterable[Session]) -> Artifact:
-    """Write sessions, one a line and one at a time, to `run_dir / name`, whole or not at all."""
-    with atomic_writer(run_dir / name) as file:
-        line = bytearray()
-        for session in sessions:
-            _encoder.encode_into(session, line)
-            line += b"\n"
-            file.write(line)
-    return Artifact(name, file.sha256, file.size)
 
 
 def read_sessions(path: Path) -> Iterator[Session]:

@@ -5,7 +5,6 @@ on the same messages; tests hold this against the installed package.
 """
 
 import copy
-from collections import Counter
 from collections.abc import Iterable, Iterator, Set
 from datetime import datetime
 
@@ -14,21 +13,16 @@ import msgspec
 from pipeline.chats.session import OWNER, Message, Session
 
 
-def merge_runs(session: Session, delimiter: str, max_gap_s: float | None = None) -> Session:
+def merge_runs(
+    blocks: Iterable[list[Message]], delimiter: str, max_gap_s: float | None = None
+) -> Iterator[list[Message]]:
     """Join consecutive messages of one sender with `delimiter`; a joined message has the time of its first.
 
     Args:
+        blocks: the messages of a session, block by block; a run may go on from one to the next.
         max_gap_s: a message that comes more than so many seconds after the one before begins anew; None joins however
             long the pause, as LangChain does.
     """
-    messages = [message for block in merge_blocks([session.messages], delimiter, max_gap_s) for message in block]
-    return msgspec.structs.replace(session, messages=messages)
-
-
-def merge_blocks(
-    blocks: Iterable[list[Message]], delimiter: str, max_gap_s: float | None = None
-) -> Iterator[list[Message]]:
-    """Do as `merge_runs` with the messages of a session that comes block by block; runs go on from one to the next."""
     run: list[Message] = []
     sender: str | None = None
     for block in blocks:
@@ -76,11 +70,6 @@ def give_roles(messages: Iterable[Message], assistant: Set[str]) -> int:
         else:
             message.role = "user"
     return count
-
-
-def count_senders(sessions: Iterable[Session]) -> Counter[str]:
-    """Count the messages of each sender."""
-    return Counter(message.sender for session in sessions for message in session.messages)
 
 
 def _merged(run: list[Message], delimiter: str) -> Message:

@@ -11,7 +11,7 @@ import msgspec
 from pipeline.config import Config
 from pipeline.dataset.checks import check_example
 from pipeline.dataset.funnel import Lost, Tally, Unaccounted, funnel
-from pipeline.durable import Artifact, HashingWriter, atomic_writer
+from pipeline.durable import HashingWriter, atomic_writer
 from pipeline.errors import InputError
 from pipeline.steps.outputs import Convert, Load, Map
 from pipeline.steps.step import Step, Work
@@ -59,8 +59,8 @@ def run(config: Config, mapped: Map, load: Load, work: Work) -> Convert:
     if settings.preset == "texting":
         work.display.table(list(found.lines()))
     return Convert(
-        train=Artifact(TRAIN, train.sha256, train.size),
-        valid=None if valid is None else Artifact(VALID, valid.sha256, valid.size),
+        train=train.artifact(TRAIN),
+        valid=None if valid is None else valid.artifact(VALID),
         examples=len(tokens),
         valid_examples=held_out,
         tokens=sum(tokens),
@@ -130,10 +130,8 @@ class _Texting:
         from pipeline.chats.stream import read_streams
 
         tokens, held_out = array("q"), 0
-        lines = {
-            False: bytearray(),
-            True: bytearray(),
-        }  # written by the megabyte: each time the other thread goes first
+        # Written by the megabyte: each time the other thread goes first.
+        lines = {False: bytearray(), True: bytearray()}
         for written in self._made.examples(lambda: read_streams(self._path)):
             broken = check_example(written.example)
             if broken is not None:

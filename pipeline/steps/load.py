@@ -1,7 +1,7 @@
 """Step 2: the archive becomes sessions."""
 
 from pipeline.config import Config
-from pipeline.durable import Artifact, atomic_writer
+from pipeline.durable import atomic_writer
 from pipeline.errors import InputError
 from pipeline.steps.outputs import Download, Load
 from pipeline.steps.step import Step, Work
@@ -30,7 +30,7 @@ def run(config: Config, download: Download, work: Work) -> Load:
     for what, number in sorted(loaded.noted.items()):
         work.display.note(f"kept: {number:,} messages {what}")
     return Load(
-        Artifact(SESSIONS, file.sha256, file.size),
+        file.artifact(SESSIONS),
         loaded.sessions,
         loaded.messages,
         dict(sorted(loaded.dropped.items())),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.chats.session import OWNER
 from pipeline.config import Config
-from pipeline.durable import Artifact, atomic_writer
+from pipeline.durable import atomic_writer
 from pipeline.errors import InputError
 from pipeline.steps.outputs import Map, Merge
 from pipeline.steps.step import Step, Work
@@ -32,7 +32,7 @@ def run(config: Config, merge: Merge, work: Work) -> Map:
         for name in names:
             if name not in cast.senders:
                 raise _not_found(name, path)
-    return Map(Artifact(MAPPED, file.sha256, file.size), cast.assistant, cast.user)
+    return Map(file.artifact(MAPPED), cast.assistant, cast.user)
 
 
 def _not_found(name: str, path: Path) -> InputError:

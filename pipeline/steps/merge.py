@@ -2,7 +2,7 @@
 
 from pipeline.config import Config
 from pipeline.dataset.preset import BURST_GAP_S
-from pipeline.durable import Artifact, atomic_writer
+from pipeline.durable import atomic_writer
 from pipeline.steps.outputs import Load, Merge
 from pipeline.steps.step import Step, Work
 
@@ -23,7 +23,7 @@ def run(config: Config, load: Load, work: Work) -> Merge:
     with atomic_writer(work.run_dir / MERGED) as file:
         task = Merging(str(work.run_dir / load.sessions.path), delimiter, max_gap_s)
         merged = merge_file(task, file, work.run_dir)
-    return Merge(Artifact(MERGED, file.sha256, file.size), merged.before, merged.after)
+    return Merge(file.artifact(MERGED), merged.before, merged.after)
 
 
 STEP = Step(

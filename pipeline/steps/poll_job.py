@@ -235,7 +235,7 @@ def _save_metrics(job: "FineTuningJob", work: Work) -> Artifact | None:
         return None
     with atomic_writer(work.run_dir / METRICS) as file:
         file.write(content)
-    return Artifact(METRICS, file.sha256, file.size)
+    return file.artifact(METRICS)
 
 
 def _save_events(events: "Sequence[FineTuningJobEvent]", work: Work) -> Artifact | None:
@@ -245,7 +245,7 @@ def _save_events(events: "Sequence[FineTuningJobEvent]", work: Work) -> Artifact
     with atomic_writer(work.run_dir / EVENTS) as file:
         for event in events:
             file.write(event.to_json(indent=None).encode() + b"\n")
-    return Artifact(EVENTS, file.sha256, file.size)
+    return file.artifact(EVENTS)
 
 
 STEP = Step(

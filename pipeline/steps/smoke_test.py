@@ -8,7 +8,7 @@ import msgspec
 
 from pipeline.config import Config, Expectation, Prompt
 from pipeline.dataset.preset import inference_prompt
-from pipeline.durable import Artifact, atomic_writer
+from pipeline.durable import atomic_writer
 from pipeline.errors import ExpectationNotMet, TryLater
 from pipeline.steps.outputs import Convert, PollJob, SmokeTest
 from pipeline.steps.step import Step, Work
@@ -64,7 +64,7 @@ def run(config: Config, tuned: PollJob, converted: Convert, work: Work) -> Smoke
             fix=f"Read {work.run_dir / TRANSCRIPT}; change the data, the training or smoke_test.prompts.",
         )
     answers = sum(1 if exchange.base is None else 2 for exchange in exchanges)
-    return SmokeTest(Artifact(TRANSCRIPT, file.sha256, file.size), answers)
+    return SmokeTest(file.artifact(TRANSCRIPT), answers)
 
 
 def _exchange(prompt: Prompt, system: str | None, config: Config, model: str, work: Work) -> Exchange:

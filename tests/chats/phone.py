@@ -8,15 +8,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
-from pipeline.chats.imessage import read_imessage
+from pipeline.chats.imessage import stream_imessage
 from pipeline.chats.session import OWNER, Session
-from pipeline.chats.stream import streamed
-from pipeline.chats.transform import map_roles, merge_runs
+from pipeline.chats.stream import streamed, whole
+from pipeline.chats.transform import map_roles
 from pipeline.config import Config
 from pipeline.dataset.checks import check_example
 from pipeline.dataset.funnel import funnel
 from pipeline.dataset.preset import BURST_GAP_S, texting_of
 from pipeline.samples.chatdb import DIRECT, create_chat_db, insert
+from tests.sessions import merge_session
 
 Value = str | int | bytes | float | None
 
@@ -77,7 +78,7 @@ class Phone:
 def read_file(path: Path, attachments: Literal["drop", "tokens"] = "drop") -> tuple[list[Session], Counter[str]]:
     """The sessions and what was dropped; every row must be in exactly one of them."""
     dropped: Counter[str] = Counter()
-    sessions = list(read_imessage(path, dropped, attachments=attachments))
+    sessions = list(map(whole, stream_imessage(path, dropped, attachments=attachments)))
     with closing(sqlite3.connect(path)) as db:
         rows = db.execute("SELECT count(*) FROM message").fetchone()[0]
     assert sum(len(session.messages) for session in sessions) + dropped.total() == rows
@@ -89,7 +90,7 @@ def read_file(path: Path, attachments: Literal["drop", "tokens"] = "drop") -> tu
 def assert_balanced(sessions: list[Session], dropped: Counter[str]) -> None:
     """Every message ends in one place on the way to examples: with `preset: texting` too."""
     config = Config.model_validate({"name": "x", "convert": {"preset": "texting", "window_tokens": 64}})
-    mapped = [map_roles(merge_runs(session, "\n", BURST_GAP_S), OWNER) for session in sessions]
+    mapped = [map_roles(merge_session(session, "\n", BURST_GAP_S), OWNER) for session in sessions]
     texting = texting_of(config, weights=True)
     for written in texting.examples(lambda: map(streamed, mapped)):
         assert check_example(written.example) is None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.chats.filters import Chosen, Filters
+from pipeline.chats.filters import Chosen, Filters, require_all_found
 from pipeline.chats.session import Message, Person, Session
 from pipeline.chats.stream import Stream, streamed, whole
 from pipeline.errors import InputError
@@ -44,7 +44,7 @@ def keep(
         if session.messages:
             yield session
     if strict:
-        chosen.require_all_found()
+        require_all_found(filters, chosen.found)
 
 
 def in_small_blocks(session: Session) -> Stream:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.chats.imessage import read_imessage, utc_time
+from pipeline.chats.imessage import stream_imessage, utc_time
 from pipeline.chats.session import Message, Person, Session
+from pipeline.chats.stream import whole
 from pipeline.errors import InputError
 from pipeline.samples.attributed_body import ONE_TIME_CODE, encode_attributed_body
 from pipeline.samples.chatdb import GROUP
@@ -211,7 +212,7 @@ def test_one_session_is_read_at_a_time(phone: Phone) -> None:
         phone.message(phone.chat(guid), {"text": guid})
         phone.message(phone.chat(guid + "2"), {"text": "\ufffc"})
     dropped: Counter[str] = Counter()
-    sessions = read_imessage(phone.save(), dropped)
+    sessions = map(whole, stream_imessage(phone.save(), dropped))
     assert next(sessions).id == "a"
     assert dropped == {}
     assert next(sessions).id == "b"
@@ -291,7 +292,7 @@ def test_what_cannot_be_read_is_one_clear_message(phone: Phone, spoil: Callable[
         "`finetune run CONFIG --from download`."
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
-        list(read_imessage(path, Counter()))
+        list(map(whole, stream_imessage(path, Counter())))
 
 
 def test_another_kind_of_database_is_named_as_such(tmp_path: Path) -> None:
@@ -304,7 +305,7 @@ def test_another_kind_of_database_is_named_as_such(tmp_path: Path) -> None:
         "`download.source` at a chat.db, or say with `load.source` and `load.loader` what it is."
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
-        list(read_imessage(path, Counter()))
+        list(map(whole, stream_imessage(path, Counter())))
 
 
 def test_an_unstyled_chat_of_two_is_direct(phone: Phone) -> None:

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.chats.imessage import read_imessage, require_balance, utc_time
+from pipeline.chats.imessage import require_balance, stream_imessage, utc_time
 from pipeline.chats.imessage.speech import _plain_text
 from pipeline.chats.imessage.times import when_expression
+from pipeline.chats.stream import whole
 from pipeline.chats.typedstream import decode_attributed_body
 from pipeline.errors import FinetuneError, InputError
 from pipeline.samples.attributed_body import encode_attributed_body
@@ -123,7 +124,7 @@ def test_an_archive_is_read_as_it_was_when_reading_began(phone: Phone) -> None:
     for guid in ("a", "b"):
         phone.message(phone.chat(guid), {"text": guid})
     dropped: Counter[str] = Counter()
-    sessions = read_imessage(phone.save(), dropped)
+    sessions = map(whole, stream_imessage(phone.save(), dropped))
     assert next(sessions).id == "a"
     phone.message(2, {"text": "new"})
     phone.message(None, {"text": "new"})
@@ -162,7 +163,7 @@ def test_damage_in_the_middle_names_file_and_row(phone: Phone) -> None:
     content[place : place + size] = b"\xff" * size
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        list(read_imessage(path, Counter()))
+        list(map(whole, stream_imessage(path, Counter())))
     match = re.fullmatch(re.escape(str(path)) + r", soon after message (\d+)", caught.value.where)
     assert match is not None
     last = int(match[1])
@@ -263,7 +264,7 @@ def test_a_damaged_file_is_read_or_refused_in_our_own_words(
     path = tmp_path_factory.mktemp("damaged") / "chat.db"
     path.write_bytes(content)
     with contextlib.suppress(InputError):
-        list(read_imessage(path, Counter()))
+        list(map(whole, stream_imessage(path, Counter())))
 
 
 @pytest.fixture(scope="session")

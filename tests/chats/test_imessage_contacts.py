@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.chats.imessage import read_imessage
+from pipeline.chats.imessage import stream_imessage
+from pipeline.chats.stream import whole
 from pipeline.errors import InputError
 from tests.chats.phone import Phone, read, said
 
@@ -35,7 +36,7 @@ def book(tmp_path: Path) -> Path:
 
 
 def read_with(phone: Phone, book: Path) -> list[list[tuple[str, str]]]:
-    return said(list(read_imessage(phone.save(), Counter(), contacts=book)))
+    return said(list(map(whole, stream_imessage(phone.save(), Counter(), contacts=book))))
 
 
 def talk(phone: Phone, *addresses: str) -> None:

@@ -2,8 +2,9 @@ from collections import Counter
 
 import pytest
 
-from pipeline.chats.imessage import read_imessage
+from pipeline.chats.imessage import stream_imessage
 from pipeline.chats.imessage.addresses import normal_address
+from pipeline.chats.stream import whole
 from pipeline.samples.chatdb import DIRECT, GROUP
 from tests.chats.phone import Phone, Value, read, said
 
@@ -153,7 +154,7 @@ def test_messages_from_unknown_senders_are_kept_and_noted(phone: Phone) -> None:
     hare = phone.handle("+15550100100")
     phone.message(phone.chat("c", members=(hare,), is_filtered=1), {"text": "It is me, Hare", "handle_id": hare})
     noted: Counter[str] = Counter()
-    sessions = list(read_imessage(phone.save(), Counter(), noted=noted))
+    sessions = list(map(whole, stream_imessage(phone.save(), Counter(), noted=noted)))
     assert said(sessions) == [[("+15550100100", "It is me, Hare")]]
     assert noted == {"from unknown senders": 1}
 

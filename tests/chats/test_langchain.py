@@ -11,9 +11,10 @@ import pytest
 
 import pipeline
 from pipeline.chats.langchain import read_langchain
-from pipeline.chats.session import Message, Session, read_sessions, write_sessions
+from pipeline.chats.session import Message, Session, read_sessions
 from pipeline.errors import InputError
 from pipeline.samples.chatdb import DIRECT, create_chat_db, insert
+from tests.sessions import write_sessions
 
 
 def read(loader: str, path: Path) -> list[Session]:
@@ -62,7 +63,7 @@ def test_telegram_is_read_with_lists_of_parts_and_without_empty_messages(tmp_pat
         )
     ]
     assert dropped == {"no text": 1}
-    write_sessions(tmp_path, "02_sessions.jsonl", sessions)
+    write_sessions(tmp_path / "02_sessions.jsonl", sessions)
     assert list(read_sessions(tmp_path / "02_sessions.jsonl")) == sessions
 
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from pipeline import helper
 from pipeline.chats import stream
 from pipeline.chats.passes import Cast, Casting, Merged, Merging, cast_file, cast_part, merge_file, merge_part
-from pipeline.chats.session import Message, Session, read_sessions, write_sessions
-from pipeline.chats.transform import map_roles, merge_runs
+from pipeline.chats.session import Message, Session, read_sessions
+from pipeline.chats.transform import map_roles
+from tests.sessions import merge_session, write_sessions
 
 SENDERS = ["me", "Hare", "Owl"]
 
@@ -36,9 +37,9 @@ def test_a_file_is_merged_and_cast_as_its_sessions_are(
 ) -> None:
     folder = tmp_path_factory.mktemp("passes")
     sessions = [session(number, each) for number, each in enumerate(said)]
-    merged = [merge_runs(each, "\n", max_gap_s) for each in sessions]
+    merged = [merge_session(each, "\n", max_gap_s) for each in sessions]
     mapped = [map_roles(each, "me") for each in merged]
-    write_sessions(folder, "02", sessions)
+    write_sessions(folder / "02", sessions)
     before, stream.BLOCK = stream.BLOCK, piece
     try:
         with (folder / "03").open("wb") as file:
@@ -57,7 +58,7 @@ def test_a_file_is_merged_and_cast_as_its_sessions_are(
 
 def test_a_large_file_is_merged_and_cast_by_two(tmp_path: Path) -> None:
     sessions = [session(number, [(place % 7 % 3, place % 60) for place in range(20_000)]) for number in range(20)]
-    path = tmp_path / write_sessions(tmp_path, "02", sessions).path
+    path = write_sessions(tmp_path / "02", sessions)
     assert path.stat().st_size > helper.WORTH_TWO
     merging, casting = Merging(str(path), "\n\n"), Casting(str(path), frozenset(["Hare", "Owl"]))
     alone, by_two = io.BytesIO(), io.BytesIO()

@@ -20,12 +20,13 @@ from pipeline.chats import stream
 from pipeline.chats.archive import Loaded, Reading, load_archive, load_part, read_archive
 from pipeline.chats.filters import Filters
 from pipeline.chats.imessage import reader
-from pipeline.chats.session import Message, Person, Session, read_sessions, write_sessions
+from pipeline.chats.session import Message, Person, Session, read_sessions
 from pipeline.chats.stream import Stream, middle, read_streams, whole, write_stream
 from pipeline.durable import HashingWriter
 from pipeline.errors import InputError
 from pipeline.helper import COMMAND, helping
 from tests.bench.archive import build_archive
+from tests.sessions import write_sessions
 
 NASTY = st.sampled_from(['"messages":[', '},{"sender":"', '}],"people":{', "}]}\n", "\\", '"', "\n", "é😂", "x" * 400])
 TEXTS = st.lists(NASTY | st.text(st.characters(codec="utf-8"), max_size=8), max_size=4).map("".join)
@@ -66,7 +67,7 @@ def test_what_is_written_in_blocks_is_what_is_written_whole_and_reads_back_eithe
     tmp_path_factory: pytest.TempPathFactory, sessions: list[Session], size: int, piece: int
 ) -> None:
     folder = tmp_path_factory.mktemp("streams")
-    path = folder / write_sessions(folder, "whole.jsonl", sessions).path
+    path = write_sessions(folder / "whole.jsonl", sessions)
     written = io.BytesIO()
     assert [write_stream(written, in_blocks(session, size)) for session in sessions] == [
         len(session.messages) for session in sessions
@@ -91,8 +92,7 @@ def test_a_session_without_messages_is_not_written() -> None:
 @pytest.mark.parametrize("where", [10, 1_100_000, 1_600_000])
 def test_a_long_line_that_is_spoilt_is_named_wherever_that_is(tmp_path: Path, where: int) -> None:
     session = Session("a", "direct", None, [Message("Hare", False, None, "Hurry, hurry!") for _ in range(25_000)])
-    artifact = write_sessions(tmp_path, "02_sessions.jsonl", [session, session])
-    path = tmp_path / artifact.path
+    path = write_sessions(tmp_path / "02_sessions.jsonl", [session, session])
     content = bytearray(path.read_bytes())
     line = len(content) // 2
     assert line > 1.9 * stream.BLOCK

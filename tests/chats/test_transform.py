@@ -1,5 +1,4 @@
 import time
-from collections import Counter
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -8,7 +7,8 @@ from langchain_core.chat_sessions import ChatSession
 from langchain_core.messages import AIMessage, HumanMessage
 
 from pipeline.chats.session import Message, Session
-from pipeline.chats.transform import count_senders, map_roles, merge_runs
+from pipeline.chats.transform import map_roles
+from tests.sessions import merge_session
 
 SENDERS = st.sampled_from(["me", "Hare", "Tortoise", ""])
 CONTENTS = st.text(st.sampled_from("ab \n\t\u00a0\u200e🐢"), max_size=4)
@@ -30,7 +30,7 @@ def langchains(turns: Turns) -> ChatSession:
 @example([("Hare", " a "), ("Hare", " "), ("Hare", " b ")], "")
 def test_merging_gives_what_langchain_gives(turns: Turns, delimiter: str) -> None:
     theirs = merge_chat_runs_in_session(langchains(turns), delimiter)
-    merged = merge_runs(ours(turns), delimiter)
+    merged = merge_session(ours(turns), delimiter)
     assert [(message.sender, message.content) for message in merged.messages] == [
         (message.additional_kwargs["sender"], message.content) for message in theirs["messages"]
     ]
@@ -46,7 +46,7 @@ def test_mapping_gives_what_langchain_gives(turns: Turns, sender: str) -> None:
 
 
 def test_a_merged_message_has_the_time_of_its_first() -> None:
-    merged = merge_runs(ours([("Hare", "Go!"), ("Hare", "Now!"), ("Tortoise", "Soon.")]), "\n\n")
+    merged = merge_session(ours([("Hare", "Go!"), ("Hare", "Now!"), ("Tortoise", "Soon.")]), "\n\n")
     assert merged == Session(
         "id",
         "group",
@@ -61,7 +61,7 @@ def test_a_merged_message_has_the_time_of_its_first() -> None:
 def test_a_long_run_is_joined_in_linear_time() -> None:
     session = ours([("Hare", "x" * 100)] * 50_000)
     start = time.process_time()
-    merged = merge_runs(session, "\n")
+    merged = merge_session(session, "\n")
     assert time.process_time() - start < 5  # far below 1 s; copying the text so far each time takes a minute
     assert len(merged.messages[0].content) == 50_000 * 101 - 1
 
@@ -80,8 +80,3 @@ def test_several_senders_can_be_the_assistant_and_me_is_the_owner_by_any_name() 
     ]
     assert [message.role for message in map_roles(session, "Snail").messages] == ["assistant", "user", "user"]
     assert [message.role for message in session.messages] == [None, None, None]
-
-
-def test_senders_are_counted_over_all_sessions() -> None:
-    sessions = [ours([("Hare", "a"), ("me", "b"), ("Hare", "c")]), ours([("Tortoise", "d")])]
-    assert count_senders(sessions) == Counter({"Hare": 2, "me": 1, "Tortoise": 1})

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from pipeline import helper
 from pipeline.chats import stream
-from pipeline.chats.session import Message, Session, write_sessions
+from pipeline.chats.session import Message, Session
 from pipeline.dataset import notebook_file
 from pipeline.dataset.notebook import Example, to_example
 from pipeline.dataset.notebook_file import Noting, note_file, note_part, usable_ids
 from pipeline.dataset.tokens import Role, token_counter
+from tests.sessions import write_sessions
 
 TURNS = st.lists(
     st.tuples(st.sampled_from(["assistant", "user", None]), st.text(max_size=40), st.sampled_from([1, 1, 3])),
@@ -72,7 +73,7 @@ def test_a_files_examples_are_those_of_its_sessions(
 ) -> None:
     folder = tmp_path_factory.mktemp("noting")
     sessions = [session(number, turns) for number, turns in enumerate(chats)]
-    path = folder / write_sessions(folder, "04", sessions).path
+    path = write_sessions(folder / "04", sessions)
     chosen = frozenset(f"chat-{number}" for number in held)
     train, valid = io.BytesIO(), io.BytesIO()
     before = stream.BLOCK, notebook_file.HELD
@@ -107,7 +108,7 @@ def test_a_large_file_is_written_by_two(tmp_path: Path) -> None:
     sessions = [
         session(n, [(roles[at % 3] if n != 3 else "user", "said " * 20, 1) for at in range(10_000)]) for n in range(20)
     ]
-    path = tmp_path / write_sessions(tmp_path, "04", sessions).path
+    path = write_sessions(tmp_path / "04", sessions)
     assert path.stat().st_size > helper.WORTH_TWO
     noting = Noting(str(path), str(tmp_path), "Be slow.")
     alone, by_two = io.BytesIO(), io.BytesIO()

@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.chats import stream
-from pipeline.chats.session import Message, Person, Session, write_sessions
+from pipeline.chats.session import Message, Person, Session
 from pipeline.chats.stream import read_streams, streamed
-from pipeline.chats.transform import merge_runs
 from pipeline.config import Config
 from pipeline.dataset.checks import check_example
 from pipeline.dataset.funnel import Unaccounted, funnel
@@ -16,6 +15,7 @@ from pipeline.dataset.notebook import Example
 from pipeline.dataset.preset import texting_of
 from pipeline.dataset.survey import words_of
 from pipeline.dataset.texting import Texting, Written
+from tests.sessions import merge_session, write_sessions
 
 HOUR = 3600
 Said = tuple[str, int, str]
@@ -32,7 +32,7 @@ def session(*said: Said, kind: str = "direct", id_: str = "chat", replies: dict[
         if replies and number in replies:
             message.reply_to = replies[number]
         messages.append(message)
-    return merge_runs(Session(id_, kind, None, messages), "\n", 600)  # type: ignore[arg-type]
+    return merge_session(Session(id_, kind, None, messages), "\n", 600)  # type: ignore[arg-type]
 
 
 def made(*sessions: Session, **convert: object) -> tuple[list[Written], Texting]:
@@ -264,7 +264,7 @@ def test_sessions_that_are_read_in_pieces_make_the_same_examples(
     for each in sessions:
         each.people = {"Ann": Person("Friend-1"), "Bob": Person("Friend-2")}
     folder = tmp_path_factory.mktemp("pieces")
-    path = folder / write_sessions(folder, "04", sessions).path
+    path = write_sessions(folder / "04", sessions)
     expected, whole = made(*sessions, system_prompt=None, group_prompt=None)
     before, stream.BLOCK = stream.BLOCK, piece
     try:

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.chats.imessage import read_imessage
-from pipeline.chats.session import Session, read_sessions, write_sessions
+from pipeline.chats.imessage import stream_imessage
+from pipeline.chats.session import Session, read_sessions
+from pipeline.chats.stream import whole
 from pipeline.chats.typedstream import decode_attributed_body
 from pipeline.errors import FinetuneError, InputError
 from pipeline.fetch.check import check_sqlite
@@ -24,6 +25,7 @@ from pipeline.samples.attributed_body import encode_attributed_body
 from pipeline.samples.chatdb import create_chat_db
 from tests.fuzz.conftest import fuzz
 from tests.fuzz.values import mutated
+from tests.sessions import write_sessions
 
 BODY = encode_attributed_body("Slow and steady, said the tortoise. " * 8)
 DATES = [0, -1, 1, 700_000_000, 700_000_000 * 10**9, 2**63 - 1, -(2**63), 10**11, 10**11 + 1]
@@ -69,8 +71,8 @@ def _row(table: str) -> st.SearchStrategy[dict[str, object]]:
 
 def read(path: Path) -> list[Session]:
     """Everything that an archive has, through a file and back."""
-    sessions = list(read_imessage(path, Counter()))
-    write_sessions(path.parent, "sessions.jsonl", sessions)
+    sessions = list(map(whole, stream_imessage(path, Counter())))
+    write_sessions(path.parent / "sessions.jsonl", sessions)
     assert list(read_sessions(path.parent / "sessions.jsonl")) == sessions
     return sessions
 

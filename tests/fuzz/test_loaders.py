@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.chats.langchain import read_langchain
-from pipeline.chats.session import read_sessions, write_sessions
+from pipeline.chats.session import read_sessions
 from pipeline.errors import InputError
 from tests.fuzz.conftest import fuzz
 from tests.fuzz.values import json_values, mutated, spoilt
+from tests.sessions import write_sessions
 
 WHATSAPP = (
     "[8/15/23, 9:12:43 AM] Tortoise: Slow and steady\n[8/15/23, 9:12:44 AM] Hare: Speed is key!\nReally!\n"
@@ -67,7 +68,7 @@ def check(tmp_path: Path) -> Callable[[str, bytes], None]:
         except InputError as error:
             refused = str(error)
         assert refused is None or str(path) in refused
-        write_sessions(folder, "sessions.jsonl", sessions)
+        write_sessions(folder / "sessions.jsonl", sessions)
         assert list(read_sessions(folder / "sessions.jsonl")) == sessions
 
     return read

@@ -6,21 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.chats.imessage import read_imessage
+from pipeline.chats.imessage import stream_imessage
 from pipeline.chats.langchain import read_langchain
 from pipeline.chats.session import Session
-from pipeline.chats.transform import count_senders, map_roles, merge_runs
+from pipeline.chats.stream import whole
+from pipeline.chats.transform import map_roles
 from pipeline.dataset.checks import check_example
 from pipeline.dataset.notebook import to_example
 from pipeline.errors import InputError
 from pipeline.samples import SAMPLES, sample_path
 from pipeline.samples.build import SOURCE, TARGET, build
 from pipeline.samples.chatdb import create_chat_db
+from tests.sessions import merge_session
 
 
 @pytest.fixture
 def sessions() -> list[Session]:
-    return list(read_imessage(sample_path("tortoise-hare"), Counter()))
+    return list(map(whole, stream_imessage(sample_path("tortoise-hare"), Counter())))
 
 
 def dump(path: Path) -> list[str]:
@@ -82,7 +84,11 @@ def test_its_ten_dialogues_are_long_enough_and_begin_like_the_well_known_one(ses
         ("Hare", "Speed is key!"),
         ("Tortoise", "A balanced approach is more reliable."),
     ]
-    assert count_senders(sessions) == {"Hare": 64, "Tortoise": 60, "me": 2}
+    assert Counter(message.sender for session in sessions for message in session.messages) == {
+        "Hare": 64,
+        "Tortoise": 60,
+        "me": 2,
+    }
 
 
 def test_no_placeholder_and_no_tapback_is_among_what_is_said(sessions: list[Session]) -> None:
@@ -92,7 +98,7 @@ def test_no_placeholder_and_no_tapback_is_among_what_is_said(sessions: list[Sess
 
 @pytest.mark.parametrize("assistant", ["Tortoise", "Hare"])
 def test_either_animal_can_be_learnt_from_ten_examples(sessions: list[Session], assistant: str) -> None:
-    merged = [merge_runs(session, "\n\n") for session in sessions]
+    merged = [merge_session(session, "\n\n") for session in sessions]
     assert sum(len(session.messages) for session in merged) < sum(len(session.messages) for session in sessions)
     examples = [to_example(map_roles(session, assistant), None) for session in merged]
     assert len(examples) == 10

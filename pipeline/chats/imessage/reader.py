@@ -20,7 +20,7 @@ from pipeline.chats.imessage.people import DIRECT, GROUP, Conversation, People, 
 from pipeline.chats.imessage.speech import OutOfOrder, Speech, read_alone
 from pipeline.chats.pseudonyms import Names
 from pipeline.chats.session import Listener, Message, Person, Session
-from pipeline.chats.stream import Stream, whole
+from pipeline.chats.stream import Stream
 from pipeline.errors import FinetuneError, InputError
 
 DELETED, ORPHANED = "recently deleted", "not in any chat"
@@ -28,22 +28,6 @@ DELETED, ORPHANED = "recently deleted", "not in any chat"
 Half = Literal[1, 2]
 
 _LONG = 30_000  # rows of a conversation that is not held in memory
-
-
-def read_imessage(
-    path: Path,
-    dropped: Counter[str],
-    *,
-    attachments: Attachments = "drop",
-    contacts: Path | None = None,
-    names: Names = "pseudonyms",
-    noted: Counter[str] | None = None,
-) -> Iterator[Session]:
-    """Yield the sessions of a chat.db as `stream_imessage` does, each of them whole."""
-    return map(
-        whole,
-        stream_imessage(path, dropped, attachments=attachments, contacts=contacts, names=names, noted=noted),
-    )
 
 
 def stream_imessage(
