@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[2]
 BODIES = 20_000
 MILLION = 1_000_000
 EVERY_S = 0.05
+STARTS = 15
 
 HEAD = ("what", "ours", "peer", "ratio", "goal", "")
 STEPS = ("load", "merge", "map", "convert")
@@ -165,7 +166,7 @@ def _decoder(archive: Path, runs: int) -> Line:
 def _startup(folder: Path, runs: int) -> list[Line]:
     """Seconds of processor time."""
     _say("running a finished run again, against doit and dvc, installed for that and thrown away ...")
-    took = no_op_seconds(folder, max(runs, 5))
+    took = no_op_seconds(folder, max(runs, STARTS))
     if "dvc" not in took:
         _say("doit and dvc cannot be had here")
     lines = []
