@@ -29,7 +29,9 @@ Overrides = Annotated[
         "--set", metavar="KEY=VALUE", help="Override a key: --set create_job.seed=7.", autocompletion=start.complete_key
     ),
 ]
-StepName = Annotated[str, typer.Argument(metavar="STEP", autocompletion=start.complete_step)]
+StepName = Annotated[
+    str, typer.Argument(metavar="STEP", help="One of the ten, such as convert.", autocompletion=start.complete_step)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 
 
@@ -216,7 +218,7 @@ def forget(config_path: ConfigPath, step: StepName, overrides: Overrides = None)
 
 @app.command()
 def cancel(config_path: ConfigPath, overrides: Overrides = None) -> None:
-    """Cancel the remote job."""
+    """Cancel the training job."""
     from pipeline.job import cancel_job
 
     with at_work(config_path, overrides) as (config, state, work):

@@ -33,7 +33,8 @@ class Lines:
     def __init__(self, stream: TextIO, *, is_terminal: bool | None = None) -> None:
         self.stream = stream
         self.is_terminal = is_a_screen(stream) if is_terminal is None else is_terminal
-        self._coloured = self.is_terminal and not os.environ.get("NO_COLOR")  # no-color.org
+        wanted = self.is_terminal or bool(os.environ.get("FORCE_COLOR"))  # force-color.org
+        self._coloured = wanted and not os.environ.get("NO_COLOR")  # no-color.org
 
     @property
     def width(self) -> int:

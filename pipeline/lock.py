@@ -93,5 +93,5 @@ def take(fd: int, run_dir: Path) -> None:
         str(run_dir),
         "another run is at work here",
         got=_signed(fd),
-        fix="Wait for it or stop it, then run again.",
+        fix="Wait for it or stop it, then try again.",
     )

@@ -18,7 +18,7 @@ class SignalStop(BaseException):
     """A signal asked the run to stop. No Exception: libraries catch those, and the SDK would even ask again."""
 
     def __init__(self, signum: int) -> None:
-        super().__init__(signal.Signals(signum).name)
+        super().__init__("Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name)
         self.signum = signum
 
 

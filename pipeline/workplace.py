@@ -38,8 +38,12 @@ def say(text: str) -> None:
 def fail(message: str, code: int) -> NoReturn:
     """End with a message on standard error."""
     lines = Lines(sys.stderr)
-    for line in message.splitlines():
-        say_aside(lines.line(("error: ", "bold red"), text=line))
+    _leave([lines.line(("error: ", "bold red"), text=line) for line in message.splitlines()], code)
+
+
+def _leave(lines: list[str], code: int) -> NoReturn:
+    for line in lines:
+        say_aside(line)
     try:
         sys.stdout.flush()
     except OSError:
@@ -120,7 +124,8 @@ def at_work(
         except SignalStop as stop:
             said = f"stopped by {stop}{left_to_do(state, jobs, connection.profile.free) if runs else ''}."
             log.write(f"{stamp(clock)} {said}")
-            fail(f"{said} Go on with: {command}" if runs else said, 128 + stop.signum)
+            line = Lines(sys.stderr).line(text=f"{said} Go on with: {command}" if runs else said, style="yellow")
+            _leave([line], 128 + stop.signum)
         except FinetuneError as error:
             log.write(f"{stamp(clock)} error: {called.typable(str(error))}")
             raise

@@ -190,7 +190,7 @@ def test_two_runs_on_one_directory_the_second_is_locked_out(shop: Workshop) -> N
         message(
             second.err,
             f"runs/ci: another run is at work here, got process {first.pid} on {os.uname().nodename}. "
-            "Wait for it or stop it, then run again.",
+            "Wait for it or stop it, then try again.",
         )
         first.kill()
 
@@ -200,7 +200,7 @@ def test_ctrl_c_pauses_the_job_and_running_again_goes_on(shop: Workshop) -> None
     stopped = stop_when(shop.start("run", "run.yaml", script), "step 2/6", signal.SIGINT)
     assert stopped.code == 130
     given = script.replace("=", " ", 1)
-    message(stopped.err, f"stopped by SIGINT; the job pauses at its checkpoint. {GO_ON} {given}")
+    assert stopped.err == f"stopped by Ctrl-C; the job pauses at its checkpoint. {GO_ON} {given}\n"
     shop.script(steps=6)
     again = shop.run(script)
     assert (again.code, again.ran) == (0, ["poll_job", "smoke_test"])

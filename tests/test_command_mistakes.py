@@ -139,12 +139,12 @@ def test_ctrl_c_speaks_of_a_job_only_where_there_is_one(shop: Workshop) -> None:
         given = " ".join(options)
         stopped = stop_when(shop.start("run", "run.yaml", *options), "5/10 convert", signal.SIGINT)
         assert stopped.code == 130
-        message(stopped.err, f"stopped by SIGINT. {GO_ON} {given}")
+        assert stopped.err == f"stopped by Ctrl-C. {GO_ON} {given}\n"
         server.faults.clear()
         server.course = ("running",)
         stopped = stop_when(shop.start("run", "run.yaml", *options), "is running", signal.SIGINT)
         assert stopped.code == 130
-        message(stopped.err, f"stopped by SIGINT; the job keeps running. {GO_ON} {given}")
+        assert stopped.err == f"stopped by Ctrl-C; the job keeps running. {GO_ON} {given}\n"
 
 
 def test_a_lost_answer_is_said_before_the_long_look(shop: Workshop) -> None:

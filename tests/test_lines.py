@@ -11,6 +11,7 @@ from pipeline.lines import Lines, head, mark
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
 
 
 STEP = ((head(2, 10, "load"), ""), (mark("0.1 s"), "green"))
@@ -31,6 +32,14 @@ def test_a_pipe_gets_it_whole_and_plain() -> None:
 def test_no_color_is_obeyed_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b" not in Lines(io.StringIO(), is_terminal=True).line(*STEP, text=TEXT)
+
+
+def test_force_color_colours_a_pipe_and_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    expected = f" 2/10 load       \x1b[32m      0.1 s  \x1b[0m{TEXT}"
+    assert Lines(io.StringIO()).line(*STEP, text=TEXT) == expected
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in Lines(io.StringIO()).line(*STEP, text=TEXT)
 
 
 def test_where_there_is_no_room_for_a_column_the_terminal_breaks_lines(monkeypatch: pytest.MonkeyPatch) -> None:

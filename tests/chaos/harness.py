@@ -292,7 +292,9 @@ class World:
             self.bad(f"P8: exit {ended.code}: {ended.err[-600:]}")
         if "Traceback" in ended.err:
             self.bad(f"P8: a traceback: {ended.err[-600:]}")
-        if ended.code > 0 and not ended.err.rpartition("\n")[0].rpartition("\n")[2].startswith("error: "):
+        if ended.code > 0 and not ended.err.rpartition("\n")[0].rpartition("\n")[2].startswith(
+            ("error: ", "stopped by ")
+        ):
             self.bad(f"P8: exit {ended.code} without a message: {ended.err[-300:]}")
         self.check_readable()
         self.check_private(ended)
