@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import itertools
 import json
 import os
 import re
@@ -228,23 +229,25 @@ def _section_type(annotation: object) -> type[BaseModel] | None:
 
 
 def _where(at: Path_, path: Path, lines: Mapping[Path_, int], chosen: Document) -> str:
+    key = tuple(itertools.takewhile(lambda part: isinstance(part, str), at))
+    is_set, variable = _has(chosen, key), _variable(key)
+    has_line = not is_set and variable is None and at in lines
+    if at != key and isinstance(at[-1], int) and not has_line:  # one may stand for a list of one
+        at = at[:-1]
     dotted = ".".join(str(part) for part in at)
-    if _has(chosen, at):
+    if is_set:
         return f"--set {dotted}"
-    variable = _variable(at)
     if variable is not None:
-        return f"environment {variable}"
-    for length in range(len(at), 0, -1):
-        if at[:length] in lines:
-            return f"{path}:{lines[at[:length]]} {dotted}"
-    return f"{path} {dotted}" if dotted else str(path)
+        return f"environment {variable}" if variable.upper() == _name_of(at) else f"environment {variable} {dotted}"
+    line = next((lines[at[:length]] for length in range(len(at), 0, -1) if at[:length] in lines), None)
+    return f"{path} {dotted}" if line is None else f"{path}:{line} {dotted}"
 
 
 def _variable(at: Path_) -> str | None:
     """The environment variable, in whatever case it is written, that holds the key at `at` or a section around it."""
     given = {name.upper(): name for name in os.environ}
     for length in range(len(at), 0, -1):
-        name = given.get(PREFIX + "__".join(str(part).upper() for part in at[:length]))
+        name = given.get(_name_of(at[:length]))
         if name is None:
             continue
         if length == len(at):
@@ -253,6 +256,10 @@ def _variable(at: Path_) -> str | None:
             if _has(json.loads(os.environ[name]), at[length:]):
                 return name
     return None
+
+
+def _name_of(at: Path_) -> str:
+    return PREFIX + "__".join(str(part).upper() for part in at)
 
 
 def _unknown_variables() -> list[InputError]:

@@ -228,16 +228,39 @@ def test_numbers_have_bounds_and_say_them(tmp_path: Path, override: str, message
 
 
 @pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("load.kinds=groups", "load.kinds: expected 'direct' or 'group', got 'groups'. Did you mean `group`?"),
+        (
+            "load.kinds=[direct, groups]",
+            "load.kinds: expected 'direct' or 'group', got 'groups'. Did you mean `group`?",
+        ),
+        ("smoke_test.prompts=[{promt: a}]", "smoke_test.prompts.0.promt: unknown key. Did you mean `prompt`?"),
+    ],
+)
+def test_what_is_wrong_inside_a_list_that_was_set_is_no_mistake_of_the_file(
+    tmp_path: Path, override: str, message: str
+) -> None:
+    path = write(tmp_path, "name: a\nload: {kinds: [direct]}\nsmoke_test: {prompts: [{prompt: hi}]}\n")
+    assert refusal(path, override).splitlines()[-1] == f"--set {message}"
+
+
+def test_a_mistake_inside_a_section_from_the_environment_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FINETUNE_LOAD", '{"kinds": ["groups"], "sicne": "2020-01-31"}')
+    assert refusal(write(tmp_path, "name: a\n")).splitlines() == [
+        "environment FINETUNE_LOAD load.kinds: expected 'direct' or 'group', got 'groups'. Did you mean `group`?",
+        "environment FINETUNE_LOAD load.sicne: unknown key. Did you mean `since`?",
+    ]
+
+
+@pytest.mark.parametrize(
     ("name", "value", "message"),
     [
         (
             "finetune_create_job__seed",
             "x",
-            f"expected a whole number, got 'x'. {SEE}",
-        ),
-        (
-            "FINETUNE_CREATE_JOB",
-            '{"seed": "x"}',
             f"expected a whole number, got 'x'. {SEE}",
         ),
         ("FINETUNE_CREATE_JOB", "{seed", "not JSON. Give sections and lists as JSON."),
@@ -273,7 +296,7 @@ def test_a_mistake_in_the_environment_is_blamed_on_its_variable(
         ("name: a\nload: {since: soon}\n", ":2 load.since: expected a date such as 2020-01-31, got 'soon'. {SEE}"),
         (
             "name: a\nload:\n  kinds: groups\n",
-            ":3 load.kinds.0: expected 'direct' or 'group', got 'groups'. Did you mean `group`?",
+            ":3 load.kinds: expected 'direct' or 'group', got 'groups'. Did you mean `group`?",
         ),
         ("name: a\nmap: {assistant: [Ann, [Bob]]}\n", ":2 map.assistant.1: expected a text, got ['Bob']. {SEE}"),
     ],
