@@ -55,12 +55,10 @@ def no_op_seconds(folder: Path, runs: int) -> dict[str, float]:
 def _ours(folder: Path) -> dict[str, Call]:
     folder.mkdir()
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    env["PYTHONPATH"] = str(ROOT)
-    finetune = [sys.executable, "-m", "pipeline"]
-    config = str(ROOT / "configs" / "ci.yaml")
+    finetune, config = str(Path(sys.executable).with_name("finetune")), str(ROOT / "configs" / "ci.yaml")
     return {
-        "run": Call([*finetune, "run", config], folder, env),
-        "status": Call([*finetune, "status", config], folder, env),
+        "run": Call([finetune, "run", config], folder, env),
+        "status": Call([finetune, "status", config], folder, env),
         "imports": Call([sys.executable, "-c", IMPORTS], folder, env),
     }
 
