@@ -100,6 +100,7 @@ class FaultServer(http.server.ThreadingHTTPServer):
         self.accounts: dict[str, str] | None = None
         self.checks_files = False
         self.consumed: Json = {}
+        self.events: list[Json] = []  # newest first, before the one that each job has
         self.says = "Slow and steady."
         self.bugs: list[str] = []
         self.started: set[str] = set()
@@ -358,7 +359,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             }
             if self.server.consumed:
                 event |= {"type": "message", "data": self.server.consumed}
-            return {"object": "list", "data": [{"id": f"ftevent-{row['id']}", **event}], "has_more": False}
+            data = [*self.server.events, {"id": f"ftevent-{row['id']}", **event}]
+            return {"object": "list", "data": data, "has_more": False}
         if call == "job.get":
             self.server.advance()
         return row

@@ -74,6 +74,7 @@ class _Watch:
         self._told_stuck = False
         self._told: set[str] = set()
         self._pace: deque[tuple[int, int]] = deque()
+        self._told_until = int(work.clock.now().timestamp()) if work.goes_on else 0
 
     def look(self) -> "FineTuningJob":
         job = self._retrieve()
@@ -82,7 +83,7 @@ class _Watch:
             events = self._work.connection.look("poll_job", self._new_events)
         # Kept before anything else can fail: they are not listed as new again.
         self.events += events
-        for event in events:
+        for event in self._worth_telling(events):
             self._show(event)
         if events:
             self._has_moved()
@@ -154,6 +155,18 @@ class _Watch:
         self._shown.update(event.id for event in fresh)
         return fresh[::-1]
 
+    def _worth_telling(self, events: "Sequence[FineTuningJobEvent]") -> "list[FineTuningJobEvent]":
+        """All that is new; of what came before this run, warnings, what was taken, and how far the training is."""
+        steps = [event for event in events if event.type == "metrics" and event.created_at < self._told_until]
+        return [
+            event
+            for event in events
+            if event.created_at >= self._told_until
+            or event.level != "info"
+            or _is_account(event)
+            or event in steps[-1:]
+        ]
+
     def _show(self, event: "FineTuningJobEvent") -> None:
         data = event.data if isinstance(event.data, dict) else {}
         step, total, loss = data.get("step"), data.get("total_steps"), data.get("train_loss")
@@ -162,7 +175,7 @@ class _Watch:
             of = f"/{steps}" if steps else ""
             text = f"step {step}{of}  loss {loss:.3f}{_valid(data.get('valid_loss'))}{self._speed(event, data)}"
             self._work.display.progress(step, steps or None, text)
-        elif {"examples", "targets"} <= data.keys():
+        elif _is_account(event):
             self._reconcile(data)
         else:
             said = event.message if event.level == "info" else self._work.connection.quote(event.message)
@@ -195,6 +208,11 @@ class _Watch:
         since, before = self._pace[0]
         seconds = event.created_at - since
         return f"  {(tokens - before) / seconds:,.0f} tokens/s" if seconds > 0 else ""
+
+
+def _is_account(event: "FineTuningJobEvent") -> bool:
+    """Whether it says what the trainer took."""
+    return isinstance(event.data, dict) and {"examples", "targets"} <= event.data.keys()
 
 
 def _valid(loss: object) -> str:

@@ -19,6 +19,7 @@ class Work:
 
     Attributes:
         generation: for create_job: which of the jobs for this data and config to have.
+        goes_on: the step was at work on the same before, and was stopped or failed.
         go_on: a sentence with the command that resumes this run, for error messages.
     """
 
@@ -29,6 +30,7 @@ class Work:
     ledger: Ledger
     go_on: str
     generation: int = 0
+    goes_on: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Waiting for the job: patient with servers, honest with the user, and never fooled by a strange answer."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,7 +34,8 @@ class Notes(TextDisplay):
         self.notes.append(text)
 
     def progress(self, done: float, total: float | None, text: str) -> None:
-        pass
+        if done <= (total or 0):
+            self.notes.append(text)
 
 
 class Desk:
@@ -123,6 +125,31 @@ def test_events_that_came_before_a_look_failed_are_kept(desk: Desk, server: Faul
     server.faults.append(Fault("job.list", 500))
     assert desk.wait().events is not None
     assert desk.display.notes.count("Created the job") == 1
+
+
+def test_who_goes_on_waiting_is_told_again_of_warnings_and_of_the_latest_step_alone(
+    desk: Desk, server: FaultServer, clock: FakeClock
+) -> None:
+    now = int(clock.now().timestamp())
+    server.events = [
+        _event(now, "Checkpoint created at step 4"),
+        _event(now - 1, "Paused"),
+        _event(now - 2, "Step 3", "metrics", {"step": 3, "total_steps": 6, "train_loss": 1.5}),
+        _event(now - 3, "The learning rate is high", level="warn"),
+        _event(now - 4, "Step 2", "metrics", {"step": 2, "total_steps": 6, "train_loss": 1.75}),
+    ]
+    desk.work = dataclasses.replace(desk.work, goes_on=True)
+    assert desk.wait().events is not None
+    assert (desk.work.run_dir / "09_events.jsonl").read_bytes().count(b"\n") == 6
+    told = ["The learning rate is high", "step 3/6  loss 1.500", "Checkpoint created at step 4"]
+    assert [note for note in desk.display.notes if note in told or "Paused" in note or "reated the" in note] == told
+
+
+def _event(
+    at: int, message: str, kind: str = "message", data: dict[str, float] | None = None, level: str = "info"
+) -> dict[str, object]:
+    event = {"object": "fine_tuning.job.event", "id": f"ftevent-{at}", "created_at": at}
+    return {**event, "level": level, "message": message, "type": kind, "data": data}
 
 
 def test_an_event_without_words_is_passed_over(desk: Desk, server: FaultServer) -> None:
