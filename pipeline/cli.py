@@ -69,7 +69,9 @@ def run(
             "--only", metavar="STEP", help="Run STEP again and nothing else.", autocompletion=start.complete_step
         ),
     ] = None,
-    new_job: Annotated[bool, typer.Option("--new-job", help="Buy another training, though one is there.")] = False,
+    new_job: Annotated[
+        bool, typer.Option("--new-job", help="Have another training, and pay for it, though one is there.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the ten steps; what is done and intact is skipped."""
@@ -165,7 +167,10 @@ def senders(
 def inspect(
     config_path: ConfigPath,
     dropped: Annotated[
-        str | None, typer.Option("--dropped", metavar="REASON", help="Show what was left out for that reason.")
+        str | None,
+        typer.Option(
+            "--dropped", metavar="REASON", help="Show what was left out for that reason; a word of it is enough."
+        ),
     ] = None,
     examples: Annotated[int, typer.Option("--examples", metavar="N", min=0, help="How many examples to show.")] = 3,
     overrides: Overrides = None,
@@ -183,6 +188,7 @@ def inspect(
         for line in inspection.overview(config, state, work, examples):
             *before, (text, style) = line or [("", "")]
             say(lines.line(*before, text=text, style=style))
+        say(f"\nGo on with: {Invocation.of(config_path, overrides).command('run')}")
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """`finetune inspect`: what became of every message, and examples of what would be learnt, before anything is."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -56,10 +56,7 @@ def left_out(config: Config, state: State, work: Work, reason: str, listener: Li
         raise TypeError(f"download made {download!r}, load {loaded!r}, map {mapped!r}")
     found = _converted(config, state, work).funnel
     counts = Counter(found.dropped) + Counter(found.own_context)
-    if reason not in counts:
-        listed = ", ".join(f"`{each}` ({count:,})" for each, count in sorted(counts.items(), key=lambda i: -i[1]))
-        fix = f"The reasons are: {listed}." if listed else "Every message is in the training file."
-        raise InputError("--dropped", "no message was left out for that reason", got=reason, fix=fix)
+    reason = _meant(reason, counts)
 
     def tell(why: str, words: str) -> None:
         if why == reason:
@@ -76,6 +73,17 @@ def left_out(config: Config, state: State, work: Work, reason: str, listener: Li
                 pass
     if counts[reason] > loaded.dropped.get(reason, 0):
         _tell_of_conversion(config, work, work.run_dir / mapped.sessions.path, tell)
+
+
+def _meant(words: str, counts: Mapping[str, int]) -> str:
+    """The reason that is called so, or the only one that has these words in it."""
+    near = [reason for reason in counts if words.lower() in reason.lower()]
+    if words in counts or len(near) == 1:
+        return words if words in counts else near[0]
+    listed = ", ".join(f"`{each}` ({count:,})" for each, count in sorted(counts.items(), key=lambda i: -i[1]))
+    fix = f"The reasons are: {listed}." if listed else "Every message is in the training file."
+    what = "more than one reason has these words in it" if near else "no message was left out for that reason"
+    raise InputError("--dropped", what, got=words, fix=fix)
 
 
 def _tell_of_conversion(config: Config, work: Work, path: Path, tell: Listener) -> None:

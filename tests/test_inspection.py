@@ -38,13 +38,13 @@ def test_inspect_shows_the_funnel_and_examples_and_trains_nothing(shop: Workshop
     assert done.code == 0, done.err
     table = """\
 26  messages in the archive
-12  targets
-12  context
+12  targets: each begins a reply that is learnt
+12  context: each begins what is read, not learnt
  1  left out: never answered
  1  left out: tapback, sticker or vote
 
 example 3 of 12
-system    You are me, texting """
+system    You are texting """
     assert done.out.startswith(table)
     assert "user      Are you there, number 2?\nassistant Always, number 2\n" in done.out
     assert "convert" in done.err
@@ -57,9 +57,16 @@ def test_what_was_left_out_is_shown_by_reason(shop: Workshop) -> None:
     assert shop.finetune("inspect", "run.yaml", *TEXTING).code == 0
     done = shop.finetune("inspect", "run.yaml", *TEXTING, "--dropped", "never answered")
     assert done.out.splitlines()[-1] == "Goodbye"
-    done = shop.finetune("inspect", "run.yaml", *TEXTING, "--dropped", "tapback, sticker or vote")
-    assert done.code == 0
-    assert done.out.splitlines()[-1] == "2023-03-09T18:26:42Z ann@example.test: Loved it"
+    for words in ("tapback, sticker or vote", "Sticker"):
+        done = shop.finetune("inspect", "run.yaml", *TEXTING, "--dropped", words)
+        assert done.code == 0
+        assert done.out.splitlines()[-1] == "2023-03-09T18:26:42Z ann@example.test: Loved it"
+    done = shop.finetune("inspect", "run.yaml", *TEXTING, "--dropped", "er")
+    assert (done.code, done.err.splitlines()[-1]) == (
+        2,
+        "error: --dropped: more than one reason has these words in it, got er. "
+        "The reasons are: `never answered` (1), `tapback, sticker or vote` (1).",
+    )
     done = shop.finetune("inspect", "run.yaml", *TEXTING, "--dropped", "boring")
     assert done.code == 2
     assert done.err.splitlines()[-1] == (
@@ -79,11 +86,13 @@ def test_a_run_prints_the_funnel_and_reconciles_it_with_the_trainer(shop: Worksh
     (asked,) = {each["messages"][0]["content"] for each in train}
     transcript = json.loads((shop.run_dir / "10_smoke_test.json").read_text())
     assert transcript[0]["system_prompt"] == asked, "the tuned model is asked as it was trained"
-    assert re.match(r"You are me, texting .+ on .+\.$", asked)
+    assert re.match(r"You are texting .+ on .+\.$", asked)
 
 
 def test_the_notebooks_messages_are_accounted_for_too(shop: Workshop) -> None:
     done = shop.finetune("inspect", "run.yaml", "--set", "convert.min_examples=1", "--examples", "0")
     assert done.out == (
-        "26  messages in the archive\n12  targets\n13  context\n 1  left out: tapback, sticker or vote\n"
+        "26  messages in the archive\n12  targets: each begins a reply that is learnt\n"
+        "13  context: each begins what is read, not learnt\n 1  left out: tapback, sticker or vote\n"
+        "\nGo on with: python -m pipeline run run.yaml --set convert.min_examples=1\n"
     )

@@ -29,6 +29,17 @@ class Lost(enum.StrEnum):
     SPECIAL = "holds a special token"
 
 
+_KEYS: dict[str, str] = {
+    Lost.OPENING: "convert.opening",
+    Lost.SAME: "convert.same_target",
+    Lost.SHORT: "convert.short_share",
+    Lost.SHARE: "convert.conversation_share",
+    Lost.TOO_LONG: "convert.window_tokens",
+    Lost.SPECIAL: "convert.special_tokens",
+}
+"""Which key of the config decides."""
+
+
 class Turn(msgspec.Struct, gc=False):
     """What one side says before the other does.
 
@@ -149,24 +160,32 @@ class Funnel(msgspec.Struct, frozen=True):
     own_context: dict[str, int]
     dropped: dict[str, int]
 
-    def lines(self) -> Iterator[str]:
-        """The table, a line at a time: a number, what it counts."""
-        rows = [
-            (self.archive, "messages in the archive"),
-            (self.target, "targets"),
-            (self.target_merged, "merged into a target"),
-            (self.context, "context"),
+    def rows(self) -> Iterator[tuple[int, str]]:
+        """What became of those in a file: how many, and in words; of what there is none, nothing."""
+        yield self.archive, "messages in the archive"
+        yield self.target, "targets: each begins a reply that is learnt"
+        for count, what in (
+            (self.target_merged, "merged into a target: the rest of such a reply"),
+            (self.context, "context: each begins what is read, not learnt"),
             (self.context_merged, "merged into context"),
             (self.held_out, f"held out for validation, {self.held_out_targets:,} of them targets"),
-        ]
+        ):
+            if count:
+                yield count, what
+
+    def lines(self) -> Iterator[str]:
+        """The table, a line at a time: a number, what it counts; for what the config decides, its key."""
         width = len(f"{self.archive:,}")
-        for number, (count, what) in enumerate(rows):
-            if count or number < 2:
-                yield f"{count:>{width},}  {what}"
+        for count, what in self.rows():
+            yield f"{count:>{width},}  {what}"
         for reason, count in sorted(self.own_context.items(), key=lambda item: -item[1]):
-            yield f"{'':>{width}}  {count:,} of these are own, and not learnt: {reason}"
+            yield f"{'':>{width}}  {count:,} of these are own and not learnt: {reason}{_key(reason)}"
         for reason, count in sorted(self.dropped.items(), key=lambda item: -item[1]):
-            yield f"{count:>{width},}  left out: {reason}"
+            yield f"{count:>{width},}  left out: {reason}{_key(reason)}"
+
+
+def _key(reason: str) -> str:
+    return f" ({_KEYS[reason]})" if reason in _KEYS else ""
 
 
 def funnel(loaded: int, unloaded: Mapping[str, int], train: Tally, valid: Tally) -> Funnel:

@@ -42,7 +42,8 @@ def texting_of(config: Config, *, weights: bool, listener: Listener | None = Non
 
     settings, assistant = config.convert, config.map.assistant
     tokens = tokens_of(config.create_job.model, settings.tokens)
-    is_named = isinstance(assistant, str) and assistant != OWNER
+    me = settings.me or (assistant if isinstance(assistant, str) and assistant != OWNER else None)
+    direct, group = (each if me else each.replace("{me}, ", "") for each in (DIRECT_PROMPT, GROUP_PROMPT))
     rules = Rules(
         session_gap_s=settings.session_gap_s,
         burst_gap_s=BURST_GAP_S if config.merge.max_gap_s is None else config.merge.max_gap_s,
@@ -57,9 +58,9 @@ def texting_of(config: Config, *, weights: bool, listener: Listener | None = Non
         held_out=settings.validation_fraction,
     )
     style = Style(
-        prompt=DIRECT_PROMPT if settings.system_prompt is None else settings.system_prompt,
-        group_prompt=GROUP_PROMPT if settings.group_prompt is None else settings.group_prompt,
-        me=settings.me or (str(assistant) if is_named else OWNER),
+        prompt=direct if settings.system_prompt is None else settings.system_prompt,
+        group_prompt=group if settings.group_prompt is None else settings.group_prompt,
+        me=me or OWNER,
         platform="a messenger",
         window_tokens=settings.window_tokens,
         context_turns=settings.context_turns,

@@ -15,18 +15,9 @@ from pipeline.report import curves, examples, origin, people
 from pipeline.report.made import Made
 from pipeline.runner import Progress
 from pipeline.server.history import History, read_history
-from pipeline.state import Json, State, StepRecord
+from pipeline.state import State, StepRecord
 from pipeline.steps.outputs import Consumed, Convert, CreateJob, Download, Load, Map, Merge, Output, PollJob, SmokeTest
 from pipeline.steps.smoke_test import TRANSCRIPT, Exchange
-
-_ACCOUNTED = {
-    "archive": "messages in the archive",
-    "target": "learnt: they begin a turn of the assistant's",
-    "target_merged": "learnt as part of such a turn",
-    "context": "context: they begin a turn that is read and not learnt",
-    "context_merged": "part of such a turn",
-    "held_out": "held out for validation",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,13 +165,13 @@ def _funnel(made: Made, gaps: dict[str, str]) -> Iterator[FunnelRow]:
 
 def accounted(funnel: Funnel | None) -> Iterator[FunnelRow]:
     """The rows of `convert`'s funnel; none before convert."""
-    counts: dict[str, Json] = {} if funnel is None else msgspec.to_builtins(funnel)
-    for name, what in _ACCOUNTED.items():
-        if counts.get(name):
-            yield FunnelRow(counts[name], what)
-    for reason, count in counts.get("own_context", {}).items():
+    if funnel is None:
+        return
+    for count, what in funnel.rows():
+        yield FunnelRow(count, what)
+    for reason, count in funnel.own_context.items():
         yield FunnelRow(count, f"of context and held out, the assistant's own and not learnt: {reason}", is_part=True)
-    for row in _losses(counts.get("dropped", {})):
+    for row in _losses(funnel.dropped):
         yield FunnelRow(row.count, f"left out: {row.what}")
 
 

@@ -169,7 +169,7 @@ def _too_few(found: int, held_out: int, needed: int, made: _Notebook | _Texting)
 
 STEP = Step(
     name="convert",
-    version=3,
+    version=4,
     needs=("map", "load"),
     declares=("convert", "create_job.model", "map.assistant", "backend.kind", "merge.max_gap_s"),
     output=Convert,

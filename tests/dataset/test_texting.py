@@ -88,7 +88,7 @@ def test_speakers_of_a_group_are_named_in_the_users_turn() -> None:
 
 def test_the_default_prompt_names_the_friend() -> None:
     written, _ = made(session(("Ann", 0, "Hi"), ("me", 9, "Hey")), system_prompt=None)
-    assert shown(written) == ["s:You are me, texting Ann on a messenger. | u:Hi | a:Hey"]
+    assert shown(written) == ["s:You are texting Ann on a messenger. | u:Hi | a:Hey"]
 
 
 def test_a_long_talk_is_cut_at_its_longest_pause_and_context_is_repeated() -> None:
@@ -283,10 +283,10 @@ def test_the_table_of_the_funnel_reads_well() -> None:
     lines = list(funnel(5, {"event": 1200}, texting.train, texting.valid).lines())
     assert lines == [
         "1,205  messages in the archive",
-        "    2  targets",
-        "    2  context",
+        "    2  targets: each begins a reply that is learnt",
+        "    2  context: each begins what is read, not learnt",
         "    1  merged into context",
-        "       1 of these are own, and not learnt: nothing but an attachment",
+        "       1 of these are own and not learnt: nothing but an attachment",
         "1,200  left out: event",
     ]
     assert msgspec.json.encode(funnel(5, {}, texting.train, texting.valid))

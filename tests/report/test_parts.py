@@ -66,10 +66,10 @@ def test_every_message_is_accounted_for_where_convert_says_so() -> None:
     rows = list(accounted(Funnel(20, 5, 2, 6, 0, 3, 1, {"very short": 1}, {"no text": 1, "never answered": 3})))
     assert [(row.count, row.what) for row in rows] == [
         (20, "messages in the archive"),
-        (5, "learnt: they begin a turn of the assistant's"),
-        (2, "learnt as part of such a turn"),
-        (6, "context: they begin a turn that is read and not learnt"),
-        (3, "held out for validation"),
+        (5, "targets: each begins a reply that is learnt"),
+        (2, "merged into a target: the rest of such a reply"),
+        (6, "context: each begins what is read, not learnt"),
+        (3, "held out for validation, 1 of them targets"),
         (1, "of context and held out, the assistant's own and not learnt: very short"),
         (3, "left out: never answered"),
         (1, "left out: no text"),
