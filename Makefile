@@ -9,10 +9,17 @@ PIP_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_ARGS)
 
-.PHONY: finetune init test smoke bench chaos soak pictures schema sample clean
+.PHONY: finetune help init test smoke bench chaos soak pictures schema sample clean
 
 finetune: $(VENV)/.local
 	@$(BIN)/finetune run $(CONFIG)
+
+help:
+	@echo "make finetune [CONFIG=…]  the ten steps; by default for the sample, two minutes"
+	@echo "make init                 a config for your own chats"
+	@echo "make test | smoke         every test; the ten steps against a mocked API"
+	@echo "make chaos | soak | bench what README says of crashes, load and speed, measured here"
+	@echo "make pictures | schema | sample | clean"
 
 # A config for your own chats.
 init: $(VENV)/.local
