@@ -2,11 +2,11 @@
 
 from pipeline.config import Config
 from pipeline.errors import InputError
+from pipeline.remote import ENDED
 from pipeline.runner import Progress
 from pipeline.state import State
 from pipeline.steps import STEPS
 from pipeline.steps.outputs import CreateJob
-from pipeline.steps.poll_job import ENDED
 from pipeline.steps.step import Work
 
 

@@ -3,6 +3,7 @@
 from pipeline.backends.cost import estimate, refuse_if_too_much
 from pipeline.config import Config
 from pipeline.errors import DecisionNeeded
+from pipeline.remote import ENDED
 from pipeline.state import Attempt, State
 from pipeline.steps.create_job import made_of
 from pipeline.steps.outputs import Convert
@@ -48,6 +49,32 @@ def generation_of(config: Config, convert: Convert, state: State, work: Work, wh
         return 0  # nothing is to be seen of what the lost state knew; create_job looks again, with patience
     refuse_if_too_much(config, convert.tokens)
     return 0 if latest is None else latest.generation + 1
+
+
+def give_up_others(config: Config, convert: Convert, state: State, work: Work, generation: int) -> None:
+    """Cancel the jobs of earlier configs that are not finished; for a backend of our own, where they would go first."""
+    account, op = work.connection.identity, work.ledger.op("job", f"{made_of(config, convert)}:{generation}")
+    for other, attempt in state.body.remote.items():
+        is_job = attempt.step == "create_job" and attempt.account == account and attempt.remote_id and not attempt.ended
+        if is_job and other != op and _cancel_unfinished(str(attempt.remote_id), work):
+            attempt.ended = True
+            state.save()
+            work.display.note(f"{attempt.remote_id}, which was asked for before, is cancelled: it would go first")
+
+
+def _cancel_unfinished(job_id: str, work: Work) -> bool:
+    import openai
+
+    def cancel(client: openai.OpenAI) -> bool:
+        if client.fine_tuning.jobs.retrieve(job_id).status in ENDED:
+            return False
+        try:
+            client.fine_tuning.jobs.cancel(job_id)
+        except openai.BadRequestError:  # it has just come to its end
+            return False
+        return True
+
+    return work.connection.ask("create_job", cancel)
 
 
 def _decision(config: Config, convert: Convert, last: Attempt, why: str) -> DecisionNeeded:

@@ -34,6 +34,7 @@ SETTLE_LOOKS = 6
 POSTS_IN_A_RUN = 3
 NOT_STARTED = ("validating_files", "queued")
 CAME_TO_NOTHING = ("failed", "cancelled")
+ENDED = ("succeeded", *CAME_TO_NOTHING)
 _LOST = "the state that was lost may have known what was made"
 
 

@@ -14,7 +14,7 @@ from pipeline.clock import stamp
 from pipeline.config import Config
 from pipeline.durable import unusable
 from pipeline.errors import FinetuneError, InputError, RemoteEnded, StateDamaged
-from pipeline.purchase import FREE, generation_of
+from pipeline.purchase import FREE, generation_of, give_up_others
 from pipeline.state import Json, State, StepRecord, digest, stat_of
 from pipeline.steps import STEPS
 from pipeline.steps.outputs import Convert, CreateJob, Output, artifacts_of
@@ -265,7 +265,10 @@ def _generation(why: str, config: Config, state: State, progress: Progress, work
     convert = progress.output("convert")
     if not isinstance(convert, Convert):
         raise TypeError(f"convert made {convert!r}")
-    return generation_of(config, convert, state, work, why, steps.new_job)
+    generation = generation_of(config, convert, state, work, why, steps.new_job)
+    if work.connection.profile.free and not state.body.rebuilt:
+        give_up_others(config, convert, state, work, generation)
+    return generation
 
 
 def _failed(step: Step, record: StepRecord, error: FinetuneError, state: State) -> None:

@@ -208,6 +208,24 @@ def test_ctrl_c_pauses_the_job_and_running_again_goes_on(shop: Workshop) -> None
     assert shop.stored("jobs") == 1
 
 
+def test_a_changed_config_does_not_wait_for_the_job_of_the_config_before(shop: Workshop) -> None:
+    script, changed = shop.script(steps=6, hang_at_step=3), "--set=create_job.hyperparameters.n_epochs=2"
+    stopped = stop_when(shop.start("run", "run.yaml", script), "step 2/6", signal.SIGINT)
+    first = job_of(shop)
+    assert stopped.code == 130
+    shop.script(steps=6, hang_at_step=3)  # the first would never end
+    stopped = stop_when(shop.start("run", "run.yaml", script, changed), "step 2/6", signal.SIGINT)
+    assert f"      {first}, which was asked for before, is cancelled: it would go first\n" in stopped.out
+    shop.script(steps=6)
+    back = shop.run(script)
+    assert (back.code, back.ran) == (0, ["create_job", "poll_job", "smoke_test"])
+    assert (shop.stored("jobs"), job_of(shop) == first) == (3, False)
+
+
+def job_of(shop: Workshop) -> str:
+    return str(shop.state()["steps"]["create_job"]["output"]["job"])
+
+
 def test_a_run_killed_while_training_goes_on_with_one_file_and_one_job(shop: Workshop) -> None:
     script = shop.script(steps=6, hang_at_step=3)
     killed = stop_when(shop.start("run", "run.yaml", script), "step 2/6", signal.SIGKILL)

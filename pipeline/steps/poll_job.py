@@ -12,6 +12,7 @@ from pipeline.config import Config
 from pipeline.durable import Artifact, atomic_writer
 from pipeline.errors import BackendFailed, InputError, RemoteEnded
 from pipeline.polling import Transient, pace_of, wait_until
+from pipeline.remote import ENDED
 from pipeline.steps.outputs import Consumed, Convert, CreateJob, PollJob
 from pipeline.steps.step import Step, Work
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 METRICS = "09_metrics.csv"
 EVENTS = "09_events.jsonl"
-ENDED = ("succeeded", "failed", "cancelled")
 KNOWN = ("validating_files", "queued", "running", "paused", "pending", *ENDED)
 _PAGE = 50
 _LATELY_S = 30
