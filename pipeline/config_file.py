@@ -164,11 +164,12 @@ def _locate(node: yaml.Node, at: Path_, lines: dict[Path_, int], path: Path) -> 
 
 
 def _other_configs(path: Path) -> str:
-    there = sorted(str(p) for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
-    near = difflib.get_close_matches(str(path), there, n=1)
+    folders = dict.fromkeys((path.parent, Path("configs")))
+    there = [each for folder in folders for each in sorted(folder.glob("*.y*ml"))]
+    near = difflib.get_close_matches(path.stem, [each.stem for each in there], n=1)
     if near:
-        return f"Did you mean {near[0]}?"
-    return f"There are: {', '.join(there)}." if there else "configs/tortoise.yaml is the one to start from."
+        return f"Did you mean {next(each for each in there if each.stem == near[0])}?"
+    return f"There are: {', '.join(map(str, there))}." if there else "configs/tortoise.yaml is the one to start from."
 
 
 def _parse_overrides(overrides: Sequence[str]) -> Document:

@@ -138,6 +138,20 @@ def test_a_missing_config_names_the_nearest_one(tmp_path: Path) -> None:
     assert refusal(tmp_path / "rum.yaml") == f"{tmp_path}/rum.yaml: no such config. Did you mean {tmp_path}/run.yaml?"
 
 
+def test_a_missing_config_that_is_like_none_names_those_beside_it_and_those_in_configs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert refusal(Path("a.yaml")) == "a.yaml: no such config. configs/tortoise.yaml is the one to start from."
+    (tmp_path / "configs").mkdir()
+    for name in ("configs/tortoise.yaml", "configs/imessage.yaml", "me.yaml"):
+        (tmp_path / name).touch()
+    theirs = "configs/imessage.yaml, configs/tortoise.yaml."
+    assert refusal(Path("nothere.yaml")) == f"nothere.yaml: no such config. There are: me.yaml, {theirs}"
+    assert refusal(Path("configs/xyz")) == f"configs/xyz: no such config. There are: {theirs}"
+    assert refusal(Path("imesage.yaml")) == "imesage.yaml: no such config. Did you mean configs/imessage.yaml?"
+
+
 def test_keys_that_exclude_each_other_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "name: a\nload: {source: langchain}\n")
     assert refusal(path) == (
