@@ -84,6 +84,15 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
         raise ConfigError(_mistakes(error, path, lines, chosen)) from None
 
 
+def name_in(path: Path) -> str | None:
+    """The name that the config at `path` gives its run; None where it gives none, or is no config."""
+    try:
+        name = _parse(path)[0].get("name")
+    except InputError:
+        return None
+    return None if name is None else str(name)
+
+
 def _from_environment() -> Document:
     """What FINETUNE_<SECTION>__<KEY> variables say; sections and lists may be JSON."""
     names = {name.upper().removeprefix(PREFIX) for name in os.environ if name.upper().startswith(PREFIX)}

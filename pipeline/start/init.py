@@ -6,7 +6,6 @@ import shlex
 import sqlite3
 import tempfile
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -21,6 +20,7 @@ from pipeline.fetch import check_any, fetch_archive
 from pipeline.fetch.check import SQLITE_HEADER
 from pipeline.fetch.local import explain
 from pipeline.start.config_text import Answers, config_text
+from pipeline.start.naming import free_path, run_name
 from pipeline.start.people import People, likely_owner, survey
 from pipeline.start.questions import Questions, pick
 from pipeline.start.recognise import Archive, recognise
@@ -73,7 +73,7 @@ def write_config(given: Given, questions: Questions) -> Made:
     assistant = _assistant(given, questions, found)
     backend, model = _backend(given, questions, found.people)
     path = _out(given, questions, found)
-    answers = Answers(_run_name(path), found.source, _in_words(found), found.archive.load, assistant, backend, model)
+    answers = Answers(run_name(path), found.source, _in_words(found), found.archive.load, assistant, backend, model)
     _write(path, config_text(answers, path))
     return Made(path, backend, how_long(found.people.characters))
 
@@ -249,8 +249,7 @@ def how_long(characters: int) -> str:
 
 def _out(given: Given, questions: Questions, found: _Found) -> Path:
     load = found.archive.load
-    kind = load.loader or load.source
-    default = next(path for path in _candidates(kind) if not path.exists() and not _is_run(path.stem))
+    default = str(free_path((load.loader or load.source).replace("_", "-")))
 
     def understand(said: str) -> Path:
         path = Path(said).expanduser()
@@ -265,25 +264,8 @@ def _out(given: Given, questions: Questions, found: _Found) -> Path:
     if questions.asks and given.out is None:
         questions.say("")
     return questions.answer(
-        "Write the config to", "--out", None if given.out is None else str(given.out), str(default), understand
+        "Write the config to", "--out", None if given.out is None else str(given.out), default, understand
     )
-
-
-def _candidates(kind: str) -> Iterator[Path]:
-    yield Path(f"{kind}.yaml")
-    number = 2
-    while True:
-        yield Path(f"{kind}-{number}.yaml")
-        number += 1
-
-
-def _is_run(name: str) -> bool:
-    return (Path("runs") / name).exists()
-
-
-def _run_name(path: Path) -> str:
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).lstrip("._-")[:64]
-    return name or "chat"
 
 
 def _write(path: Path, text: str) -> None:

@@ -41,16 +41,16 @@ Number or name [embedded]: 7
   nobody and nothing is called so, got 7. Give a number or a name from the list.
 Number or name [embedded]: 1
 
-Write the config to [whatsapp.yaml]:
+Write the config to [my-whatsapp.yaml]:
 
-Wrote whatsapp.yaml, readable by you alone. Look at it if you like: every key says what it does.
+Wrote my-whatsapp.yaml, readable by you alone. Look at it if you like: every key says what it does.
 
-Next   python -m pipeline run whatsapp.yaml
+Next   python -m pipeline run my-whatsapp.yaml
        reads the archive, makes training examples, trains on this machine (minutes without a GPU; Ctrl-C pauses, \
 the same command goes on) and shows what it learnt
-Then   python -m pipeline chat whatsapp.yaml
+Then   python -m pipeline chat my-whatsapp.yaml
 
-To see what it would learn from, before anything is trained: python -m pipeline inspect whatsapp.yaml
+To see what it would learn from, before anything is trained: python -m pipeline inspect my-whatsapp.yaml
 """
 
 
@@ -110,8 +110,8 @@ def test_a_newcomer_answers_a_few_questions(shop: Workshop, tmp_path: Path) -> N
     code, shown = on_a_terminal(shop, answers)
     assert code == 0
     assert [line.rstrip() for line in shown.partition("\nThis is")[2].splitlines()] == DIALOGUE.splitlines()
-    config = load_config(shop.folder / "whatsapp.yaml")
-    assert (config.name, config.download.source) == ("whatsapp", f"~/{path.name}")
+    config = load_config(shop.folder / "my-whatsapp.yaml")
+    assert (config.name, config.download.source) == ("my-whatsapp", f"~/{path.name}")
     assert (config.map.assistant, config.load.source, config.backend.kind) == ("Tortoise", "whatsapp", "embedded")
     assert not [said for _, said in SPOKEN if said in shown]
 
@@ -120,7 +120,7 @@ def test_the_owner_is_known_where_the_archive_says_so(shop: Workshop) -> None:
     made = shop.finetune("init", "--yes", "--source", "sample:tortoise-hare")
     assert (made.code, made.err) == (0, "")
     assert "The model will text like you, the owner of the archive.\n" in made.out
-    assert load_config(shop.folder / "imessage.yaml").map.assistant == "me"
+    assert load_config(shop.folder / "my-imessage.yaml").map.assistant == "me"
 
 
 def test_where_nothing_says_who_the_owner_is_nobody_is_guessed(shop: Workshop, tmp_path: Path) -> None:
@@ -144,15 +144,34 @@ def test_without_a_terminal_one_message_says_which_flags_are_needed(shop: Worksh
 
 def test_what_is_there_is_never_overwritten(shop: Workshop, tmp_path: Path) -> None:
     flags = ("--source", str(telegram(tmp_path)), "--me", "Hare")
-    (shop.folder / "telegram.yaml").write_text("mine")
-    refused = shop.finetune("init", *flags, "--out", "telegram.yaml")
+    (shop.folder / "my-telegram.yaml").write_text("mine")
+    refused = shop.finetune("init", *flags, "--out", "my-telegram.yaml")
     assert (refused.code, refused.err) == (
         2,
-        "error: telegram.yaml: is there already, and is not overwritten. Give another name with --out.\n",
+        "error: my-telegram.yaml: is there already, and is not overwritten. Give another name with --out.\n",
     )
-    assert (shop.folder / "telegram.yaml").read_text() == "mine"
+    assert (shop.folder / "my-telegram.yaml").read_text() == "mine"
     assert shop.finetune("init", *flags).code == 0
-    assert load_config(shop.folder / "telegram-2.yaml").name == "telegram-2"
+    assert load_config(shop.folder / "my-telegram-2.yaml").name == "my-telegram-2"
+
+
+def test_no_two_configs_share_a_run(shop: Workshop, tmp_path: Path) -> None:
+    def name_of(made: str, *arguments: str) -> str:
+        done = shop.finetune("init", "--source", str(telegram(tmp_path)), "--me", "Hare", *arguments)
+        assert (done.code, f"Wrote {made}, readable by you alone." in done.out) == (0, True)
+        return load_config(shop.folder / made).name
+
+    assert name_of("imessage.yaml", "--out", "imessage") == "imessage-2", "configs/imessage.yaml has that name"
+    assert name_of("my-telegram.yaml") == "my-telegram"
+    (shop.folder / "configs").mkdir()
+    (shop.folder / "configs" / "theirs.yml").write_text("name: my-telegram-2\n")
+    (shop.folder / "broken.yaml").write_text("name: [")
+    (shop.folder / "my-telegram-3.yaml").touch()
+    (shop.folder / "runs" / "my-telegram-4").mkdir(parents=True)
+    assert name_of("my-telegram-5.yaml") == "my-telegram-5"
+    assert name_of("configs/my-telegram.yaml", "--out", "configs/my-telegram.yaml") == "my-telegram-3"
+    assert name_of("configs/theirs.yaml", "--out", "configs/theirs.yaml") == "theirs"
+    assert name_of("theirs.yaml", "--out", "theirs") == "theirs-2", "one in the folder configs has that name"
 
 
 def test_a_hosted_backend_is_told_of_with_its_key_and_model(shop: Workshop, tmp_path: Path) -> None:
@@ -163,7 +182,7 @@ def test_a_hosted_backend_is_told_of_with_its_key_and_model(shop: Workshop, tmp_
     made = shop.finetune("init", *flags, "--base-url", "https://example.org/v1")
     assert made.code == 0
     assert "First  export OPENAI_API_KEY=…\n" in made.out
-    backend = load_config(shop.folder / "whatsapp.yaml").backend
+    backend = load_config(shop.folder / "my-whatsapp.yaml").backend
     assert (backend.kind, backend.base_url) == ("compatible", "https://example.org/v1")
 
 
@@ -189,5 +208,5 @@ def test_how_long_it_takes_is_said_in_words() -> None:
 
 def test_every_key_of_the_config_has_a_comment(shop: Workshop, tmp_path: Path) -> None:
     shop.finetune("init", "--source", str(telegram(tmp_path)), "--me", "Hare")
-    lines = (shop.folder / "telegram.yaml").read_text().splitlines()
+    lines = (shop.folder / "my-telegram.yaml").read_text().splitlines()
     assert [line for line in lines if re.fullmatch(r" *\w+: [^#]*", line)] == []
