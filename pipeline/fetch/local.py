@@ -55,6 +55,23 @@ def leave_wal_mode(path: Path) -> None:
             db.execute("PRAGMA journal_mode = DELETE")
 
 
+def missing_log(path: Path) -> tuple[str, str] | None:
+    """What a user's own copy of a database lacks if its -wal was left behind, and what mends that; None if nothing.
+
+    SQLite keeps there what was written last (its documentation, "Write-Ahead Logging"). Who closes a database properly
+    leaves none: so the copy may be whole.
+    """
+    if not path.is_file() or not _is_in_wal_mode(path) or _is_of_messages(path):
+        return None
+    log = _beside(path.resolve(), "-wal").name
+    if _beside(path.resolve(), "-wal").exists():
+        return None
+    return (
+        f"its newest messages may be missing: there is no {log} beside it",
+        f"Copy {log} and {path.resolve().name}-shm from beside the original too, if they are there.",
+    )
+
+
 def explain(source: Path, error: Exception) -> FinetuneError:
     """The error to show when `source` cannot be read because of `error`."""
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)

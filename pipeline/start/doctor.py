@@ -18,7 +18,7 @@ from pipeline.clock import SystemClock
 from pipeline.config import Config
 from pipeline.config_file import load_config
 from pipeline.errors import FinetuneError, InputError
-from pipeline.fetch.local import explain
+from pipeline.fetch.local import explain, missing_log
 from pipeline.polling import Transient
 from pipeline.runner import run_directory
 from pipeline.training import base_models
@@ -172,7 +172,8 @@ def _archive(config: Config | None) -> Iterator[Finding]:
         refused = explain(path, error)
         yield Finding("warn" if config is None else "fail", "archive", f"{source}: {refused.what}", refused.fix)
     else:
-        yield Finding("ok", "archive", f"{source} can be read")
+        what, fix = missing_log(path) or ("", "")
+        yield Finding("warn" if what else "ok", "archive", f"{source} can be read{what and f', but {what}'}", fix)
 
 
 def _training(config: Config | None) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from pipeline.durable import write_atomically
 from pipeline.errors import InputError
 from pipeline.fetch import check_any, fetch_archive
 from pipeline.fetch.check import SQLITE_HEADER
-from pipeline.fetch.local import explain
+from pipeline.fetch.local import explain, missing_log
 from pipeline.start.config_text import Answers, config_text
 from pipeline.start.naming import free_path, run_name
 from pipeline.start.people import People, likely_owner, survey
@@ -166,6 +166,8 @@ def _in_words(found: _Found) -> str:
 def _tell(found: _Found, questions: Questions) -> None:
     questions.say(f"This is {_in_words(found)}")
     questions.say(f"({found.archive.because}).")
+    if missing := missing_log(Path(found.source).expanduser()):
+        questions.say(f"Note: {missing[0]}. {missing[1]}")
 
 
 def _assistant(given: Given, questions: Questions, found: _Found) -> str:

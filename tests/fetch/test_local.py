@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import InputError, TryLater
 from pipeline.fetch import check_sqlite, fetch_archive, local
-from pipeline.fetch.local import copy_local, explain
+from pipeline.fetch.local import copy_local, explain, missing_log
 from pipeline.samples.chatdb import create_chat_db, insert
 from tests.fetch.site import says
 
@@ -111,6 +111,26 @@ def test_a_copied_database_is_read_with_the_log_beside_it_and_left_as_it_was(
     assert texts(fetch(mine, folder)) == ["in the database"]
     assert names(tmp_path / "mine") == {"chat.db"}
     assert names(folder) == {"01_archive.db"}
+
+
+def test_a_copy_whose_log_was_left_behind_may_lack_the_newest_messages(
+    live: sqlite3.Connection, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = copy_of(live, tmp_path / "mine")
+    assert missing_log(mine) is None
+    mine.with_name("chat.db-wal").unlink()
+    assert missing_log(mine) == (
+        "its newest messages may be missing: there is no chat.db-wal beside it",
+        "Copy chat.db-wal and chat.db-shm from beside the original too, if they are there.",
+    )
+    mine.with_name("link").symlink_to(mine)
+    assert missing_log(mine.with_name("link")) == missing_log(mine)
+    assert missing_log(fetch(mine, folder)) is None, "not in WAL mode"
+    assert missing_log(tmp_path) is None
+    monkeypatch.setenv("HOME", str(tmp_path))
+    messages = tmp_path / "Library" / "Messages"
+    messages.mkdir(parents=True)
+    assert missing_log(Path(shutil.copy(mine, messages))) is None, "the original: SQLite has removed its log"
 
 
 def test_a_database_left_in_the_middle_of_a_write_is_rolled_back_in_a_copy(folder: Path, tmp_path: Path) -> None:

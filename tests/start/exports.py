@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import sqlite3
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from pipeline.samples import sample_path
@@ -78,6 +80,14 @@ def slack(folder: Path) -> Path:
 def chat_db(folder: Path) -> Path:
     path = folder / "copy of messages"
     shutil.copyfile(sample_path("tortoise-hare"), path)
+    return path
+
+
+def chat_db_without_its_log(folder: Path) -> Path:
+    """A database as Messages keeps it, of which chat.db alone was copied."""
+    path = chat_db(folder).rename(folder / "chat.db")
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
     return path
 
 

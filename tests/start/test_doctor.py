@@ -12,6 +12,7 @@ import pytest
 from pipeline.start import doctor
 from pipeline.testing import mock_openai
 from tests.command import ROOT, Workshop
+from tests.start.exports import chat_db, chat_db_without_its_log
 
 
 @pytest.fixture
@@ -51,6 +52,19 @@ def test_mistakes_of_the_config_and_a_missing_archive_are_found(shop: Workshop) 
     missing = shop.finetune("doctor", "run.yaml", "--set", "download.source=nowhere.db")
     assert missing.code == 2
     assert told(missing.out)["archive"] == "fail: nowhere.db is not there -> Check `download.source`."
+
+
+def test_a_database_that_was_copied_without_its_log_is_a_warning(shop: Workshop) -> None:
+    chat_db_without_its_log(shop.folder)
+    done = shop.finetune("doctor", "run.yaml", "--set", "download.source=chat.db")
+    assert (done.code, told(done.out)["archive"]) == (
+        0,
+        "warn: chat.db can be read, but its newest messages may be missing: there is no chat.db-wal beside it -> "
+        "Copy chat.db-wal and chat.db-shm from beside the original too, if they are there.",
+    )
+    whole = chat_db(shop.folder).name
+    fine = shop.finetune("doctor", "run.yaml", "--set", f"download.source={whole}")
+    assert told(fine.out)["archive"] == f"ok: {whole} can be read"
 
 
 def test_a_hosted_backend_is_asked_one_cheap_question(shop: Workshop) -> None:

@@ -17,7 +17,7 @@ from pipeline.config_file import load_config
 from pipeline.start.config_text import scalar
 from pipeline.start.init import how_long
 from tests.command import BOUND_S, Workshop
-from tests.start.exports import EXPORTS, SPOKEN, telegram, whatsapp_text, whatsapp_zip
+from tests.start.exports import EXPORTS, SPOKEN, chat_db_without_its_log, telegram, whatsapp_text, whatsapp_zip
 
 DIALOGUE = """\
  a chat exported by WhatsApp: 24 messages by 2 people, 2023-08-01 to 2023-08-12
@@ -121,6 +121,16 @@ def test_the_owner_is_known_where_the_archive_says_so(shop: Workshop) -> None:
     assert (made.code, made.err) == (0, "")
     assert "The model will text like you, the owner of the archive.\n" in made.out
     assert load_config(shop.folder / "my-imessage.yaml").map.assistant == "me"
+
+
+def test_a_database_that_was_copied_without_its_log_is_told_of(shop: Workshop, tmp_path: Path) -> None:
+    made = shop.finetune("init", "--yes", "--source", str(chat_db_without_its_log(tmp_path)))
+    assert (made.code, made.err) == (0, "")
+    assert made.out.splitlines()[3] == (
+        "Note: its newest messages may be missing: there is no chat.db-wal beside it. Copy chat.db-wal and chat.db-shm "
+        "from beside the original too, if they are there."
+    )
+    assert "Note: " not in shop.finetune("init", "--yes", "--source", "sample:tortoise-hare").out
 
 
 def test_where_nothing_says_who_the_owner_is_nobody_is_guessed(shop: Workshop, tmp_path: Path) -> None:
