@@ -124,12 +124,13 @@ def _copy_folder(source: Path, target: Path) -> None:
 def _copy_database(source: Path, target: Path, timeout_s: float, progress: Callable[[int, int | None], None]) -> None:
     """Back up where the database lies, or out of a copy if that is refused or would leave files beside it.
 
-    A read-only connection to a database in WAL mode that nobody has open would create its -shm and not remove it;
+    A read-only connection to a database in WAL mode that nobody has open would create its -wal or -shm and leave it;
     then the files are at rest and may as well be copied. Messages' own database is never taken for one at rest; but
     some macOS releases deny SQLite what they allow plain reads (openclaw/imsg, issue 83), and the check comes after.
     """
     real = source.resolve()
-    at_rest = _is_in_wal_mode(real) and not _beside(real, "-shm").exists() and not _is_of_messages(source)
+    in_use = _beside(real, "-wal").exists() and _beside(real, "-shm").exists()
+    at_rest = _is_in_wal_mode(real) and not in_use and not _is_of_messages(source)
     if not at_rest:
         try:
             _back_up(f"{source.absolute().as_uri()}?mode=ro", target, timeout_s, progress)

@@ -110,6 +110,9 @@ def test_a_copied_database_is_read_with_the_log_beside_it_and_left_as_it_was(
     (tmp_path / "mine" / "chat.db-wal").unlink()
     assert texts(fetch(mine, folder)) == ["in the database"]
     assert names(tmp_path / "mine") == {"chat.db"}
+    (tmp_path / "mine" / "chat.db-shm").touch()
+    assert texts(fetch(mine, folder)) == ["in the database"]
+    assert names(tmp_path / "mine") == {"chat.db", "chat.db-shm"}
     assert names(folder) == {"01_archive.db"}
 
 
