@@ -68,7 +68,7 @@ def missing_log(path: Path) -> tuple[str, str] | None:
         return None
     return (
         f"its newest messages may be missing: there is no {log} beside it",
-        f"Copy {log} and {path.resolve().name}-shm from beside the original too, if they are there.",
+        f"Copy it again, together with {log} and {path.resolve().name}-shm if they lie beside the original.",
     )
 
 

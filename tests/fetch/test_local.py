@@ -124,7 +124,7 @@ def test_a_copy_whose_log_was_left_behind_may_lack_the_newest_messages(
     mine.with_name("chat.db-wal").unlink()
     assert missing_log(mine) == (
         "its newest messages may be missing: there is no chat.db-wal beside it",
-        "Copy chat.db-wal and chat.db-shm from beside the original too, if they are there.",
+        "Copy it again, together with chat.db-wal and chat.db-shm if they lie beside the original.",
     )
     mine.with_name("link").symlink_to(mine)
     assert missing_log(mine.with_name("link")) == missing_log(mine)

@@ -60,7 +60,7 @@ def test_a_database_that_was_copied_without_its_log_is_a_warning(shop: Workshop)
     assert (done.code, told(done.out)["archive"]) == (
         0,
         "warn: chat.db can be read, but its newest messages may be missing: there is no chat.db-wal beside it -> "
-        "Copy chat.db-wal and chat.db-shm from beside the original too, if they are there.",
+        "Copy it again, together with chat.db-wal and chat.db-shm if they lie beside the original.",
     )
     whole = chat_db(shop.folder).name
     fine = shop.finetune("doctor", "run.yaml", "--set", f"download.source={whole}")

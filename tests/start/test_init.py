@@ -127,8 +127,8 @@ def test_a_database_that_was_copied_without_its_log_is_told_of(shop: Workshop, t
     made = shop.finetune("init", "--yes", "--source", str(chat_db_without_its_log(tmp_path)))
     assert (made.code, made.err) == (0, "")
     assert made.out.splitlines()[3] == (
-        "Note: its newest messages may be missing: there is no chat.db-wal beside it. Copy chat.db-wal and chat.db-shm "
-        "from beside the original too, if they are there."
+        "Note: its newest messages may be missing: there is no chat.db-wal beside it. Copy it again, together "
+        "with chat.db-wal and chat.db-shm if they lie beside the original."
     )
     assert "Note: " not in shop.finetune("init", "--yes", "--source", "sample:tortoise-hare").out
 
