@@ -53,8 +53,8 @@ def init(
         made = write_config(given, Questions(input if asks else None, tell))
     except EOFError:
         raise InputError("finetune init", "the answers ended", fix="Nothing was written; begin again.") from None
-    for line in what_next(made, Invocation(made.path)):
-        tell(line)
+    for line in what_next(made, Invocation(made.path), lines):
+        say(line)
 
 
 def doctor(

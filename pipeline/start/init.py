@@ -107,15 +107,15 @@ def _recognised(said: str, scratch: Path) -> tuple[str, Archive]:
 
     A database is read from a copy, for it may be in use, and so is what is not on this machine.
     """
-    path = _local_path(said)
+    path, copy = _local_path(said), scratch / "archive"
     try:
         if path is not None and not _is_database(path):
             archive = recognise(path)
             return _portable(archive.path), archive
         source = said if path is None else _portable(path)
-        copy = fetch_archive(
+        fetch_archive(
             source,
-            scratch / "archive",
+            copy,
             check=check_any,
             sha256=None,
             timeout_s=30.0,
@@ -125,6 +125,10 @@ def _recognised(said: str, scratch: Path) -> tuple[str, Archive]:
         return source, recognise(copy)
     except (OSError, sqlite3.Error, zipfile.BadZipFile) as error:
         raise explain(path or Path(said), error) from None
+    except InputError as error:  # in the words of a config, which is not there yet, or about the copy
+        where = {"download.source": "--source", str(copy): said}.get(error.where, error.where)
+        fix = error.fix.replace("`download.source`", "what you gave")
+        raise InputError(where, error.what, got=error.got, fix=fix) from None
 
 
 def _local_path(said: str) -> Path | None:
@@ -164,8 +168,8 @@ def _in_words(found: _Found) -> str:
 
 
 def _tell(found: _Found, questions: Questions) -> None:
-    questions.say(f"This is {_in_words(found)}")
-    questions.say(f"({found.archive.because}).")
+    questions.say(f"Found {_in_words(found)}.")
+    questions.say(f"Recognised by {found.archive.because}.")
     if missing := missing_log(Path(found.source).expanduser()):
         questions.say(f"Note: {missing[0]}. {missing[1]}")
 
@@ -211,7 +215,7 @@ def _backend(given: Given, questions: Questions, people: People) -> tuple[Backen
         lambda said: pick(said, list(_KINDS), "--backend"),
     )
     if note := PROFILES[kind].note:
-        questions.say(f"{PROFILES[kind].title}: {note}")
+        questions.say(f"{PROFILES[kind].title}: {note[0].lower()}{note[1:]}")
     base_url = given.base_url
     if kind in ("azure", "compatible"):
         base_url = questions.answer("Its address, such as https://…/v1", "--base-url", base_url, None, _url)
@@ -233,7 +237,7 @@ def _about(kind: str, people: People) -> str:
         return (
             f"this machine: free, offline, nothing leaves it; {how_long(people.characters)} of training without a GPU"
         )
-    whose = "a server at an address of yours" if kind == "compatible" else profile.title
+    whose = "any server with OpenAI's API" if kind == "compatible" else profile.title
     is_set = "is set" if os.environ.get(profile.key_env) else "is not set yet"
     return f"{whose}: the chats are sent there; {profile.key_env} {is_set}"
 
@@ -258,9 +262,9 @@ def _out(given: Given, questions: Questions, found: _Found) -> Path:
         if path.suffix not in (".yaml", ".yml"):
             path = path.with_name(f"{path.name}.yaml")
         if path.exists():
-            raise InputError(str(path), "is there already, and is not overwritten", fix="Give another name with --out.")
+            raise InputError(str(path), "is there already, and is not overwritten", fix="Give another name.")
         if not path.parent.is_dir():
-            raise InputError(str(path.parent), "no such folder", fix="Make it first, or give another name with --out.")
+            raise InputError(str(path.parent), "no such folder", fix="Make it first, or give another name.")
         return path
 
     if questions.asks and given.out is None:
@@ -280,10 +284,6 @@ def _write(path: Path, text: str) -> None:
         path.touch(mode=0o600, exist_ok=False)  # claimed: two at once do not overwrite each other
         write_atomically(path, text.encode())
     except FileExistsError:
-        raise InputError(
-            str(path), "is there already, and is not overwritten", fix="Give another name with --out."
-        ) from None
+        raise InputError(str(path), "is there already, and is not overwritten", fix="Give another name.") from None
     except OSError as error:
-        raise InputError(
-            str(path), f"cannot be written ({error.strerror})", fix="Give another name with --out."
-        ) from None
+        raise InputError(str(path), f"cannot be written ({error.strerror})", fix="Give another name.") from None

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from pipeline.backends.profiles import PROFILES
 from pipeline.errors import InputError
 from pipeline.invocation import Invocation
+from pipeline.lines import Lines
 from pipeline.start.init import Made
 from pipeline.training.environment import require_libraries
 
 
-def what_next(made: Made, called: Invocation) -> Iterator[str]:
-    """Lines for the end of `finetune init`."""
+def what_next(made: Made, called: Invocation, lines: Lines) -> Iterator[str]:
+    """Lines for the end of `finetune init`: broken where the terminal ends, but never within what is to be typed."""
     yield ""
-    yield f"Wrote {made.path}, readable by you alone. Look at it if you like: every key says what it does."
+    yield lines.flow(f"Wrote {made.path}, readable by you alone. Look at it if you like: every key says what it does.")
     yield ""
     profile = PROFILES[made.backend.kind]
     if profile.key_env is None:
@@ -21,13 +22,13 @@ def what_next(made: Made, called: Invocation) -> Iterator[str]:
         try:
             require_libraries()
         except InputError as error:
-            yield f"First  {error.fix}"
+            yield lines.flow(f"First  {error.fix}")
     else:
         trains = f"has it trained by {profile.title}"
         if not os.environ.get(profile.key_env):
             yield f"First  export {profile.key_env}=…"
     yield f"Next   {called.command('run')}"
-    yield f"       reads the archive, makes training examples, {trains} and shows what it learnt"
+    yield lines.flow(f"       reads the archive, makes training examples, {trains} and shows what it learnt")
     yield f"Then   {called.command('chat')}"
     yield ""
-    yield f"To see what it would learn from, before anything is trained: {called.command('inspect')}"
+    yield lines.flow(f"See what it would learn from, before anything is trained, with: {called.command('inspect')}")

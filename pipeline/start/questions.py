@@ -6,6 +6,7 @@ from typing import TypeVar
 from pipeline.errors import FinetuneError, InputError
 
 T = TypeVar("T")
+_NAMED = 5
 
 
 class Questions:
@@ -61,5 +62,6 @@ def pick(said: str, names: list[str], what: str) -> str:
     if len(exact or meant) == 1:
         return (exact or meant)[0]
     if meant:
-        raise InputError(what, "several are called so", got=said, fix=f"Which one: {', '.join(meant[:5])}?")
-    raise InputError(what, "nobody and nothing is called so", got=said, fix="Give a number or a name from the list.")
+        raise InputError(what, "several begin so", got=said, fix=f"Which one: {', '.join(meant[:_NAMED])}?")
+    listed = ", ".join([*names[:_NAMED], *(["…"] if len(names) > _NAMED else [])])
+    raise InputError(what, "no such choice", got=said, fix=f"Give a number up to {len(names)}, or a name: {listed}.")

@@ -26,7 +26,7 @@ class Archive(NamedTuple):
 
     Attributes:
         what: for a person, such as "a chat exported by WhatsApp".
-        because: what it was recognised by.
+        because: what it was recognised by, to be read after "by".
         load: the config's `load` section that reads it.
         path: where it lies; inside what was given if that was a folder with one archive among other things.
     """
@@ -47,9 +47,7 @@ def recognise(path: Path) -> Archive:
     if path.is_dir():
         return _folder(path)
     if not path.exists():
-        raise InputError(
-            str(path), "no such file or folder", fix="Check the path; one with spaces needs no quotes here."
-        )
+        raise InputError(str(path), "no such file or folder", fix="Check how it is spelt; the Tab key completes it.")
     with path.open("rb") as file:
         head = file.read(_HEAD)
     if head.startswith(SQLITE_HEADER):
@@ -58,7 +56,7 @@ def recognise(path: Path) -> Archive:
         return _zip(path)
     text = head.decode("utf-8-sig", "replace")
     if looks_like_whatsapp(text):  # before JSON: an iPhone writes [28/08/2023, 00:32:03]
-        return _whatsapp(path, "lines begin with date, time and name")
+        return _whatsapp(path, "its lines, which begin with date, time and name")
     if text.lstrip().startswith(("{", "[")):
         return _json(path)
     if "<html" in text.lower() and "telegram" in text.lower():
@@ -86,7 +84,7 @@ def _database(path: Path) -> Archive:
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
         tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if {"message", "handle"} <= tables:
-        because = "SQLite with the tables message and handle"
+        because = "its tables, which are those of Messages on a Mac or an iPhone"
         return Archive("an iMessage database", because, Load(source="imessage"), path)
     if {"ZWAMESSAGE", "message_thumbnail"} & tables:
         raise InputError(
@@ -101,7 +99,7 @@ def _zip(path: Path) -> Archive:
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         if any(map(_SLACK_DAY.fullmatch, names)):
-            return _langchain("slack", "a Slack export", "a zip with one JSON a channel and day", path)
+            return _langchain("slack", "a Slack export", "its files, one for each channel and day", path)
         if any(name.endswith(".json") and "/inbox/" in f"/{name}" for name in names):
             raise InputError(
                 str(path),
@@ -112,7 +110,7 @@ def _zip(path: Path) -> Archive:
             if name.lower().endswith(".txt"):
                 with archive.open(name) as file:
                     if looks_like_whatsapp(file.read(_HEAD).decode("utf-8-sig", "replace")):
-                        return _whatsapp(path, f"{name} in the zip begins its lines with date, time and name")
+                        return _whatsapp(path, f"the lines of {name} in it, which begin with date, time and name")
     raise _unknown(path)
 
 
@@ -126,9 +124,11 @@ def _json(path: Path) -> Archive:
     messages = document.get("messages") if isinstance(document, dict) else None
     first = next((each for each in messages if isinstance(each, dict)), {}) if isinstance(messages, list) else {}
     if "sender_name" in first and "timestamp_ms" in first:
-        return _langchain("facebook_messenger", "a Messenger conversation", "its messages have a sender_name", path)
+        return _langchain(
+            "facebook_messenger", "a Messenger conversation", "its messages, which have a sender_name", path
+        )
     if "date" in first and ("from" in first or "actor" in first):
-        return _langchain("telegram", "a chat exported by Telegram", "its messages have from and date", path)
+        return _langchain("telegram", "a chat exported by Telegram", "its messages, which have from and date", path)
     if isinstance(document, dict) and "chats" in document:
         raise InputError(
             str(path),
@@ -143,13 +143,13 @@ def _folder(path: Path) -> Archive:
         if (path / name).is_file():
             return _database(path / name)
     if (path / "inbox").is_dir() and any((path / "inbox").glob("*/*.json")):
-        return _langchain("facebook_messenger", "a Messenger export", "a folder with inbox/…/message_1.json", path)
+        return _langchain("facebook_messenger", "a Messenger export", "inbox/…/message_1.json in the folder", path)
     if (path / "result.json").is_file():
         return _json(path / "result.json")
     chats = [each for each in sorted(path.iterdir()) if each.suffix.lower() in (".txt", ".zip") and each.is_file()]
     recognised = [archive for each in chats if (archive := _whatsapp_or_none(each))]
     if recognised:
-        because = f"a folder with {len(recognised)} of them"
+        because = f"what is in the folder: {len(recognised)} of them"
         return Archive("chats exported by WhatsApp", because, Load(source="whatsapp"), path)
     raise _unknown(path)
 

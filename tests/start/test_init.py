@@ -4,9 +4,12 @@ import os
 import pty
 import re
 import select
+import sqlite3
 import stat
 import subprocess
 import sys
+import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,17 +20,18 @@ from pipeline.config_file import load_config
 from pipeline.start.config_text import scalar
 from pipeline.start.init import how_long
 from tests.command import BOUND_S, Workshop
+from tests.fetch.site import Site, reply
 from tests.start.exports import EXPORTS, SPOKEN, chat_db_without_its_log, telegram, whatsapp_text, whatsapp_zip
 
 DIALOGUE = """\
- a chat exported by WhatsApp: 24 messages by 2 people, 2023-08-01 to 2023-08-12
-(_chat.txt in the zip begins its lines with date, time and name).
+ a chat exported by WhatsApp: 24 messages by 2 people, 2023-08-01 to 2023-08-12.
+Recognised by the lines of _chat.txt in it, which begin with date, time and name.
 
 Whom shall the model text like? Usually yourself; everybody else becomes the one it talks to.
    1  Hare                                  12 messages
    2  Tortoise                              12 messages
 Number or name [Tortoise]: Bob
-  nobody and nothing is called so, got Bob. Give a number or a name from the list.
+  no such choice, got Bob. Give a number up to 2, or a name: Hare, Tortoise.
 Number or name [Tortoise]:
 The model will text like Tortoise.
 
@@ -36,9 +40,9 @@ Where shall it be trained?
    2  openai      OpenAI: the chats are sent there; OPENAI_API_KEY is not set yet
    3  azure       Azure OpenAI: the chats are sent there; AZURE_OPENAI_API_KEY is not set yet
    4  nebius      Nebius Token Factory: the chats are sent there; NEBIUS_API_KEY is not set yet
-   5  compatible  a server at an address of yours: the chats are sent there; OPENAI_API_KEY is not set yet
+   5  compatible  any server with OpenAI's API: the chats are sent there; OPENAI_API_KEY is not set yet
 Number or name [embedded]: 7
-  nobody and nothing is called so, got 7. Give a number or a name from the list.
+  no such choice, got 7. Give a number up to 5, or a name: embedded, openai, azure, nebius, compatible.
 Number or name [embedded]: 1
 
 Write the config to [my-whatsapp.yaml]:
@@ -50,7 +54,7 @@ Next   python -m pipeline run my-whatsapp.yaml
 the same command goes on) and shows what it learnt
 Then   python -m pipeline chat my-whatsapp.yaml
 
-To see what it would learn from, before anything is trained: python -m pipeline inspect my-whatsapp.yaml
+See what it would learn from, before anything is trained, with: python -m pipeline inspect my-whatsapp.yaml
 """
 
 
@@ -109,7 +113,7 @@ def test_a_newcomer_answers_a_few_questions(shop: Workshop, tmp_path: Path) -> N
     answers = ["~/nothing\n", str(path).replace(" ", "\\ ") + "\n", "Bob\n", "\n", "7\n", "1\n", "\n"]
     code, shown = on_a_terminal(shop, answers)
     assert code == 0
-    assert [line.rstrip() for line in shown.partition("\nThis is")[2].splitlines()] == DIALOGUE.splitlines()
+    assert [line.rstrip() for line in shown.partition("\nFound")[2].splitlines()] == DIALOGUE.splitlines()
     config = load_config(shop.folder / "my-whatsapp.yaml")
     assert (config.name, config.download.source) == ("my-whatsapp", f"~/{path.name}")
     assert (config.map.assistant, config.load.source, config.backend.kind) == ("Tortoise", "whatsapp", "embedded")
@@ -152,13 +156,38 @@ def test_without_a_terminal_one_message_says_which_flags_are_needed(shop: Worksh
     assert list(shop.folder.iterdir()) == []
 
 
+def test_what_cannot_be_read_is_told_in_words_of_what_was_given(shop: Workshop, tmp_path: Path) -> None:
+    def refusal(source: str) -> str:
+        done = shop.finetune("init", "--yes", "--source", source)
+        assert done.code == 2
+        return done.err
+
+    assert refusal("sample:x") == "error: --source: no such sample, got 'x'. Choose one of: tortoise-hare.\n"
+    with closing(sqlite3.connect(shop.folder / "other.db")) as db:
+        db.execute("CREATE TABLE bookmarks (id)")
+    assert refusal("other.db").startswith("error: other.db: a database, but not of iMessage. Known are: iMessage's ")
+    site = Site()
+    site.answers = [reply(200)]
+    thread = threading.Thread(target=site.server.serve_forever)
+    thread.start()
+    try:
+        assert refusal(f"{site.url}/chat.zip") == (
+            "error: --source: an empty file, not a chat archive. Get the file again from where it comes from, and "
+            "check what you gave.\n"
+        )
+    finally:
+        site.server.shutdown()
+        site.server.server_close()
+        thread.join()
+
+
 def test_what_is_there_is_never_overwritten(shop: Workshop, tmp_path: Path) -> None:
     flags = ("--source", str(telegram(tmp_path)), "--me", "Hare")
     (shop.folder / "my-telegram.yaml").write_text("mine")
     refused = shop.finetune("init", *flags, "--out", "my-telegram.yaml")
     assert (refused.code, refused.err) == (
         2,
-        "error: my-telegram.yaml: is there already, and is not overwritten. Give another name with --out.\n",
+        "error: my-telegram.yaml: is there already, and is not overwritten. Give another name.\n",
     )
     assert (shop.folder / "my-telegram.yaml").read_text() == "mine"
     assert shop.finetune("init", *flags).code == 0

@@ -23,29 +23,34 @@ KNOWN = (
         (
             "whatsapp text",
             "a chat exported by WhatsApp",
-            "lines begin with date, time and name",
+            "its lines, which begin with date, time and name",
             ("whatsapp", None),
         ),
         (
             "whatsapp zip",
             "a chat exported by WhatsApp",
-            "_chat.txt in the zip begins its lines with date, time and name",
+            "the lines of _chat.txt in it, which begin with date, time and name",
             ("whatsapp", None),
         ),
         (
             "telegram",
             "a chat exported by Telegram",
-            "its messages have from and date",
+            "its messages, which have from and date",
             ("langchain", "telegram"),
         ),
         (
             "messenger",
             "a Messenger export",
-            "a folder with inbox/…/message_1.json",
+            "inbox/…/message_1.json in the folder",
             ("langchain", "facebook_messenger"),
         ),
-        ("slack", "a Slack export", "a zip with one JSON a channel and day", ("langchain", "slack")),
-        ("chat.db", "an iMessage database", "SQLite with the tables message and handle", ("imessage", None)),
+        ("slack", "a Slack export", "its files, one for each channel and day", ("langchain", "slack")),
+        (
+            "chat.db",
+            "an iMessage database",
+            "its tables, which are those of Messages on a Mac or an iPhone",
+            ("imessage", None),
+        ),
     ],
 )
 def test_an_archive_is_recognised_by_what_is_in_it(
@@ -69,7 +74,7 @@ def test_a_folder_of_exported_chats_is_one_archive(tmp_path: Path) -> None:
     found = recognise(tmp_path)
     assert (found.what, found.because, found.path) == (
         "chats exported by WhatsApp",
-        "a folder with 1 of them",
+        "what is in the folder: 1 of them",
         tmp_path,
     )
 
@@ -101,7 +106,7 @@ def zipped(name: str) -> object:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (nothing, "no such file or folder. Check the path; one with spaces needs no quotes here."),
+        (nothing, "no such file or folder. Check how it is spelt; the Tab key completes it."),
         (text("Dear diary"), f"not an archive that can be read. {KNOWN}"),
         (text("{"), "JSON that is damaged or cut off. Export it again, or take it out of its zip again."),
         (text('{"messages": 1}'), f"not an archive that can be read. {KNOWN}"),
