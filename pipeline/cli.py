@@ -13,6 +13,7 @@ from pipeline import failpoints
 from pipeline.errors import FinetuneError, InputError
 from pipeline.invocation import Invocation
 from pipeline.start import commands as start
+from pipeline.start.commands import Overrides
 from pipeline.terminal import prepare_streams
 from pipeline.workplace import at_work, in_words_of, locked_state, read_only, say
 
@@ -23,12 +24,6 @@ app = typer.Typer(
 )
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/tortoise.yaml.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Override a key: --set create_job.seed=7.", autocompletion=start.complete_key
-    ),
-]
 StepName = Annotated[
     str, typer.Argument(metavar="STEP", help="One of the ten, such as convert.", autocompletion=start.complete_step)
 ]

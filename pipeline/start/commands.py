@@ -12,6 +12,39 @@ from pipeline.errors import InputError
 from pipeline.invocation import Invocation
 from pipeline.workplace import say
 
+_ERASED = "\r\x1b[2K"  # the line that the cursor is in: what was being waited for
+
+
+def complete_step(incomplete: str) -> list[str]:
+    """The steps, for the shell's completion."""
+    from pipeline.steps import STEPS
+
+    return [step.name for step in STEPS if step.name.startswith(incomplete)]
+
+
+def complete_key(incomplete: str) -> list[str]:
+    """The config's keys with their =, for the shell's completion."""
+    from pydantic import BaseModel
+
+    from pipeline.config import Config
+
+    def keys(model: type[BaseModel], before: str) -> Iterator[str]:
+        for name, field in model.model_fields.items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                yield from keys(field.annotation, f"{before}{name}.")
+            else:
+                yield f"{before}{name}="
+
+    return [key for key in keys(Config, "") if key.startswith(incomplete)]
+
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override a key: --set create_job.seed=7.", autocompletion=complete_key
+    ),
+]
+
 
 def init(
     source: Annotated[
@@ -58,8 +91,8 @@ def init(
 
 
 def doctor(
-    config_path: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="Check what this run needs.")] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key.")] = None,
+    config_path: Annotated[Path | None, typer.Argument(metavar="CONFIG", help="Check what this run needs.")] = None,
+    overrides: Overrides = None,
 ) -> None:
     """Check that all that a run needs is there: each thing, and what mends it."""
     from pipeline.lines import Lines
@@ -69,6 +102,12 @@ def doctor(
     called = Invocation(config_path, tuple(overrides or ()))
     counts = Counter[str]()
     for finding in examine(config_path, overrides or ()):
+        if lines.is_terminal:
+            typer.echo(_ERASED, nl=False)
+        if finding.level == "wait":
+            if lines.is_terminal:
+                typer.echo(f"      {finding.what:<10}  {finding.said}"[: lines.width - 1], nl=False)
+            continue
         counts[finding.level] += 1
         level = (f"{finding.level:<4}  ", styles[finding.level])
         say(lines.line(level, (f"{finding.what:<10}  ", ""), text=called.typable(finding.said)))
@@ -79,29 +118,6 @@ def doctor(
         return
     say(f"{counts['fail']} to mend first.")
     raise typer.Exit(InputError.exit_code)
-
-
-def complete_step(incomplete: str) -> list[str]:
-    """The steps, for the shell's completion."""
-    from pipeline.steps import STEPS
-
-    return [step.name for step in STEPS if step.name.startswith(incomplete)]
-
-
-def complete_key(incomplete: str) -> list[str]:
-    """The config's keys with their =, for the shell's completion."""
-    from pydantic import BaseModel
-
-    from pipeline.config import Config
-
-    def keys(model: type[BaseModel], before: str) -> Iterator[str]:
-        for name, field in model.model_fields.items():
-            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-                yield from keys(field.annotation, f"{before}{name}.")
-            else:
-                yield f"{before}{name}="
-
-    return [key for key in keys(Config, "") if key.startswith(incomplete)]
 
 
 def _complete_paths() -> None:

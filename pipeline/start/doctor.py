@@ -34,11 +34,11 @@ class Finding(NamedTuple):
     """What came of one check.
 
     Attributes:
-        level: "fail" if a run cannot go well, "warn" if it may not.
+        level: "fail" if a run cannot go well, "warn" if it may not; "wait" if nothing was found yet, but soon will be.
         fix: a sentence; "" where nothing is to be done.
     """
 
-    level: Literal["ok", "warn", "fail"]
+    level: Literal["ok", "warn", "fail", "wait"]
     what: str
     said: str
     fix: str = ""
@@ -188,8 +188,9 @@ def _training(config: Config | None) -> Iterator[Finding]:
     except InputError as error:
         yield Finding("fail", "packages", error.what, error.fix)
         return
-    yield Finding("ok", "packages", "all are installed; asking torch for a device takes some seconds")
+    yield Finding("ok", "packages", "all are installed")
     yield _base_model("smollm2-135m-instruct" if config is None else config.create_job.model)
+    yield Finding("wait", "device", "asking torch, which takes some seconds …")
     yield _device()
 
 

@@ -1,17 +1,23 @@
 """`finetune doctor`: each finding with what mends it."""
 
 import os
+import pty
 import re
+import select
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pyte
 import pytest
+import typer
+from typer.core import TyperGroup
 
+from pipeline.cli import app
 from pipeline.start import doctor
 from pipeline.testing import mock_openai
-from tests.command import ROOT, Workshop
+from tests.command import BOUND_S, ROOT, Workshop
 from tests.start.exports import chat_db, chat_db_without_its_log
 
 
@@ -33,8 +39,42 @@ def test_without_a_config_it_looks_at_what_training_here_needs(shop: Workshop) -
     assert list(found) == ["Python", "folder", "disk", "memory", "keys", "packages", "base model", "device"]
     assert found["folder"] == f"ok: {shop.folder} can be written to, has locks and keeps files private"
     assert found["keys"] == "ok: none set; training on this machine needs none"
+    assert found["packages"] == "ok: all are installed"
     assert re.fullmatch(r"ok: trains on .+, in (float32|bfloat16)", found["device"])
     assert sorted(path.name for path in shop.folder.iterdir()) == ["run.yaml"]
+
+
+def test_what_it_waits_for_is_shown_in_a_terminal_as_long_as_it_waits(shop: Workshop) -> None:
+    ours, theirs = pty.openpty()
+    command, env = [sys.executable, "-m", "pipeline", "doctor"], {**shop.env, "TERM": "xterm", "COLUMNS": "100"}
+    process = subprocess.Popen(command, cwd=shop.folder, env=env, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    screen, seen = pyte.Screen(100, 40), []
+    stream = pyte.ByteStream(screen)
+    while select.select([ours], [], [], BOUND_S)[0]:
+        try:
+            piece = os.read(ours, 4096)
+        except OSError:  # Linux says EIO once the other side is closed
+            break
+        if not piece:
+            break
+        stream.feed(piece)
+        seen.append([line.rstrip() for line in screen.display])
+    os.close(ours)
+    assert process.wait(BOUND_S) == 0
+    waiting = "      device      asking torch, which takes some seconds …"
+    assert any(waiting in lines for lines in seen)
+    assert "asking" not in "".join(seen[-1])
+    *_, device, ready = filter(None, seen[-1])
+    assert (device.startswith("ok    device      trains on "), ready.startswith("Ready")) == (True, True)
+
+
+def test_every_command_that_overrides_keys_says_so_alike() -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    options = [option for command in group.commands.values() for option in command.params if "--set" in option.opts]
+    assert len(options) > 8
+    assert {getattr(option, "help", "") for option in options} == {"Override a key: --set create_job.seed=7."}
 
 
 def test_a_scripted_config_needs_no_torch(shop: Workshop) -> None:
