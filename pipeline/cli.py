@@ -145,6 +145,7 @@ def senders(
     from pipeline import runner
     from pipeline import senders as listing
     from pipeline.chats.senders import chats_of, senders_of
+    from pipeline.lines import Lines
 
     config, state, progress = read_only(config_path, overrides)
     if not listing.is_fetched(progress):
@@ -154,7 +155,9 @@ def senders(
     with in_words_of(Invocation.of(config_path, overrides)):
         sessions = listing.sessions_of(config, state.run_dir, progress)
         found = chats_of(sessions) if chats else senders_of(sessions)
-    for row in found if as_json else listing.lines_of(found, everybody=everybody):
+    lines = Lines(sys.stdout)
+    width = lines.width if lines.is_terminal else None
+    for row in found if as_json else listing.lines_of(found, everybody=everybody, width=width):
         say(msgspec.json.encode(row).decode() if as_json else str(row))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 from pipeline.chats.archive import read_archive, reading_of
 from pipeline.chats.senders import Chat, Sender
@@ -16,10 +16,11 @@ from pipeline.steps.outputs import Download, Load
 
 SHOWN = 30
 _DAY = len("2023-08-28")
-_TITLE = 40
 _SENDER = ["chats", "sender", "in training data"]
 _CHAT = ["people", "kind", "chat", "title"]
 _NUMBERS = (0, 3)
+_BETWEEN = "  "
+_LEAST = 12  # columns that are left of an id or a title where the terminal is narrow
 
 
 def is_fetched(progress: Progress) -> bool:
@@ -43,19 +44,23 @@ def sessions_of(config: Config, run_dir: Path, progress: Progress) -> Iterator[S
     return read_archive(reading_of(config.load, run_dir / fetched.archive.path), strict=False)
 
 
-def lines_of(found: Sequence[Sender | Chat], *, everybody: bool) -> Iterator[str]:
-    """A table of people or of conversations, a line at a time; the first SHOWN only, unless `everybody` is wanted."""
+def lines_of(found: Sequence[Sender | Chat], *, everybody: bool, width: int | None = None) -> Iterator[str]:
+    """A table of people or of conversations, a line at a time; the first SHOWN only, unless `everybody` is wanted.
+
+    Args:
+        width: of the terminal, in columns, into which what is long is shortened, ids before names; None for all of it.
+    """
     shown = found if everybody else found[:SHOWN]
     rows = [["messages", "since", "until", *(_CHAT if found and isinstance(found[0], Chat) else _SENDER)]]
     rows += [[f"{each.messages:,}", _day(each.since), _day(each.until), *_about(each)] for each in shown]
-    yield from _table(rows)
+    yield from _table(rows, width)
     if len(shown) < len(found):
         yield f"… and {len(found) - len(shown):,} more; --all shows them."
 
 
 def _about(row: Sender | Chat) -> list[str]:
     if isinstance(row, Chat):
-        return [f"{len(row.people):,}", row.kind, row.id, (row.title or "")[:_TITLE]]
+        return [f"{len(row.people):,}", row.kind, row.id, row.title or ""]
     name = "" if row.name == row.sender else row.name
     return [f"{row.chats:,}", row.sender, "(the owner)" if row.is_me else name]
 
@@ -64,12 +69,26 @@ def _day(time: str | None) -> str:
     return time[:_DAY] if time else ""
 
 
-def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def _table(rows: Sequence[Sequence[str]], room: int | None) -> Iterator[str]:
     clean = [["".join(c if c.isprintable() else "\ufffd" for c in cell) for cell in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(*clean, strict=True)]
+    for number in (-2, -1):
+        excess = 0 if room is None else sum(widths) + len(_BETWEEN) * (len(widths) - 1) - room
+        least = min(widths[number], max(_LEAST, cell_len(rows[0][number])))
+        widths[number] = max(least, widths[number] - max(0, excess))
     for row in clean:
         cells = []
         for number, (cell, width) in enumerate(zip(row, widths, strict=True)):
-            space = " " * (width - cell_len(cell))
-            cells.append(space + cell if number in _NUMBERS else cell + space)
-        yield "  ".join(cells).rstrip()
+            shown = _shortened(cell, width, is_chat=rows[0][number] == "chat")
+            space = " " * (width - cell_len(shown))
+            cells.append(space + shown if number in _NUMBERS else shown + space)
+        yield _BETWEEN.join(cells).rstrip()
+
+
+def _shortened(cell: str, width: int, *, is_chat: bool) -> str:
+    """Its beginning; of a conversation's id, such as iMessage;-;+15551234567, its end."""
+    if cell_len(cell) <= width:
+        return cell
+    if is_chat:
+        return f"…{set_cell_size(cell[::-1], width - 1)[::-1]}"
+    return f"{set_cell_size(cell, width - 1)}…"

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
-from pipeline.chats.senders import Sender
+from pipeline.chats.senders import Chat, Sender
 from pipeline.senders import lines_of
 from tests.bench.archive import build_archive
 from tests.chats.phone import Phone
@@ -94,6 +95,44 @@ def test_a_name_cannot_break_the_table() -> None:
         "messages  since  until  chats  sender   in training data",
         "       1                    1  �[2J�兎  Friend-1",
         "       1                    1  Hare",
+    ]
+
+
+CHATS = [
+    Chat("iMessage;-;+15551234567", "direct", None, ["+15551234567"], 483, "2022-11-14", "2023-03-03"),
+    Chat("iMessage;+;chat8812", "group", "Sunday hike; bring 兎 and the map", [], 21),
+]
+
+
+def test_a_table_fits_into_a_terminal_and_shortens_ids_before_titles() -> None:
+    assert list(lines_of(CHATS, everybody=False, width=80)) == [
+        "messages  since       until       people  kind    chat          title",
+        "     483  2022-11-14  2023-03-03       1  direct  …15551234567",
+        "      21                               0  group   …;+;chat8812  Sunday hike; br…",
+    ]
+    assert list(lines_of(CHATS, everybody=False, width=105)) == [
+        "messages  since       until       people  kind    chat                  title",
+        "     483  2022-11-14  2023-03-03       1  direct  …sage;-;+15551234567",
+        "      21                               0  group   iMessage;+;chat8812   Sunday hike; bring 兎 and the map",
+    ]
+    people = [Sender("somebody.with.a.long.name@example.com", "Friend-1", False, 1, 1, "2022-11-14", "2023-03-03")]
+    assert list(lines_of(people, everybody=True, width=80)) == [
+        "messages  since       until       chats  sender                 in training data",
+        "       1  2022-11-14  2023-03-03      1  somebody.with.a.long…  Friend-1",
+    ]
+
+
+def test_wide_characters_fit_too() -> None:
+    for width, title in ((80, "兎" * 13 + "…"), (81, "兎" * 13 + " …")):
+        (_, line) = lines_of([Chat("c" * 20, "group", "兎" * 40, [], 1)], everybody=False, width=width)
+        assert (cell_len(line), line.split("  ")[-1]) == (width, title)
+
+
+def test_a_pipe_gets_the_table_whole() -> None:
+    assert list(lines_of(CHATS, everybody=False)) == [
+        "messages  since       until       people  kind    chat                     title",
+        "     483  2022-11-14  2023-03-03       1  direct  iMessage;-;+15551234567",
+        "      21                               0  group   iMessage;+;chat8812      Sunday hike; bring 兎 and the map",
     ]
 
 
