@@ -149,7 +149,7 @@ def senders(
 
     config, state, progress = read_only(config_path, overrides)
     if not listing.is_fetched(progress):
-        with at_work(config_path, overrides, aside=True) as (config, state, work):
+        with at_work(config_path, overrides, aside=True, asks=True) as (config, state, work):
             runner.run(config, state, work, runner.Range(last="download"))
         config, state, progress = read_only(config_path, overrides)
     with in_words_of(Invocation.of(config_path, overrides)):
@@ -178,7 +178,7 @@ def inspect(
     from pipeline.lines import Lines
 
     lines = Lines(sys.stdout)
-    with at_work(config_path, overrides, aside=True) as (config, state, work):
+    with at_work(config_path, overrides, aside=True, asks=True) as (config, state, work):
         runner.run(config, state, work, runner.Range(last="convert"))
         if dropped is not None:
             inspection.left_out(config, state, work, dropped, lambda _, words: say(words))
@@ -240,7 +240,7 @@ def chat(
 
     if message is not None and not message.strip():
         raise InputError("--message", "says nothing", fix="Say something, or leave it out to talk in turns.")
-    with at_work(config_path, overrides) as (config, state, work):
+    with at_work(config_path, overrides, asks=True) as (config, state, work):
         converse(config, state, work, message)
 
 

@@ -83,13 +83,20 @@ def locked_state(config_path: Path, overrides: list[str] | None) -> "Iterator[tu
 
 @contextlib.contextmanager
 def at_work(
-    config_path: Path, overrides: list[str] | None, *, as_json: bool = False, runs: bool = False, aside: bool = False
+    config_path: Path,
+    overrides: list[str] | None,
+    *,
+    as_json: bool = False,
+    runs: bool = False,
+    aside: bool = False,
+    asks: bool = False,
 ) -> "Iterator[tuple[Config, State, Work]]":
     """The run directory locked, signals handled, the log open; the backend is closed whatever happens.
 
     Args:
         runs: this is `finetune run`, so that a signal leaves something to go on with.
         aside: show on stderr what is done, and not what was done before: stdout is for something else.
+        asks: this only asks about the run; how that ends is no part of the run's story, and run.log does not tell it.
     """
     from pipeline.backends.client import Connection
     from pipeline.clock import SystemClock, stamp
@@ -123,11 +130,13 @@ def at_work(
                     connection.close()
         except SignalStop as stop:
             said = f"stopped by {stop}{left_to_do(state, jobs, connection.profile.free) if runs else ''}."
-            log.write(f"{stamp(clock)} {said}")
+            if not asks:
+                log.write(f"{stamp(clock)} {said}")
             line = Lines(sys.stderr).line(text=f"{said} Go on with: {command}" if runs else said, style="yellow")
             _leave([line], 128 + stop.signum)
         except FinetuneError as error:
-            log.write(f"{stamp(clock)} error: {called.typable(str(error))}")
+            if not asks:
+                log.write(f"{stamp(clock)} error: {called.typable(str(error))}")
             raise
 
 

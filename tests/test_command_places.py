@@ -146,7 +146,6 @@ def test_a_server_without_space_says_why_it_did_not_start(done: Workshop) -> Non
     full = under(done, NO_SPACE, "chat", "run.yaml", "--message", "hi")
     assert full.code == 5
     assert full.err == (
-        "runs/ci/run.log: cannot be written (File too large). The run goes on without it.\n"
         "error: embedded server: did not start. runs/ci/server/store.db: the server's disk failed (Input/output error)."
         " Mend the disk and start again: nothing that was accepted is lost.\n"
     )
@@ -172,6 +171,31 @@ def test_a_run_goes_on_when_nobody_can_be_told(done: Workshop) -> None:
         "runs/ci/run.log: cannot be written (Is a directory). The run goes on without it.\n"
         "standard output: cannot be written (No space left on device). The run goes on; run.log tells of it.\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("inspect", "run.yaml", "--dropped", "foo", "--set", "convert.preset=texting"), 2),
+        (("senders", "run.yaml", "--set", "download.source=nothing.db"), 2),
+        (("chat", "run.yaml", "--set", "name=other"), 2),
+        (("chat", "run.yaml", "--message", "Hello"), 0),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_question_is_no_part_of_the_story_that_the_log_tells(
+    done: Workshop, arguments: tuple[str, ...], code: int
+) -> None:
+    asked = done.finetune(*arguments)
+    assert asked.code == code, asked
+    assert not [line for log in done.folder.rglob("run.log") for line in log.read_text().splitlines() if "error" in line]
+
+
+def test_the_errors_of_run_and_cancel_are_in_the_log(done: Workshop) -> None:
+    for arguments in (["run", "run.yaml", "--set", "map.assistant=Snail"], ["cancel", "run.yaml"]):
+        refused = done.finetune(*arguments)
+        said = (done.run_dir / "run.log").read_text().splitlines()[-1].partition(" ")[2]
+        assert (refused.code, refused.err) == (2, f"{said}\n")
 
 
 def test_status_tells_that_a_run_is_going_on(done: Workshop) -> None:
