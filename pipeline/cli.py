@@ -121,14 +121,16 @@ def logs(
     """Print what the runs said, with times."""
     from pipeline.clock import SystemClock
     from pipeline.config_file import load_config
-    from pipeline.logs import log_lines
+    from pipeline.lines import Lines
+    from pipeline.logs import log_lines, shown
     from pipeline.runner import run_directory
 
     called = Invocation.of(config_path, overrides)
     with in_words_of(called):
         log = run_directory(load_config(config_path, called.overrides).name) / "run.log"
+        lines = Lines(sys.stdout)
         for line in log_lines(log, follow=follow, clock=SystemClock()):
-            say(line)
+            say(shown(line, lines))
 
 
 @app.command()
