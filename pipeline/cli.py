@@ -89,15 +89,14 @@ def status(config_path: ConfigPath, overrides: Overrides = None, as_json: AsJson
     """Show every step: state, when, how long, what it made, why it would run again."""
     import msgspec
 
-    from pipeline import runner
     from pipeline.backends.profiles import profile_of
     from pipeline.lines import Lines
     from pipeline.lock import holder
-    from pipeline.status import status_lines
+    from pipeline.status import status_lines, status_rows
 
     config, state, progress = read_only(config_path, overrides)
     at_work = holder(state.run_dir)
-    rows = runner.status_rows(state, progress, at_work is not None)
+    rows = status_rows(state, progress, at_work=at_work is not None)
     if as_json:
         for row in rows:
             say(msgspec.json.encode(row).decode())
@@ -123,11 +122,12 @@ def logs(
     from pipeline.config_file import load_config
     from pipeline.lines import Lines
     from pipeline.logs import log_lines, shown
+    from pipeline.run_log import NAME as LOG
     from pipeline.runner import run_directory
 
     called = Invocation.of(config_path, overrides)
     with in_words_of(called):
-        log = run_directory(load_config(config_path, called.overrides).name) / "run.log"
+        log = run_directory(load_config(config_path, called.overrides).name) / LOG
         lines = Lines(sys.stdout)
         for line in log_lines(log, follow=follow, clock=SystemClock()):
             say(shown(line, lines))

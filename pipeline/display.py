@@ -44,7 +44,7 @@ class Display(Protocol):
         """What a step found out, on several lines."""
 
     def progress(self, done: float, total: float | None, text: str) -> None:
-        """How far the step is; shown in place in a terminal, now and then in a pipe."""
+        """How far the step is; shown in place in a terminal, now and then in a pipe and in run.log."""
 
     def speaker(self, label: str) -> None:
         """Somebody starts to speak; `speech` follows."""
@@ -111,18 +111,22 @@ class TextDisplay:
             self.note(line)
 
     def progress(self, done: float, total: float | None, text: str) -> None:  # noqa: D102
-        if self._heads and self._lines.is_terminal:
+        in_place = bool(self._heads) and self._lines.is_terminal
+        if in_place:
             from pipeline.live import Below
 
             self._below = self._below or Below(self._lines.stream, self._heads)
             self._below.show(self._step)
             self._below.update(done, total, text)
-        elif total:
-            tenth = int(10 * done / total)
-            at_once = self._tenth < 0 and done >= total
-            if tenth > self._tenth and not at_once:
-                self._tenth = tenth
-                self._line((INDENT, ""), text=f"{text}  {in_time(self._clock.monotonic() - self._began)}")
+        tenth = int(10 * done / total) if total else -1
+        at_once = self._tenth < 0 and tenth >= 10
+        if tenth > self._tenth and not at_once:
+            self._tenth = tenth
+            said = f"{text}  {in_time(self._clock.monotonic() - self._began)}"
+            if in_place:
+                self._keep(f"{INDENT}{said}")
+            else:
+                self._line((INDENT, ""), text=said)
 
     def speaker(self, label: str) -> None:  # noqa: D102
         self._clear()
@@ -165,8 +169,11 @@ class TextDisplay:
     def _line(self, *before: Piece, text: str, style: str = "") -> None:
         self._end_speech()
         self._write(self._lines.line(*before, text=text, style=style) + "\n")
+        self._keep(f"{''.join(words for words, _ in before)}{text}")
+
+    def _keep(self, line: str) -> None:
         if self._log is not None:
-            self._log.write(f"{stamp(self._clock)} {''.join(words for words, _ in before)}{text}")
+            self._log.write(f"{stamp(self._clock)} {line}")
 
     def _write(self, text: str) -> None:
         if self._below is not None and self._below.is_shown:

@@ -1,15 +1,20 @@
 """Reading a run's log: all of it while it grows, or what it said last."""
 
+import datetime
+import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.clock import Clock
 from pipeline.errors import InputError
-from pipeline.lines import Lines
+from pipeline.lines import INDENT, Lines
 
 INTERVAL_S = 0.5
-_STAMPED = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ )( *(?:\d+/\d+ )?)(.*)")
+_END = 16_384
+"""Bytes at the end of a log that hold what was said last."""
+_STAMPED = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ( *(?:\d+/\d+ )?)(.*)")
 
 
 def log_lines(path: Path, *, follow: bool, clock: Clock) -> Iterator[str]:
@@ -41,4 +46,49 @@ def shown(line: str, lines: Lines) -> str:
     if stamped is None:
         return line
     when, margin, text = stamped.groups()
-    return lines.line((when, "dim"), (margin, ""), text=text)
+    return lines.line((f"{when} ", "dim"), (margin, ""), text=text)
+
+
+def last_said(log: Path, since: str) -> dict[str, str] | None:
+    """What a step said last: `text`, and `at` which time; None if it said nothing, or the log cannot be read.
+
+    Its own lines are indented; any other ends what was said before, or stands where the step had stopped.
+
+    Args:
+        since: the stamp of the step's beginning.
+    """
+    said = None
+    for line in _end_of(log).split("\n")[:-1]:
+        stamped = _STAMPED.fullmatch(line)
+        when, margin, text = stamped.groups() if stamped else ("", "", "")
+        if when < since or not line.isprintable() or not _is_a_time(when):
+            continue
+        if text.startswith("stopped by "):
+            break
+        said = {"at": when, "text": text} if margin == INDENT else None
+    return said
+
+
+def _is_a_time(stamp: str) -> bool:
+    try:
+        datetime.datetime.fromisoformat(stamp)
+    except ValueError:
+        return False
+    return True
+
+
+def _end_of(log: Path) -> str:
+    """Never through a link, and never waiting for a writer of a pipe."""
+    try:
+        fd = os.open(log, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    try:
+        there = os.fstat(fd)
+        if not stat.S_ISREG(there.st_mode):
+            return ""
+        return os.pread(fd, _END, max(0, there.st_size - _END)).decode(errors="replace")
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)

@@ -362,39 +362,6 @@ def _backend(identity: str) -> str:
     return "the embedded server of this run" if identity.startswith(FREE) else identity
 
 
-def status_rows(state: State, progress: Progress, at_work: bool = False) -> list[dict[str, Json]]:
-    """One row a step for `finetune status`: name, state, from when to when, seconds, attempts, made, why, error.
-
-    Args:
-        at_work: a run is going on.
-    """
-    rows = []
-    stale = False
-    for step in STEPS:
-        record = state.body.steps.get(step.name)
-        why = progress.why(step)
-        if at_work and record is not None and record.status == "running":
-            why = None
-        elif why is None and stale:
-            why = IF_BEFORE
-        stale = stale or why is not None
-        made = progress.output(step.name).summary() if record and record.output and record.status == "done" else None
-        rows.append(
-            {
-                "step": step.name,
-                "state": "pending" if record is None else record.status,
-                "started_at": record.started_at if record else None,
-                "finished_at": record.finished_at if record else None,
-                "seconds": record.seconds if record else None,
-                "attempts": record.attempts if record else 0,
-                "made": made,
-                "would_run": why,
-                "error": record.error if record else None,
-            }
-        )
-    return rows
-
-
 def run_directory(name: str) -> Path:
     """Where a run lives, relative to the working directory."""
     return Path("runs") / name

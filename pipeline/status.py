@@ -1,19 +1,57 @@
-"""`finetune status`: the lines of a run as it stands, drawn as the run drew them."""
+"""`finetune status`: a run as it stands, in rows, and in lines drawn as the run drew them."""
 
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.lines import INDENT, Lines, Piece, head, in_time, mark
-from pipeline.runner import IF_BEFORE
-from pipeline.state import Json
+from pipeline.logs import last_said
+from pipeline.run_log import NAME as LOG
+from pipeline.runner import IF_BEFORE, Progress
+from pipeline.state import Json, State
+from pipeline.steps import STEPS
 
 _STYLES = {"running": "cyan", "interrupted": "yellow", "failed": "red", "pending": "dim"}
 
 _WHEN_WIDTH = len("22 Nov")
 
 
+def status_rows(state: State, progress: Progress, *, at_work: bool) -> list[dict[str, Json]]:
+    """One row a step: name, state, from when to when, seconds, attempts, made, said last and when, why, error.
+
+    Args:
+        at_work: a run is going on.
+    """
+    rows = []
+    stale = False
+    for step in STEPS:
+        record = state.body.steps.get(step.name)
+        why = progress.why(step)
+        if at_work and record is not None and record.status == "running":
+            why = None
+        elif why is None and stale:
+            why = IF_BEFORE
+        stale = stale or why is not None
+        made = progress.output(step.name).summary() if record and record.output and record.status == "done" else None
+        said = last_said(state.run_dir / LOG, record.started_at) if record and record.status == "running" else None
+        rows.append(
+            {
+                "step": step.name,
+                "state": "pending" if record is None else record.status,
+                "started_at": record.started_at if record else None,
+                "finished_at": record.finished_at if record else None,
+                "seconds": record.seconds if record else None,
+                "attempts": record.attempts if record else 0,
+                "made": made,
+                "said": said,
+                "would_run": why,
+                "error": record.error if record else None,
+            }
+        )
+    return rows
+
+
 def status_lines(rows: Sequence[Mapping[str, Json]], lines: Lines, *, at_work: bool) -> Iterator[str]:
-    """A line a step, as `runner.status_rows` has them, and what there is to say of it below; times are local.
+    """A line a step, as `status_rows` has them, and what there is to say of it below; times are local.
 
     Args:
         at_work: a run is going on.
@@ -28,6 +66,9 @@ def status_lines(rows: Sequence[Mapping[str, Json]], lines: Lines, *, at_work: b
         name: Piece = (head(number, len(rows), str(row["step"])), "dim" if how == "pending" else "")
         when: Piece = (f"{_local(row['finished_at'] or row['started_at'])}  ", "dim")
         yield lines.line(name, (mark(how), style), when, text=str(row["made"] or "")).rstrip()
+        if row["said"]:
+            at, said = row["said"]["at"], row["said"]["text"]
+            yield lines.line((INDENT, ""), (f"{_local(at).strip()}  ", "dim"), text=said)
         if row["error"]:
             yield lines.line((INDENT, ""), text=str(row["error"]), style="red")
         elif row["would_run"] not in (None, IF_BEFORE) and row["state"] == "done":

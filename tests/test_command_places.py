@@ -199,11 +199,11 @@ def test_the_errors_of_run_and_cancel_are_in_the_log(done: Workshop) -> None:
 
 
 def test_status_tells_that_a_run_is_going_on(done: Workshop) -> None:
-    script = done.script(hang_at_step=2)
+    script = done.script(steps=6, hang_at_step=2)
     with done.start("run", "run.yaml", script, "--from", "create_job") as running:
         assert running.stdout is not None
         for line in running.stdout:
-            if "is running" in line:
+            if "step 1/6" in line:
                 break
         shown = done.finetune("status", "run.yaml", script)
         rows = [json.loads(line) for line in done.finetune("status", "run.yaml", script, "--json").out.splitlines()]
@@ -212,6 +212,11 @@ def test_status_tells_that_a_run_is_going_on(done: Workshop) -> None:
         f"ci with the embedded server, in runs/ci/, running now (process {running.pid} on {os.uname().nodename})"
     )
     assert (rows[8]["step"], rows[8]["state"], rows[8]["would_run"]) == ("poll_job", "running", None)
+    assert re.fullmatch(r"step 1/6  loss \d\.\d{3}  \d+\.\d s", rows[8]["said"]["text"]), rows[8]["said"]
+    said = rf"      \d\d:\d\d  {re.escape(rows[8]['said']['text'])}"
+    assert re.fullmatch(said, shown.out.splitlines()[10]), shown.out
+    assert [row["said"] for row in rows if row["step"] != "poll_job"] == [None] * 9
     shown = done.finetune("status", "run.yaml", script)
     assert shown.out.splitlines()[0] == "ci with the embedded server, in runs/ci/"
     assert " 9/10 poll_job   interrupted  " in shown.out
+    assert re.fullmatch(said, shown.out.splitlines()[10]), shown.out

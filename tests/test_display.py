@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.display import TextDisplay
 from pipeline.lines import Lines
+from pipeline.run_log import RunLog
 from tests.conftest import FakeClock
 
 STEPS = ("download", "load")
@@ -24,10 +25,10 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 class Screen(TextDisplay):
     """A display on a terminal, or a pipe, of 60 columns that keeps what it was sent."""
 
-    def __init__(self, *, terminal: bool) -> None:
+    def __init__(self, *, terminal: bool, log: RunLog | None = None) -> None:
         self.sent = io.StringIO()
         self.time = FakeClock()
-        super().__init__(None, self.time, lines=Lines(self.sent, is_terminal=terminal))
+        super().__init__(log, self.time, lines=Lines(self.sent, is_terminal=terminal))
 
     def shown(self) -> list[str]:
         """What a person sees now."""
@@ -78,6 +79,26 @@ def test_a_terminal_shows_the_step_at_work_above_those_to_come_and_is_left_with_
         "      a note",
         " 1/2 download         6.0 s  01_archive.db",
         " 2/2 load             0.1 s  10 sessions",
+    ]
+
+
+def test_the_log_is_told_each_tenth_that_a_terminal_shows_in_place(tmp_path: Path) -> None:
+    log = RunLog(tmp_path, pytest.fail)
+    screen = Screen(terminal=True, log=log)
+    screen.begin("tortoise", "the embedded server", Path("runs/tortoise"), STEPS)
+    screen.started("download", None)
+    for part in (1.0, 50.0, 51.0, 100.0):
+        screen.time.sleep(1.5)
+        screen.progress(part, 100.0, f"{part:.0f} MB")
+    screen.end("")
+    log.close()
+    head = "tortoise with the embedded server, in runs/tortoise/"
+    assert screen.shown() == [head]
+    assert (tmp_path / "run.log").read_text().splitlines() == [
+        f"2026-11-22T00:00:00Z {head}",
+        "2026-11-22T00:00:01Z       1 MB  1.5 s",
+        "2026-11-22T00:00:03Z       50 MB  3.0 s",
+        "2026-11-22T00:00:06Z       100 MB  6.0 s",
     ]
 
 
