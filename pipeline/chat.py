@@ -1,20 +1,28 @@
 """Talk to the tuned model in the terminal."""
 
+import contextlib
+import signal
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from pipeline.config import Config
 from pipeline.dataset.preset import inference_prompt
 from pipeline.display import SPEECH_INDENT
-from pipeline.lines import INDENT
+from pipeline.errors import InputError
+from pipeline.lines import INDENT, Lines
 from pipeline.runner import Progress
+from pipeline.signals import SignalStop
 from pipeline.state import State
 from pipeline.steps.outputs import Convert, PollJob
 from pipeline.steps.step import Work
+from pipeline.workplace import say
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionMessageParam
+
+_LONGEST_PROMPT = 300
 
 
 def converse(config: Config, state: State, work: Work, message: str | None) -> None:
@@ -22,51 +30,82 @@ def converse(config: Config, state: State, work: Work, message: str | None) -> N
 
     Raises:
         FinetuneError: nothing is trained yet, or not on this backend, or the backend refuses.
+        SystemExit: Ctrl-C, which ends a conversation as Ctrl-D does.
     """
-    import openai
+    model, system = _whom(config, state, work)
+    history: list[ChatCompletionMessageParam] = [{"role": "system", "content": system}] if system else []
+    with _ended_by_ctrl_c():
+        if message is None and sys.stdin.isatty():
+            say(Lines(sys.stdout).line(text=_introduction(model, system)))
+        for said in filter(None, map(str.strip, _lines() if message is None else [message])):
+            history.append({"role": "user", "content": said})
+            history.append({"role": "assistant", "content": _answer(model, history, config, work)})
 
+
+def _whom(config: Config, state: State, work: Work) -> tuple[str, str | None]:
+    """The tuned model's name, and the system prompt to talk to it with."""
+    trained = state.body.steps.get("poll_job")
+    if trained is None or trained.status != "done":
+        raise InputError("chat", "there is no tuned model yet", fix="Train one with `finetune run CONFIG`.")
     progress = Progress(state, config, work.connection.identity)
     tuned, converted = progress.output_here("poll_job", "chat"), progress.output("convert")
     if not isinstance(tuned, PollJob) or not isinstance(converted, Convert):
         raise TypeError(f"poll_job made {tuned!r}, convert {converted!r}")
-    system = inference_prompt(config, converted.system_prompt)
-    history: list[ChatCompletionMessageParam] = [{"role": "system", "content": system}] if system else []
+    return tuned.model, inference_prompt(config, converted.system_prompt)
+
+
+def _introduction(model: str, system: str | None) -> str:
+    told = f' It is told: "{textwrap.shorten(system, _LONGEST_PROMPT, placeholder=" …")}"' if system else ""
+    return f"You talk to {model}.{told} Ctrl-D ends the conversation."
+
+
+@contextlib.contextmanager
+def _ended_by_ctrl_c() -> Iterator[None]:
     try:
-        for said in [message] if message is not None else _lines(work):
-            history.append({"role": "user", "content": said})
-            history.append({"role": "assistant", "content": _answer(tuned.model, history, config, work)})
-    except openai.APIError as error:
-        raise work.connection.explain("chat", error) from None
+        yield
+    except SignalStop as stop:
+        if stop.signum != signal.SIGINT:
+            raise
+        sys.exit(128 + signal.SIGINT)
 
 
-def _lines(work: Work) -> Iterator[str]:
-    work.display.note("Ctrl-D ends the conversation.")
+def _lines() -> Iterable[str]:
+    return _typed() if sys.stdin.isatty() else sys.stdin
+
+
+def _typed() -> Iterator[str]:
     while True:
         try:
-            said = input(f"{INDENT}{'you':<{SPEECH_INDENT}}") if sys.stdin.isatty() else sys.stdin.readline()
-        except EOFError:
-            sys.stdout.write("\n")  # Ctrl-D leaves the cursor behind the prompt
+            sys.stdout.write(f"{INDENT}{'you':<{SPEECH_INDENT}}")
+            sys.stdout.flush()
+            said = input()  # without its own prompt: a signal that comes as that appears would wait for the next line
+        except (EOFError, SignalStop) as end:
+            say("")  # the cursor was left behind the prompt
+            if isinstance(end, SignalStop):
+                raise
             return
-        if not said:
-            return
-        if said.strip():
-            yield said.strip()
+        yield said
 
 
 def _answer(model: str, history: "list[ChatCompletionMessageParam]", config: Config, work: Work) -> str:
-    stream = work.connection.client.chat.completions.create(
-        model=model,
-        messages=history,
-        temperature=config.smoke_test.temperature,
-        max_completion_tokens=config.smoke_test.max_tokens,
-        stream=True,
-    )
-    work.display.speaker("tuned")
-    pieces = []
-    for chunk in stream:
-        text = chunk.choices[0].delta.content if chunk.choices else None
-        if text:
-            pieces.append(text)
-            work.display.speech(text)
+    import openai
+
+    try:
+        stream = work.connection.client.chat.completions.create(
+            model=model,
+            messages=history,
+            temperature=config.smoke_test.temperature,
+            max_completion_tokens=config.smoke_test.max_tokens,
+            stream=True,
+        )
+        said = (chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+        pieces = [next(filter(None, said), "")]
+        work.display.speaker("tuned")
+        work.display.speech(pieces[0])
+        for piece in said:
+            pieces.append(piece)
+            work.display.speech(piece)
+    except openai.APIError as error:
+        raise work.connection.explain("chat", error) from None
     work.display.end("")
     return "".join(pieces)

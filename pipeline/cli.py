@@ -237,7 +237,7 @@ def chat(
     message: Annotated[str | None, typer.Option("--message", metavar="M", help="Say this and leave.")] = None,
     overrides: Overrides = None,
 ) -> None:
-    """Talk to the tuned model."""
+    """Talk to the tuned model, until Ctrl-D."""
     from pipeline.chat import converse
 
     if message is not None and not message.strip():

@@ -256,17 +256,6 @@ def test_json_is_one_object_a_line(shop: Workshop) -> None:
     ]
 
 
-def test_chat_talks_to_the_tuned_model(shop: Workshop) -> None:
-    message(
-        shop.finetune("chat", "run.yaml").err, "poll_job: not done yet. Run `python -m pipeline run run.yaml` first."
-    )
-    shop.run("--until", "poll_job")
-    said = shop.finetune("chat", "run.yaml", "--message", "Hello")
-    assert (said.code, said.err, said.out) == (0, "", "      tuned  Slow and steady, that's my motto.\n")
-    several = shop.finetune("chat", "run.yaml", stdin="Hello\n\nAnd again\n")
-    assert several.out.count("Slow and steady") == 2
-
-
 def test_cancel_cancels_the_job(shop: Workshop) -> None:
     script = shop.script(hang_at_step=2)
     stop_when(shop.start("run", "run.yaml", script), "is running", signal.SIGTERM)
