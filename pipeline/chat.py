@@ -88,6 +88,7 @@ def _typed() -> Iterator[str]:
 
 
 def _answer(model: str, history: "list[ChatCompletionMessageParam]", config: Config, work: Work) -> str:
+    work.display.waiting("tuned")
     import openai
 
     try:

@@ -46,6 +46,9 @@ class Display(Protocol):
     def progress(self, done: float, total: float | None, text: str) -> None:
         """How far the step is; shown in place in a terminal, now and then in a pipe and in run.log."""
 
+    def waiting(self, label: str) -> None:
+        """Somebody is about to speak; shown in place in a terminal, and nowhere else."""
+
     def speaker(self, label: str) -> None:
         """Somebody starts to speak; `speech` follows."""
 
@@ -113,11 +116,9 @@ class TextDisplay:
     def progress(self, done: float, total: float | None, text: str) -> None:  # noqa: D102
         in_place = bool(self._heads) and self._lines.is_terminal
         if in_place:
-            from pipeline.live import Below
-
-            self._below = self._below or Below(self._lines.stream, self._heads)
-            self._below.show(self._step)
-            self._below.update(done, total, text)
+            below = self._moving()
+            below.show(self._step)
+            below.update(done, total, text)
         tenth = int(10 * done / total) if total else -1
         at_once = self._tenth < 0 and tenth >= 10
         if tenth > self._tenth and not at_once:
@@ -127,6 +128,10 @@ class TextDisplay:
                 self._keep(f"{INDENT}{said}")
             else:
                 self._line((INDENT, ""), text=said)
+
+    def waiting(self, label: str) -> None:  # noqa: D102
+        if self._lines.is_terminal:
+            self._moving().wait(f"{INDENT}{label}")
 
     def speaker(self, label: str) -> None:  # noqa: D102
         self._clear()
@@ -155,6 +160,12 @@ class TextDisplay:
         self._end_speech()
         if text:
             self._line(text=text)
+
+    def _moving(self) -> "Below":
+        from pipeline.live import Below
+
+        self._below = self._below or Below(self._lines.stream, self._heads)
+        return self._below
 
     def _clear(self) -> None:
         if self._below is not None:
@@ -214,6 +225,9 @@ class JsonDisplay:
 
     def progress(self, done: float, total: float | None, text: str) -> None:  # noqa: D102
         self._emit("progress", {"done": done, "total": total, "text": text})
+
+    def waiting(self, label: str) -> None:
+        """Nothing has happened yet."""
 
     def speaker(self, label: str) -> None:  # noqa: D102
         self._emit("speaker", {"label": label})

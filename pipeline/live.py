@@ -1,4 +1,4 @@
-"""What moves at the bottom of a terminal: the step at work, and those that are still to come.
+"""What moves at the bottom of a terminal: the step at work, and those still to come; or who is about to speak.
 
 Lines that are finished scroll away above it, the same ones that a pipe gets.
 """
@@ -57,6 +57,13 @@ class Below:
         self._live = Live(
             Group(self._progress, *self._to_come(step)), console=self._console, transient=True, refresh_per_second=8
         )
+        self._live.start(refresh=True)
+
+    def wait(self, head: str) -> None:
+        """Show for how long an answer has been waited for."""
+        waited = Progress(TextColumn(head), SpinnerColumn(), TimeElapsedColumn(), console=self._console)
+        waited.add_task("", total=None)
+        self._live = Live(waited, console=self._console, transient=True, refresh_per_second=8)
         self._live.start(refresh=True)
 
     def update(self, done: float, total: float | None, text: str) -> None:

@@ -137,6 +137,12 @@ def test_ctrl_c_ends_an_answer_and_with_it_the_conversation(shop: Workshop) -> N
     assert talk.sent.endswith("\r\n")
 
 
+def test_a_terminal_shows_that_an_answer_is_waited_for(shop: Workshop) -> None:
+    talk = Conversation(shop, "--message", "Hello")
+    assert talk.end() == (0, [ANSWER])
+    assert re.search(r"      tuned . 0:00:00", talk.sent)
+
+
 def test_a_pipe_gets_the_answers_and_nothing_else(shop: Workshop) -> None:
     log = (shop.run_dir / "run.log").read_bytes()
     said = shop.finetune("chat", "run.yaml", "--message", "Hello")
@@ -144,6 +150,14 @@ def test_a_pipe_gets_the_answers_and_nothing_else(shop: Workshop) -> None:
     several = shop.finetune("chat", "run.yaml", stdin="Hello\n\nAnd again\n")
     assert (several.code, several.err, several.out) == (0, "", f"{ANSWER}\n{ANSWER}\n")
     assert (shop.run_dir / "run.log").read_bytes() == log
+
+
+def test_a_pipe_needs_nothing_that_draws(shop: Workshop) -> None:
+    shop.env["PYTHONPROFILEIMPORTTIME"] = "1"
+    said = shop.finetune("chat", "run.yaml", "--message", "Hello")
+    imported = {line.rpartition("|")[2].strip() for line in said.err.splitlines()}
+    assert "openai" in imported
+    assert "rich" not in imported
 
 
 def test_without_a_tuned_model_chat_says_how_to_get_one(tmp_path: Path) -> None:
