@@ -188,7 +188,7 @@ def inspect(
         for line in inspection.overview(config, state, work, examples):
             *before, (text, style) = line or [("", "")]
             say(lines.line(*before, text=text, style=style))
-        say(f"\nGo on with: {Invocation.of(config_path, overrides).command('run')}")
+        say(f"\n{work.go_on}")
 
 
 @app.command()

@@ -77,9 +77,11 @@ def left_out(config: Config, state: State, work: Work, reason: str, listener: Li
 
 def _meant(words: str, counts: Mapping[str, int]) -> str:
     """The reason that is called so, or the only one that has these words in it."""
+    if words in counts:
+        return words
     near = [reason for reason in counts if words.lower() in reason.lower()]
-    if words in counts or len(near) == 1:
-        return words if words in counts else near[0]
+    if len(near) == 1:
+        return near[0]
     listed = ", ".join(f"`{each}` ({count:,})" for each, count in sorted(counts.items(), key=lambda i: -i[1]))
     fix = f"The reasons are: {listed}." if listed else "Every message is in the training file."
     what = "more than one reason has these words in it" if near else "no message was left out for that reason"

@@ -27,11 +27,7 @@ def generation_of(config: Config, convert: Convert, state: State, work: Work, wh
         InputError: a new job would exceed `create_job.max_tokens` or `max_cost_usd`.
     """
     what, account = made_of(config, convert), work.connection.identity
-    bought = [
-        attempt
-        for attempt in state.body.remote.values()
-        if attempt.step == "create_job" and attempt.account == account and (attempt.remote_id or attempt.tries)
-    ]
+    bought = [attempt for attempt in _jobs(state, account).values() if attempt.remote_id or attempt.tries]
     same = [attempt for attempt in bought if attempt.made_of == what]
     latest = max(same, key=lambda attempt: attempt.generation, default=None)
     wanted_anew = new_job or (work.connection.profile.free and why == "asked for")
@@ -54,12 +50,19 @@ def generation_of(config: Config, convert: Convert, state: State, work: Work, wh
 def give_up_others(config: Config, convert: Convert, state: State, work: Work, generation: int) -> None:
     """Cancel the jobs of earlier configs that are not finished; for a backend of our own, where they would go first."""
     account, op = work.connection.identity, work.ledger.op("job", f"{made_of(config, convert)}:{generation}")
-    for other, attempt in state.body.remote.items():
-        is_job = attempt.step == "create_job" and attempt.account == account and attempt.remote_id and not attempt.ended
-        if is_job and other != op and _cancel_unfinished(str(attempt.remote_id), work):
+    for other, attempt in _jobs(state, account).items():
+        if other == op or attempt.ended or attempt.remote_id is None:
+            continue
+        if _cancel_unfinished(attempt.remote_id, work):
             attempt.ended = True
             state.save()
             work.display.note(f"{attempt.remote_id}, which was asked for before, is cancelled: it would go first")
+
+
+def _jobs(state: State, account: str) -> dict[str, Attempt]:
+    """What the ledger says of the jobs of an account, by operation."""
+    known = state.body.remote.items()
+    return {op: attempt for op, attempt in known if attempt.step == "create_job" and attempt.account == account}
 
 
 def _cancel_unfinished(job_id: str, work: Work) -> bool:

@@ -237,9 +237,8 @@ def _run_step(number: int, step: Step, why: str, config: Config, state: State, w
     state.save()
     failpoints.hit("step.begin")
     start = work.clock.monotonic()
+    work = dataclasses.replace(work, goes_on=bool(before and before.status != "done" and before.needs == needs))
     try:
-        goes_on = before is not None and before.status != "done" and before.needs == needs
-        work = dataclasses.replace(work, goes_on=goes_on)
         output = step.run(config, *(progress.output(name) for name in step.needs), work)
     except FinetuneError as error:
         _failed(step, record, error, state)

@@ -63,12 +63,12 @@ def missing_log(path: Path) -> tuple[str, str] | None:
     """
     if not path.is_file() or not _is_in_wal_mode(path) or _is_of_messages(path):
         return None
-    log = _beside(path.resolve(), "-wal").name
-    if _beside(path.resolve(), "-wal").exists():
+    log, index = (_beside(path.resolve(), each) for each in ("-wal", "-shm"))
+    if log.exists():
         return None
     return (
-        f"its newest messages may be missing: there is no {log} beside it",
-        f"Copy it again, together with {log} and {path.resolve().name}-shm if they lie beside the original.",
+        f"its newest messages may be missing: there is no {log.name} beside it",
+        f"Copy it again, together with {log.name} and {index.name} if they lie beside the original.",
     )
 
 

@@ -32,6 +32,6 @@ def _first(wanted: str, is_free: Callable[[str], bool]) -> str:
 
 def _taken_beside(folder: Path) -> Callable[[str], bool]:
     """Whether a name is that of a run, or of a config that comes with this package, lies here or in `folder`."""
-    folders = (folder, Path(), Path("configs"), Path("../configs"), _SHIPPED)
+    folders = {each.resolve() for each in (folder, Path(), Path("configs"), Path("../configs"), _SHIPPED)}
     names = {name_in(path) for each in folders for path in each.glob("*.y*ml")}
     return lambda name: name in names or run_directory(name).exists()
