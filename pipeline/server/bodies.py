@@ -6,6 +6,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Auto = Literal["auto"]
 
+MAX_MESSAGES = 2048  # as the live API refuses it: "Expected an array with maximum length 2048"
+# As the live API refuses it: "Expected a string with maximum length 10485760" (FlowiseAI/Flowise, issue 5085).
+MAX_TEXT = 10_485_760
+MAX_NAME = 4096  # our own, of the name of a model or a file: no path is longer (Linux, PATH_MAX)
+MAX_UPLOAD_PARTS = 10_000  # our own; Amazon S3 takes as many
+
+Name = Annotated[str, Field(max_length=MAX_NAME)]
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
+
 
 class Body(BaseModel):
     """Strict: a number in quotes is no number."""
@@ -24,17 +33,17 @@ class UploadCreate(Body):
     """POST /v1/uploads. `mime_type` is asked for and not used: a purpose takes one kind of file here."""
 
     filename: Annotated[str, Field(min_length=1, max_length=1024)]
-    purpose: str
+    purpose: Name
     bytes: Annotated[int, Field(ge=1)]
-    mime_type: str
+    mime_type: Name
     expires_after: ExpiresAfter | None = None
 
 
 class UploadComplete(Body):
     """POST /v1/uploads/{upload_id}/complete."""
 
-    part_ids: Annotated[list[str], Field(min_length=1)]
-    md5: str | None = None
+    part_ids: Annotated[list[Name], Field(fail_fast=True, min_length=1, max_length=MAX_UPLOAD_PARTS)]
+    md5: Name | None = None
 
 
 class Hyperparameters(Body):
@@ -83,9 +92,9 @@ class Method(BaseModel):
 class JobCreate(Body):
     """POST /v1/fine_tuning/jobs."""
 
-    model: Annotated[str, Field(min_length=1)]
-    training_file: str
-    validation_file: str | None = None
+    model: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+    training_file: Name
+    validation_file: Name | None = None
     suffix: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     hyperparameters: Hyperparameters | None = None
@@ -103,14 +112,14 @@ class TextPart(Body):
     """The one kind of content part there is here."""
 
     type: Literal["text"]
-    text: str
+    text: Text
 
 
 class Message(Body):
     """One turn. `name` is accepted and not shown to the model: its chat template has no place for it."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | Annotated[list[TextPart], Field(min_length=1)]
+    content: Text | Annotated[list[TextPart], Field(fail_fast=True, min_length=1)]
     name: str | None = None
     refusal: None = None
     audio: None = None
@@ -131,12 +140,12 @@ class ChatCreate(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 
-    model: Annotated[str, Field(min_length=1)]
-    messages: Annotated[list[Message], Field(min_length=1)]
+    model: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+    messages: Annotated[list[Message], Field(fail_fast=True, min_length=1, max_length=MAX_MESSAGES)]
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     n: Annotated[int, Field(ge=1, le=128)] | None = None
-    stop: str | Annotated[list[str], Field(min_length=1, max_length=4)] | None = None
+    stop: Name | Annotated[list[Name], Field(fail_fast=True, min_length=1, max_length=4)] | None = None
     max_tokens: Annotated[int, Field(ge=0)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=0)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None

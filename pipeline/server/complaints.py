@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from fastapi.exceptions import RequestValidationError
 
 UNREADABLE = "We could not parse the JSON body of your request."
-_NO_OBJECT = "The body must be a JSON object, sent with `Content-Type: application/json`."
+NO_OBJECT = "The body must be a JSON object, sent with `Content-Type: application/json`."
 
 # Kinds of pydantic's errors, and codes of the live API (seen in published logs).
 _CODES = {
@@ -23,7 +22,7 @@ _LIMITS = {"ge": "below_min", "gt": "below_min", "le": "above_max", "lt": "above
 # Of a field that takes one of several types each type complains, and these only say that a value is of another one.
 _OTHER_TYPE = ("invalid_type", "invalid_value")
 
-_Problem = Mapping[str, Any]  # Any: as pydantic hands it out
+Problem = Mapping[str, Any]  # Any: as pydantic hands it out
 
 
 class Complaint(msgspec.Struct, frozen=True):
@@ -34,14 +33,17 @@ class Complaint(msgspec.Struct, frozen=True):
     code: str | None = None
 
 
-def complaint(invalid: RequestValidationError) -> Complaint:
-    """Say what to mend first; never repeats what stood there."""
-    problems = [(_field(problem["loc"], problem["type"], invalid.body), problem) for problem in invalid.errors()]
-    if any(problem["type"] == "json_invalid" for _, problem in problems):
-        return Complaint(UNREADABLE)
+def complaint(found: Sequence[Problem], body: object) -> Complaint:
+    """Say what to mend first; never repeats what stood there.
+
+    Args:
+        found: what pydantic complains of; a `loc` begins with where the value stood: ``body``, ``query``.
+        body: the body as it was parsed.
+    """
+    problems = [(_field(problem["loc"], problem["type"], body), problem) for problem in found]
     param = _deepest([field for field, _ in problems])
     if param is None:
-        return Complaint(_NO_OBJECT)
+        return Complaint(NO_OBJECT)
     own = [problem for field, problem in problems if field == param]
     codes = [_code(problem) for problem in own]
     code = next((code for code in codes if code not in _OTHER_TYPE), codes[0])
@@ -52,7 +54,7 @@ def complaint(invalid: RequestValidationError) -> Complaint:
     return Complaint(f"{param}: {', or '.join(complaints)}.", param, code)
 
 
-def _code(problem: _Problem) -> str:
+def _code(problem: Problem) -> str:
     kind, limits = str(problem["type"]), problem.get("ctx", {})
     if kind in ("too_short", "too_long"):
         return _LENGTHS[limits["field_type"]][kind == "too_long"]

@@ -5,9 +5,10 @@ import contextlib
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
@@ -17,9 +18,10 @@ from pipeline.server import wire
 from pipeline.server.bodies import ChatCreate, Message
 from pipeline.server.context import Context, ContextDep
 from pipeline.server.envelope import ApiError, error_body, json_response
+from pipeline.server.json_bodies import json_body
 from pipeline.server.metrics import Metrics
 from pipeline.server.models import find_model
-from pipeline.server.openapi import streams
+from pipeline.server.openapi import streams, takes
 from pipeline.training.generation import ContextLengthError
 from pipeline.training.protocol import ChatMessage, Finish, ModelRef, Piece, Sampling, TokenOdds
 
@@ -50,14 +52,15 @@ RETRY_AFTER_S = 5
 ANSWERS = streams({"application/json": wire.ChatCompletion, "text/event-stream": wire.ChatChunk}, 404, 500, 503)
 
 Generation = AsyncGenerator[Piece | Finish]
+_ChatBody = Annotated[ChatCreate, Depends(json_body(ChatCreate))]
 
 
 class Cut(Exception):
     """A generation ended without a Finish: the client has left, or the server is closing."""
 
 
-@router.post("/completions", responses=ANSWERS)
-async def create_chat_completion(body: ChatCreate, request: Request, context: ContextDep) -> Response:
+@router.post("/completions", responses=ANSWERS, openapi_extra=takes(ChatCreate))
+async def create_chat_completion(body: _ChatBody, request: Request, context: ContextDep) -> Response:
     """Answer a conversation `n` times."""
     _check(body)
     if context.chats.is_full():

@@ -106,7 +106,7 @@ def _allowed(request: Request) -> list[str]:
 
 
 async def _on_invalid_request(_: Request, error: Exception) -> Response:
-    found = complaint(cast(RequestValidationError, error))
+    found = complaint(cast(RequestValidationError, error).errors(), None)
     return _error_response(400, found.message, param=found.param, code=found.code)
 
 

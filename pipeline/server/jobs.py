@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from pipeline.server import bodies, wire
 from pipeline.server.context import After, Context, ContextDep, list_response
 from pipeline.server.database import Page
 from pipeline.server.envelope import ApiError, json_response
-from pipeline.server.openapi import Json, answers, lists
+from pipeline.server.json_bodies import json_body
+from pipeline.server.openapi import Json, answers, lists, takes
 from pipeline.server.records import JobRecord, NewJob
 
 router = APIRouter(prefix="/v1/fine_tuning/jobs")
@@ -22,10 +23,11 @@ _METADATA = re.compile(r"metadata\[(.*)\]", re.DOTALL)
 Limit = Annotated[int, Query(ge=0, le=10_000)]
 # OpenAI sends no such header by itself; a client that does gets one job for one key, however often it asks.
 IdempotencyKey = Annotated[str | None, Header(max_length=255)]
+_JobBody = Annotated[bodies.JobCreate, Depends(json_body(bodies.JobCreate))]
 
 
-@router.post("", responses=answers(wire.Job))
-def create_job(body: bodies.JobCreate, context: ContextDep, idempotency_key: IdempotencyKey = None) -> Response:
+@router.post("", responses=answers(wire.Job), openapi_extra=takes(bodies.JobCreate))
+def create_job(body: _JobBody, context: ContextDep, idempotency_key: IdempotencyKey = None) -> Response:
     """Create a job; it is validated and trained after the answer."""
     if idempotency_key is None:
         job = context.store.create_job(_new_job(body, context))

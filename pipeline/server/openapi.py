@@ -5,8 +5,10 @@ from typing import Any
 
 import msgspec
 from fastapi import FastAPI
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 
-from pipeline.server import wire
+from pipeline.server import bodies, wire
 
 Json = dict[str, Any]  # Any: a piece of an OpenAPI document
 
@@ -24,6 +26,7 @@ _OBJECTS = (
     wire.ChatCompletion,
     wire.ChatChunk,
 )
+_BODIES: tuple[type[BaseModel], ...] = (bodies.ChatCreate, bodies.JobCreate, bodies.UploadCreate, bodies.UploadComplete)
 _ERROR: Json = {
     "type": "object",
     "properties": {
@@ -74,6 +77,12 @@ def described(media: str, schema: Json, *errors: int) -> dict[int | str, Json]:
     return _responses({media: {"schema": schema}}, errors)
 
 
+def takes(body: type[BaseModel]) -> Json:
+    """`openapi_extra` of a route that takes a JSON body, one of _BODIES."""
+    schema = {"$ref": f"#/components/schemas/{body.__name__}"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
 def form(file_field: str, *required: str, **fields: Json) -> Json:
     """`openapi_extra` of a route that takes a form with one file in it."""
     properties = {file_field: {"type": "string", "format": "binary"}, **fields}
@@ -103,6 +112,10 @@ def describe(app: FastAPI) -> None:
         schemas.pop(name, None)
     _, components = msgspec.json.schema_components(_OBJECTS, ref_template=_REF)
     schemas |= {f"{name}Object": schema for name, schema in components.items()}
+    _, asked = models_json_schema(
+        [(body, "validation") for body in _BODIES], ref_template="#/components/schemas/{model}"
+    )
+    schemas |= asked["$defs"]
     schemas["ErrorResponse"] = _ERROR
     page["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, operations in page["paths"].items():

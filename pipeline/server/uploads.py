@@ -1,24 +1,42 @@
 """/v1/uploads: large files, in parts."""
 
 import contextlib
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from pipeline.server import bodies, wire
-from pipeline.server.context import Context, ContextDep
+from pipeline.server.context import ContextDep
 from pipeline.server.envelope import ApiError, json_response
 from pipeline.server.files import check_purpose, lasts_s
+from pipeline.server.json_bodies import json_body
 from pipeline.server.multipart import read_form
-from pipeline.server.openapi import answers, form
+from pipeline.server.openapi import answers, form, takes
 from pipeline.server.records import NewFile, NewUpload
 from pipeline.server.upload_store import UploadRefused
 
 router = APIRouter(prefix="/v1/uploads")
 
 
-@router.post("", responses=answers(wire.Upload))
-def create_upload(body: bodies.UploadCreate, context: ContextDep) -> Response:
+def _pending(upload_id: str, context: ContextDep) -> wire.Upload:
+    """The upload that a path names; what comes with the request is looked at only if it can be changed."""
+    upload = context.store.uploads.get(upload_id)
+    if upload is None:
+        raise ApiError(404, f"No such Upload object: {upload_id}", param="upload_id")
+    if upload.status != "pending":
+        message = f"The upload `{upload_id}` cannot be changed: its status is `{upload.status}`."
+        raise ApiError(400, message, code="invalid_upload_status")  # never 409, which the SDK sends again
+    return upload
+
+
+_Pending = Annotated[wire.Upload, Depends(_pending)]
+_UploadBody = Annotated[bodies.UploadCreate, Depends(json_body(bodies.UploadCreate))]
+_CompleteBody = Annotated[bodies.UploadComplete, Depends(json_body(bodies.UploadComplete))]
+
+
+@router.post("", responses=answers(wire.Upload), openapi_extra=takes(bodies.UploadCreate))
+def create_upload(body: _UploadBody, context: ContextDep) -> Response:
     """Begin a file whose parts come one by one, within an hour."""
     check_purpose(body.filename, body.purpose, "filename")
     largest = context.settings.max_upload_bytes
@@ -30,49 +48,36 @@ def create_upload(body: bodies.UploadCreate, context: ContextDep) -> Response:
 
 
 @router.post("/{upload_id}/parts", responses=answers(wire.UploadPart, 404), openapi_extra=form("data"))
-async def add_part(upload_id: str, request: Request, context: ContextDep) -> Response:
+async def add_part(pending: _Pending, request: Request, context: ContextDep) -> Response:
     """Add a part, streamed to disk. Parts may come in any order, and several at a time."""
-    await run_in_threadpool(_pending, upload_id, context)
     incoming = context.store.incoming / wire.new_id("part-")
     try:
         form = await read_form(request, incoming, file_field="data", max_bytes=context.settings.max_part_bytes)
         if form.filename is None or incoming.stat().st_size == 0:
             raise ApiError(400, "'data' is a required property", param="data")
-        part = await run_in_threadpool(context.store.uploads.add_part, upload_id, incoming)
+        part = await run_in_threadpool(context.store.uploads.add_part, pending.id, incoming)
     finally:
         with contextlib.suppress(FileNotFoundError):
             incoming.unlink()
     if part is None:
-        await run_in_threadpool(_pending, upload_id, context)
+        await run_in_threadpool(_pending, pending.id, context)
         raise ApiError(400, "The upload has ended meanwhile.", code="invalid_upload_status")
     return json_response(part)
 
 
-@router.post("/{upload_id}/complete", responses=answers(wire.Upload, 404))
-def complete_upload(upload_id: str, body: bodies.UploadComplete, context: ContextDep) -> Response:
+@router.post("/{upload_id}/complete", responses=answers(wire.Upload, 404), openapi_extra=takes(bodies.UploadComplete))
+def complete_upload(pending: _Pending, body: _CompleteBody, context: ContextDep) -> Response:
     """Join the parts to a file, in the order of `part_ids`."""
-    _pending(upload_id, context)
     try:
-        upload = context.store.uploads.complete(upload_id, body.part_ids, body.md5, fault=context.file_fault)
+        upload = context.store.uploads.complete(pending.id, body.part_ids, body.md5, fault=context.file_fault)
     except UploadRefused as refused:
         raise ApiError(400, refused.message, param=refused.param, code="invalid_upload") from None
     return json_response(upload)
 
 
 @router.post("/{upload_id}/cancel", responses=answers(wire.Upload, 404))
-def cancel_upload(upload_id: str, context: ContextDep) -> Response:
+def cancel_upload(upload: _Pending, context: ContextDep) -> Response:
     """Give an upload up. No part may be added afterwards."""
-    upload = _pending(upload_id, context)
-    if not context.store.uploads.cancel(upload_id):
-        upload = _pending(upload_id, context)
-    return json_response(context.store.uploads.get(upload_id) or upload)
-
-
-def _pending(upload_id: str, context: Context) -> wire.Upload:
-    upload = context.store.uploads.get(upload_id)
-    if upload is None:
-        raise ApiError(404, f"No such Upload object: {upload_id}", param="upload_id")
-    if upload.status != "pending":
-        message = f"The upload `{upload_id}` cannot be changed: its status is `{upload.status}`."
-        raise ApiError(400, message, code="invalid_upload_status")  # never 409, which the SDK sends again
-    return upload
+    if not context.store.uploads.cancel(upload.id):
+        upload = _pending(upload.id, context)
+    return json_response(context.store.uploads.get(upload.id) or upload)
