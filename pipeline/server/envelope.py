@@ -1,5 +1,7 @@
 """Every answer's frame: JSON bodies, OpenAI's error envelope, the request id, and a limit on what is read."""
 
+import asyncio
+import contextlib
 import re
 import secrets
 from typing import NoReturn, cast
@@ -16,9 +18,12 @@ from pipeline.server.complaints import UNREADABLE, complaint
 from pipeline.server.logs import log_failure
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
-# What is still read of a request that was refused early, so that the client gets to see the answer: closing a
-# connection with unread data resets it.
+# What is still read of a request once it is answered, so that the client gets to see the answer: closing a connection
+# with unread data resets it. Whoever sends more, or more slowly, is cut off.
 DRAINED_BYTES = 16 * 1024 * 1024
+DRAIN_S = 2.0
+_MESSAGE_CHARS = 1000  # of an error: some repeat a name that the client chose
+_PARAM_CHARS = 200
 
 
 class ApiError(HTTPException):
@@ -54,12 +59,13 @@ def json_response(body: object, *, status: int = 200) -> Response:
 def error_body(message: str, *, status: int, param: str | None = None, code: str | None = None) -> dict[str, object]:
     """The envelope: all four keys, always (OpenAPI specification, ErrorResponse)."""
     kind = "server_error" if status >= 500 else "invalid_request_error"
-    return {"error": {"message": _encodable(message), "type": kind, "param": param and _encodable(param), "code": code}}
+    shown = param and _shown(param, _PARAM_CHARS)
+    return {"error": {"message": _shown(message, _MESSAGE_CHARS), "type": kind, "param": shown, "code": code}}
 
 
-def _encodable(text: str) -> str:
-    """JSON can name half a surrogate pair, and a message that repeats it cannot be sent as UTF-8."""
-    return text.encode(errors="replace").decode()
+def _shown(text: str, most: int) -> str:
+    """At most so many characters. JSON can name half a surrogate pair, which cannot be sent as UTF-8."""
+    return (text if len(text) <= most else text[: most - 1] + "…").encode(errors="replace").decode()
 
 
 def _error_response(status: int, message: str, *, param: str | None = None, code: str | None = None) -> Response:
@@ -159,8 +165,10 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self._read = 0
-        self._all_read = False
         headers = dict(scope["headers"])
+        self._declared = int(headers.get(b"content-length", b"0"))
+        self._all_read = self._declared == 0 and b"transfer-encoding" not in headers
+        self._waits = headers.get(b"expect", b"").lower() == b"100-continue"  # and sends a body only when asked to
         is_upload = headers.get(b"content-type", b"").startswith(b"multipart/form-data")
         self._limit = None if is_upload else MAX_BODY_BYTES  # uploads are counted where they are written
         self.request_id = f"req_{secrets.token_hex(16)}"
@@ -168,6 +176,9 @@ class _Exchange:
 
     async def receive(self) -> Message:
         """Pass on the request's next message, unless it is too much."""
+        if self._limit is not None and self._declared > self._limit:
+            _refuse_large(self._limit)
+        self._waits = False
         message = await self._receive()
         if message["type"] != "http.request":
             self._all_read = True
@@ -179,12 +190,19 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        """Pass on the answer's next message; what is left of a refused request is read first."""
+        """Pass on the answer's next message; before the last one, what is left of the request is read."""
         if message["type"] == "http.response.start":
-            if message["status"] >= 400:
-                await self._drain()
             self.started = True
             message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
+            if not self._all_read:
+                message["headers"].append((b"connection", b"close"))
+        elif not self._all_read and not self._waits and not message.get("more_body", False):
+            # The client has the whole answer already, as its length says; what follows only ends the connection.
+            await self._send({**message, "more_body": True})
+            message = {"type": "http.response.body", "body": b""}
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_S):
+                    await self._drain()
         await self._send(message)
 
     async def _drain(self) -> None:

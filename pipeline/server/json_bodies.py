@@ -35,10 +35,12 @@ def json_body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
     """
 
     async def read(request: Request) -> Model:
+        if not _is_json(request.headers.get("content-type", "")):
+            raise ApiError(400, NO_OBJECT)
         data = bytearray()  # one piece: a list of the pieces takes more memory than they hold, if they are small
         async for chunk in request.stream():
             data += chunk
-        if not data or not _is_json(request.headers.get("content-type", "")):
+        if not data:
             raise ApiError(400, NO_OBJECT)
         if len(data) <= _SMALL_BYTES:
             return decode(data, model)

@@ -15,6 +15,8 @@ from pipeline.server.envelope import ApiError
 
 MAX_PARTS = 17  # the file and 16 fields
 MAX_FIELD_BYTES = 64 * 1024
+# What a form may hold besides its file: every field, and every part's headers and boundary.
+MAX_FORM_BYTES = MAX_PARTS * 2 * MAX_FIELD_BYTES
 
 
 class Form:
@@ -70,12 +72,7 @@ class Form:
         if self._in_file:
             self._size += end - start
             if self._size > self._max_bytes:
-                raise ApiError(
-                    413,
-                    f"The file is too large: at most {self._max_bytes} bytes may be uploaded.",
-                    param=self._file_field,
-                    code="file_too_large",
-                )
+                raise _too_large(self._file_field, self._max_bytes)
             self._target.write(memoryview(data)[start:end])
             return
         self._value += data[start:end]
@@ -105,6 +102,8 @@ async def read_form(request: Request, target: Path, *, file_field: str, max_byte
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
         raise ApiError(400, "The request must be multipart/form-data with a boundary.")
+    if int(request.headers.get("content-length", "0")) > max_bytes + MAX_FORM_BYTES:
+        raise _too_large(file_field, max_bytes)  # before any of it is read
     fd = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:
         form = Form(file_field, file, max_bytes)
@@ -128,3 +127,8 @@ async def read_form(request: Request, target: Path, *, file_field: str, max_byte
     if not form.complete:
         raise ApiError(400, "The form is incomplete: its closing boundary is missing.")
     return form
+
+
+def _too_large(file_field: str, max_bytes: int) -> ApiError:
+    message = f"The file is too large: at most {max_bytes} bytes may be uploaded."
+    return ApiError(413, message, param=file_field, code="file_too_large")

@@ -2,13 +2,16 @@
 
 import json
 import re
+import socket
+import threading
 
 import httpx
 import openai
 import pytest
 
+from pipeline.server import envelope
 from pipeline.testing import MockServer
-from tests.server.harness import BASE
+from tests.server.harness import BASE, WAIT_S
 
 JSON = {"Content-Type": "application/json"}
 UNREADABLE = "We could not parse the JSON body of your request."
@@ -200,3 +203,89 @@ def test_every_answer_has_its_own_request_id(client: openai.OpenAI) -> None:
 
     assert first is not None
     assert first != second
+
+
+def _talk(server: MockServer, path: str, headers: str, body: bytes = b"") -> tuple[bytes, socket.socket]:
+    """Send a request by hand, and read up to the end of the answer's body."""
+    host, _, port = server.base_url.removeprefix("http://").removesuffix("/v1").partition(":")
+    connection = socket.create_connection((host, int(port)), timeout=WAIT_S)
+    connection.sendall(f"POST {path} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n\r\n".encode() + body)
+    answer = b""
+    while not answer.endswith(b"}}"):
+        answer += connection.recv(65536)
+    return answer, connection
+
+
+WRONG_KEY = "Authorization: Bearer sk-wrong"
+NO_SUCH_UPLOAD = "/v1/uploads/upload_gone/parts"
+
+
+@pytest.mark.parametrize(
+    ("path", "authorized", "status"),
+    [
+        ("/v1/files", False, b"401"),
+        ("/v1/chat/completions", False, b"401"),
+        ("/v1/nothing", True, b"404"),
+        (NO_SUCH_UPLOAD, True, b"404"),
+        ("/v1/chat/completions", True, b"413"),
+    ],
+)
+@pytest.mark.parametrize("expect", ["Expect: 100-continue", "X-Expect: nothing"])
+def test_a_refusal_waits_for_no_body_and_asks_for_none(
+    shared: MockServer, monkeypatch: pytest.MonkeyPatch, path: str, authorized: bool, status: bytes, expect: str
+) -> None:
+    monkeypatch.setattr(envelope, "DRAIN_S", 0.05)
+    key = f"Authorization: Bearer {shared.api_key}" if authorized else WRONG_KEY
+    kind = "application/json" if path.endswith("completions") else "multipart/form-data; boundary=B"
+    headers = f"{key}\r\n{expect}\r\nContent-Type: {kind}\r\nContent-Length: 17000000"
+
+    answer, connection = _talk(shared, path, headers)
+
+    with connection:
+        assert answer.startswith(b"HTTP/1.1 " + status)  # and not with 100
+        assert b"connection: close\r\n" in answer
+        assert connection.recv(1) == b""  # nobody waits for the rest
+
+
+def test_who_sends_a_refused_body_slowly_is_cut_off(shared: MockServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(envelope, "DRAIN_S", 0.2)
+    _, connection = _talk(shared, "/v1/files", f"{WRONG_KEY}\r\nContent-Length: 17000000")
+    pause = threading.Event()
+
+    with connection, pytest.raises(OSError, match=r"Broken pipe|Connection reset"):
+        for _ in range(3000):
+            connection.sendall(b"x")
+            pause.wait(0.01)
+
+
+def test_what_is_left_of_a_small_refused_body_is_read(shared: MockServer) -> None:
+    body = b"x" * 3_000_000
+
+    answer, connection = _talk(shared, "/v1/files", f"{WRONG_KEY}\r\nContent-Length: {len(body)}", body)
+
+    with connection:
+        assert answer.startswith(b"HTTP/1.1 401")
+        assert connection.recv(1) == b""
+
+
+def test_a_request_that_is_let_in_is_asked_for_its_body(shared: MockServer) -> None:
+    headers = f"Authorization: Bearer {shared.api_key}\r\nContent-Type: application/json\r\nContent-Length: 2"
+
+    answer, connection = _talk(shared, "/v1/uploads", f"{headers}\r\nExpect: 100-continue", b"{}")
+
+    with connection:
+        assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 400")
+        assert b"connection: close" not in answer
+
+
+def test_an_error_cuts_a_name_that_the_client_made_long(shared: MockServer) -> None:
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x"}], "k" * 100_000: 1}).encode()
+
+    error = _error(_send(shared, "POST", "/v1/chat/completions", body, JSON))
+
+    assert error == {
+        "message": f"Unrecognized request argument supplied: {'k' * 959}…",
+        "type": "invalid_request_error",
+        "param": f"{'k' * 199}…",
+        "code": "unknown_parameter",
+    }
