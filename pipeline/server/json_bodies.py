@@ -5,9 +5,9 @@ The framework would do all of it on the event loop, and complain of every wrong 
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
@@ -28,7 +28,7 @@ _parsing = ThreadPoolExecutor(1, thread_name_prefix="bodies")
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def json_body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
+def json_body(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Model]]:
     """What reads a request's body as `model`, for a route to depend on.
 
     What the route's other dependencies refuse, such as an id that there is not, is refused first.

@@ -22,13 +22,14 @@ MAX_FORM_BYTES = MAX_PARTS * 2 * MAX_FIELD_BYTES
 class Form:
     """What a form held. `filename` is None while no file has come; `fields` hold the last value of each name."""
 
-    def __init__(self, file_field: str, target: BinaryIO, max_bytes: int) -> None:
+    def __init__(self, file_field: str, target: BinaryIO, max_bytes: int, too_large: ApiError) -> None:
         self.fields: dict[str, str] = {}
         self.filename: str | None = None
         self.complete = False
         self._file_field = file_field
         self._target = target
         self._max_bytes = max_bytes
+        self._too_large = too_large
         self._size = 0
         self._parts = 0
         self._header = bytearray()
@@ -72,7 +73,7 @@ class Form:
         if self._in_file:
             self._size += end - start
             if self._size > self._max_bytes:
-                raise _too_large(self._file_field, self._max_bytes)
+                raise self._too_large
             self._target.write(memoryview(data)[start:end])
             return
         self._value += data[start:end]
@@ -91,8 +92,13 @@ class Form:
         self.complete = True
 
 
-async def read_form(request: Request, target: Path, *, file_field: str, max_bytes: int) -> Form:
+async def read_form(
+    request: Request, target: Path, *, file_field: str, max_bytes: int, too_large: ApiError | None = None
+) -> Form:
     """Stream a request's form: its file to `target`, which is made with mode 0600, even if no file comes.
+
+    Args:
+        too_large: what is raised for a file of more than `max_bytes`; by default a 413 that says so.
 
     Raises:
         ApiError: not a form, or too large.
@@ -102,11 +108,14 @@ async def read_form(request: Request, target: Path, *, file_field: str, max_byte
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
         raise ApiError(400, "The request must be multipart/form-data with a boundary.")
+    if too_large is None:
+        message = f"The file is too large: at most {max_bytes} bytes may be uploaded."
+        too_large = ApiError(413, message, param=file_field, code="file_too_large")
     if int(request.headers.get("content-length", "0")) > max_bytes + MAX_FORM_BYTES:
-        raise _too_large(file_field, max_bytes)  # before any of it is read
+        raise too_large  # before any of it is read
     fd = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:
-        form = Form(file_field, file, max_bytes)
+        form = Form(file_field, file, max_bytes, too_large)
         try:
             parser = MultipartParser(
                 boundary,
@@ -127,8 +136,3 @@ async def read_form(request: Request, target: Path, *, file_field: str, max_byte
     if not form.complete:
         raise ApiError(400, "The form is incomplete: its closing boundary is missing.")
     return form
-
-
-def _too_large(file_field: str, max_bytes: int) -> ApiError:
-    message = f"The file is too large: at most {max_bytes} bytes may be uploaded."
-    return ApiError(413, message, param=file_field, code="file_too_large")

@@ -48,7 +48,11 @@ class Uploads(Protocol):
         """One upload."""
         ...
 
-    def add_part(self, upload_id: str, incoming: Path) -> wire.UploadPart | None:
+    def room(self, upload_id: str) -> int:
+        """How many bytes an upload still takes."""
+        ...
+
+    def add_part(self, upload_id: str, incoming: Path, *, again: bool = False) -> wire.UploadPart | None:
         """Take over one part."""
         ...
 

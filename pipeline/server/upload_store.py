@@ -1,6 +1,7 @@
 """Uploads: files that come in parts. Each part is a blob of its own until all are joined."""
 
 import contextlib
+import filecmp
 import hashlib
 import os
 import shutil
@@ -19,12 +20,18 @@ _ENDED = "Another request has ended this upload meanwhile."
 
 
 class UploadRefused(Exception):
-    """An upload cannot be completed as asked; `param` is the field at fault, if one is."""
+    """A part cannot be added, or an upload completed, as asked; `param` is the field at fault, if one is."""
 
     def __init__(self, message: str, param: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.param = param
+
+
+def beyond(declared: int, room: int) -> str:
+    """Say that a part is more than its upload still takes."""
+    held = f"its other parts hold {declared - room} of them"
+    return f"The part is too large: the upload was created for {declared} bytes, and {held}."
 
 
 class UploadStore:
@@ -54,9 +61,23 @@ class UploadStore:
         rows = self._db.rows("SELECT 1 FROM uploads WHERE id = ?", (upload_id,))
         return self._read(upload_id) if rows else None
 
-    def add_part(self, upload_id: str, incoming: Path) -> wire.UploadPart | None:
-        """Take over one part of an upload that there is; None, and nothing is kept, once it is no longer pending."""
+    def room(self, upload_id: str) -> int:
+        """How many bytes an upload still takes: those it was created for, less its parts."""
+        sql = "SELECT bytes - (SELECT coalesce(sum(bytes), 0) FROM upload_parts WHERE upload_id = uploads.id)"
+        return int(self._db.rows(f"{sql} FROM uploads WHERE id = ?", (upload_id,))[0][0])
+
+    def add_part(self, upload_id: str, incoming: Path, *, again: bool = False) -> wire.UploadPart | None:
+        """Take over one part of an upload that there is; None, and nothing is kept, once it is no longer pending.
+
+        Args:
+            again: the client asks once more because it got no answer. A part with the same bytes is answered again.
+
+        Raises:
+            UploadRefused: with it the upload would hold more bytes than it was created for.
+        """
         part_id, now, size = wire.new_id("part_"), self._now(), incoming.stat().st_size
+        if again and (kept := self._equal_part(upload_id, incoming)):
+            return kept
         folder = durable.make_private_dir(self._folder / upload_id)
         try:
             durable.publish(incoming, folder / part_id)
@@ -65,12 +86,27 @@ class UploadStore:
         with self._db.change() as db:
             added = db.execute(
                 "INSERT INTO upload_parts (id, created_at, upload_id, bytes)"
-                " SELECT ?, ?, id, ? FROM uploads WHERE id = ? AND status = 'pending' AND expires_at > ?",
-                (part_id, now, size, upload_id, now),
+                " SELECT ?, ?, id, ? FROM uploads WHERE id = ? AND status = 'pending' AND expires_at > ?"
+                " AND (SELECT coalesce(sum(bytes), 0) FROM upload_parts WHERE upload_id = uploads.id) + ? <= bytes",
+                (part_id, now, size, upload_id, now, size),
             ).rowcount
         if added:
             return wire.UploadPart(part_id, now, upload_id)
+        upload = self.get(upload_id)
+        if upload is not None and upload.status == "pending":
+            (folder / part_id).unlink(missing_ok=True)
+            raise UploadRefused(beyond(upload.bytes, self.room(upload_id)), "data")
         shutil.rmtree(folder, ignore_errors=True)
+        return None
+
+    def _equal_part(self, upload_id: str, incoming: Path) -> wire.UploadPart | None:
+        for part in self._db.rows(
+            "SELECT id, created_at FROM upload_parts WHERE upload_id = ? AND bytes = ?",
+            (upload_id, incoming.stat().st_size),
+        ):
+            with contextlib.suppress(FileNotFoundError):  # the upload has ended meanwhile
+                if filecmp.cmp(self._folder / upload_id / part["id"], incoming, shallow=False):
+                    return wire.UploadPart(part["id"], part["created_at"], upload_id)
         return None
 
     def complete(

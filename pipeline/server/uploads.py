@@ -14,7 +14,7 @@ from pipeline.server.json_bodies import json_body
 from pipeline.server.multipart import read_form
 from pipeline.server.openapi import answers, form, takes
 from pipeline.server.records import NewFile, NewUpload
-from pipeline.server.upload_store import UploadRefused
+from pipeline.server.upload_store import UploadRefused, beyond
 
 router = APIRouter(prefix="/v1/uploads")
 
@@ -50,12 +50,23 @@ def create_upload(body: _UploadBody, context: ContextDep) -> Response:
 @router.post("/{upload_id}/parts", responses=answers(wire.UploadPart, 404), openapi_extra=form("data"))
 async def add_part(pending: _Pending, request: Request, context: ContextDep) -> Response:
     """Add a part, streamed to disk. Parts may come in any order, and several at a time."""
+    uploads = context.store.uploads
     incoming = context.store.incoming / wire.new_id("part-")
+    # The SDK asks again when an answer was lost; without this the parts would then hold more than was declared.
+    again = request.headers.get("x-stainless-retry-count", "0") != "0"
+    room = pending.bytes if again else await run_in_threadpool(uploads.room, pending.id)
+    most = context.settings.max_part_bytes
     try:
-        form = await read_form(request, incoming, file_field="data", max_bytes=context.settings.max_part_bytes)
+        if room < most:
+            too_large = ApiError(400, beyond(pending.bytes, room), param="data", code="invalid_upload")
+            form = await read_form(request, incoming, file_field="data", max_bytes=room, too_large=too_large)
+        else:
+            form = await read_form(request, incoming, file_field="data", max_bytes=most)
         if form.filename is None or incoming.stat().st_size == 0:
             raise ApiError(400, "'data' is a required property", param="data")
-        part = await run_in_threadpool(context.store.uploads.add_part, pending.id, incoming)
+        part = await run_in_threadpool(uploads.add_part, pending.id, incoming, again=again)
+    except UploadRefused as refused:
+        raise ApiError(400, refused.message, param=refused.param, code="invalid_upload") from None
     finally:
         with contextlib.suppress(FileNotFoundError):
             incoming.unlink()

@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 import tracemalloc
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from fastapi import Request
 from pydantic import BaseModel
 
 from pipeline.server import bodies, json_bodies
+from pipeline.server.complaints import Complaint, Problem, complaint
 from pipeline.server.envelope import ApiError
 from pipeline.server.json_bodies import decode, json_body
 
@@ -106,8 +107,12 @@ def test_each_limit_is_named(text: str, model: type[BaseModel], refusal: tuple[s
 
 def test_a_list_is_complained_of_once_however_many_of_its_items_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     complained: list[int] = []
-    of = json_bodies.complaint
-    monkeypatch.setattr(json_bodies, "complaint", lambda found, body: complained.append(len(found)) or of(found, body))
+
+    def spy(found: Sequence[Problem], body: object) -> Complaint:
+        complained.append(len(found))
+        return complaint(found, body)
+
+    monkeypatch.setattr(json_bodies, "complaint", spy)
 
     _refusal(f'{{{MODEL}, "messages": [{"1," * 2000}1]}}', bodies.ChatCreate)
     _refusal(f'{{{MODEL}, "messages": [{{"role": "user", "content": [{"1," * 2000}1]}}]}}', bodies.ChatCreate)

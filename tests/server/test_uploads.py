@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import openai
 import pytest
 from openai.types import Upload
@@ -140,6 +141,65 @@ def test_a_cancelled_upload_is_gone_and_takes_no_part(client: openai.OpenAI, sha
             "code": "invalid_upload_status",
         }
     assert _left(shared) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(b"", b"abcde"), (b"abcd", b"x"), (b"ab", b"abc"), (b"ab", b"x" * 3_000_000)]
+)
+def test_a_part_beyond_the_declared_bytes_is_refused_as_it_comes(
+    client: openai.OpenAI, shared: MockServer, first: bytes, second: bytes
+) -> None:
+    upload = _begin(client, 4)
+    kept = [client.uploads.parts.create(upload.id, data=first).id] if first else []
+
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.uploads.parts.create(upload.id, data=second)
+
+    assert refused.value.body == {
+        "message": "The part is too large: the upload was created for 4 bytes, and its other parts hold"
+        f" {len(first)} of them.",
+        "type": "invalid_request_error",
+        "param": "data",
+        "code": "invalid_upload",
+    }
+    assert sorted(_left(shared)) == sorted([upload.id, *kept] if kept else [])
+    client.uploads.cancel(upload.id)
+
+
+def test_parts_that_come_together_hold_no_more_than_was_declared(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    upload = store.uploads.begin(NewUpload(NewFile("a.jsonl", "fine-tune"), 4))
+    assert store.uploads.room(upload.id) == 4
+    kept = _part(store, upload.id, b"abc")  # while another part, which had room too, was on its way
+    with pytest.raises(UploadRefused) as refused:
+        _part(store, upload.id, b"de")
+
+    assert refused.value.message == (
+        "The part is too large: the upload was created for 4 bytes, and its other parts hold 3 of them."
+    )
+    assert [path.name for path in (tmp_path / "uploads" / upload.id).iterdir()] == [kept]
+    store.close()
+
+
+def test_a_part_whose_answer_was_lost_is_kept_once(serve: Callable[..., openai.OpenAI]) -> None:
+    client = serve(requests=[{"path": "/v1/uploads/*/parts", "status": 503, "after": True}])
+    upload = _begin(client)
+    first = client.with_options(max_retries=1).uploads.parts.create(upload.id, data=TEXT[:500])
+    last = client.uploads.parts.create(upload.id, data=TEXT[500:])
+
+    done = client.uploads.complete(upload.id, part_ids=[first.id, last.id])
+
+    assert done.file is not None
+    assert client.files.content(done.file.id).read() == TEXT
+
+
+def test_an_unknown_upload_is_not_found_whatever_is_asked_of_it(shared: MockServer) -> None:
+    headers = {"Authorization": f"Bearer {shared.api_key}"}
+    for body in (b'{"part_ids": []}', b'{"part_ids": 1}', b"{", b""):
+        answer = httpx.post(f"{shared.base_url}/uploads/upload_none/complete", headers=headers, content=body)
+
+        assert answer.status_code == 404
+        assert answer.json()["error"]["message"] == "No such Upload object: upload_none"
 
 
 def test_an_unknown_upload_is_not_found(client: openai.OpenAI, shared: MockServer) -> None:
