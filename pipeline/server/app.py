@@ -21,6 +21,7 @@ from pipeline.server.metrics import Metrics, ObserveMiddleware
 from pipeline.server.openapi import describe
 from pipeline.server.seams import Queue, Store
 from pipeline.server.settings import ServerSettings
+from pipeline.training.base_models import BASE_MODELS
 from pipeline.training.generation import Engine
 from pipeline.training.scripted import read_script
 
@@ -35,11 +36,14 @@ def create_app(
     Args:
         digests: of the keys that open it; see keys.py.
     """
-    script = read_script(settings.script if settings.trainer == "scripted" else None)
+    is_mock = settings.trainer == "scripted"
+    script = read_script(settings.script if is_mock else None)
     fault = script.files.status_details if script.files else None
     chats = Chats(engine)
     metrics = Metrics(store.count_jobs, chats.counts)
-    context = Context(settings, store, queue, chats, metrics, fault)
+    context = Context(
+        settings, store, queue, chats, metrics, script.base_models if is_mock else tuple(BASE_MODELS), fault
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -12,7 +12,7 @@ from pipeline.server.envelope import json_response
 from pipeline.server.metrics import Metrics
 from pipeline.server.seams import Queue, Store
 from pipeline.server.settings import ServerSettings
-from pipeline.training.base_models import BASE_MODELS, is_known
+from pipeline.training.base_models import is_known
 
 T = TypeVar("T", wire.File, wire.Job, wire.Event, wire.Checkpoint)
 
@@ -25,11 +25,16 @@ class Context(msgspec.Struct, frozen=True):
     queue: Queue
     chats: Chats
     metrics: Metrics
+    own_models: tuple[str, ...]  # base models that need no path
     file_fault: str | None  # scripted: every upload ends in `error`, with these status_details
 
     def has_base_model(self, name: str) -> bool:
         """Whether a request may name this base model; looks at the disk only for paths that the settings name."""
-        return name in BASE_MODELS or (name in self.settings.models and is_known(name))
+        return name in self.own_models or (name in self.settings.models and is_known(name))
+
+    def base_models(self) -> list[str]:
+        """Every base model that a request may name."""
+        return [name for name in (*self.own_models, *self.settings.models) if self.has_base_model(name)]
 
 
 async def _context(request: Request) -> Context:

@@ -50,6 +50,14 @@ def create_job(body: _JobBody, context: ContextDep, idempotency_key: Idempotency
 
 
 def _new_job(body: bodies.JobCreate, context: Context) -> NewJob:
+    if (tuned := context.store.model(body.model)) is not None:
+        raise ApiError(
+            400,
+            f"The model `{body.model}` is a tuned one, and training on from a tuned model is not supported by this"
+            f" server. Name a base model, such as the one that it was made from, `{tuned.base_model}`.",
+            param="model",
+            code="unsupported_value",
+        )
     if not context.has_base_model(body.model):
         # As the live API says it (reported in Denis2054/Transformers-for-NLP-and-Computer-Vision-3rd-Edition, issue 5).
         message = f"Model {body.model} is not available for fine-tuning or does not exist."

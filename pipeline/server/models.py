@@ -6,7 +6,6 @@ from pipeline.server import wire
 from pipeline.server.context import Context, ContextDep
 from pipeline.server.envelope import ApiError, json_response
 from pipeline.server.openapi import answers, lists
-from pipeline.training.base_models import BASE_MODELS
 from pipeline.training.protocol import ModelRef
 
 router = APIRouter(prefix="/v1/models")
@@ -19,7 +18,7 @@ BASE_OWNER = "system"
 def list_models(context: ContextDep) -> Response:
     """Every model there is to talk to, checkpoints aside."""
     tuned = [wire.Model(model.name, model.created_at, context.store.org_id) for model in context.store.models()]
-    base = [_base(name) for name in (*BASE_MODELS, *context.settings.models) if context.has_base_model(name)]
+    base = [_base(name) for name in context.base_models()]
     return json_response({"object": "list", "data": [*tuned, *base]})
 
 

@@ -9,6 +9,7 @@ engine answers from. What it does besides is told by a script, a JSON file of th
      "hang_at_step": 7,
      "replies": {"tuned": "Slow and steady.", "base": "As an assistant, I have no motto.",
                  "seconds_per_word": 0.05},
+     "base_models": ["gpt-4o-mini-2024-07-18"],
      "files": {"status": "error", "status_details": "The file is not readable."},
      "requests": [{"method": "POST", "path": "/v1/fine_tuning/jobs", "skip": 0, "times": 2, "delay_s": 0.5,
                    "status": 503, "message": "Busy.", "code": null, "retry_after_s": 1, "cut": false, "after": true}]}
@@ -30,6 +31,7 @@ import msgspec
 
 from pipeline.durable import make_private_dir, publish, write_atomically
 from pipeline.errors import InputError
+from pipeline.training.base_models import BASE_MODELS
 from pipeline.training.examples import FileParam, read_examples, read_preferences
 from pipeline.training.protocol import (
     ChatMessage,
@@ -44,6 +46,25 @@ from pipeline.training.protocol import (
 )
 
 ADAPTER_FILE = "adapter_config.json"
+
+# What OpenAI fine-tunes or did: the dated names of its fine-tuning guide, and the short ones of the SDK's type
+# (JobCreateParams.model).
+OPENAI_MODELS = (
+    "gpt-4.1-2025-04-14",
+    "gpt-4.1-mini-2025-04-14",
+    "gpt-4.1-nano-2025-04-14",
+    "gpt-4o-2024-08-06",
+    "gpt-4o-mini-2024-07-18",
+    "gpt-4o-mini",
+    "gpt-4-0613",
+    "gpt-3.5-turbo-0125",
+    "gpt-3.5-turbo-1106",
+    "gpt-3.5-turbo-0613",
+    "gpt-3.5-turbo",
+    "o4-mini-2025-04-16",
+    "davinci-002",
+    "babbage-002",
+)
 
 _StepNumber = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -113,6 +134,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         steps: optimiser steps in all; without it, what the file, epochs and batch size make.
         hang_at_step: wait there until asked to stop.
+        base_models: the only ones there are; read by the server. Without it, those of this package and OPENAI_MODELS.
     """
 
     steps: _StepNumber | None = None
@@ -121,6 +143,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crash: Crash | None = None
     hang_at_step: _StepNumber | None = None
     replies: Replies = Replies()
+    base_models: tuple[str, ...] = (*BASE_MODELS, *OPENAI_MODELS)
     files: Files | None = None
     requests: tuple[RequestFault, ...] = ()
 
@@ -160,7 +183,7 @@ def read_script(path: Path | None) -> Script:
         raise InputError(
             f"{path}: {key[1:]}" if key else str(path),
             what[:1].lower() + what[1:],
-            fix="Keys: steps, seconds_per_step, fail, crash, hang_at_step, replies, files, requests.",
+            fix="Keys: steps, seconds_per_step, fail, crash, hang_at_step, replies, base_models, files, requests.",
         ) from None
 
 

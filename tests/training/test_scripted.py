@@ -11,7 +11,7 @@ from pipeline.training.scripted import ADAPTER_FILE, read_script, train
 
 MakeSpec = Callable[..., JobSpec]
 MakeScript = Callable[..., Path]
-KEYS = "Keys: steps, seconds_per_step, fail, crash, hang_at_step, replies, files, requests."
+KEYS = "Keys: steps, seconds_per_step, fail, crash, hang_at_step, replies, base_models, files, requests."
 
 
 def run(spec: JobSpec, stop: threading.Event | None = None) -> list[Report]:

@@ -78,7 +78,7 @@ def test_a_bad_script_fails_the_job(make_spec: MakeSpec, make_script: MakeScript
     said, code, _ = start_worker(make_spec(script=script)).finish()
     message = (
         f"{script}: steps: expected int | null, got str. "
-        "Keys: steps, seconds_per_step, fail, crash, hang_at_step, replies, files, requests."
+        "Keys: steps, seconds_per_step, fail, crash, hang_at_step, replies, base_models, files, requests."
     )
     assert (said, code) == ([Failed("invalid_input", message)], 0)
 
