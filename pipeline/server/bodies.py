@@ -9,6 +9,7 @@ Auto = Literal["auto"]
 MAX_MESSAGES = 2048  # as the live API refuses it: "Expected an array with maximum length 2048"
 # As the live API refuses it: "Expected a string with maximum length 10485760" (FlowiseAI/Flowise, issue 5085).
 MAX_TEXT = 10_485_760
+METADATA_PAIRS, METADATA_KEY, METADATA_VALUE = 16, 64, 512  # OpenAI API reference, metadata; lengths in characters
 MAX_NAME = 4096  # our own, of the name of a model or a file: no path is longer (Linux, PATH_MAX)
 MAX_UPLOAD_PARTS = 10_000  # our own; Amazon S3 takes as many
 
@@ -72,21 +73,21 @@ class Dpo(Body):
     hyperparameters: DpoHyperparameters | None = None
 
 
-class Method(BaseModel):
+class Method(Body):
     """The method by its type; settings of the methods that `type` does not name are ignored, as OpenAI does."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
 
     type: Literal["supervised", "dpo", "reinforcement"]
     supervised: Supervised | None = None
     dpo: Dpo | None = None
+    reinforcement: Any = None  # a method that is refused by name
 
     @model_validator(mode="before")
     @classmethod
     def _drop_unnamed(cls, data: object) -> object:
         if not isinstance(data, dict):
             return data
-        return {name: value for name, value in data.items() if name in ("type", data.get("type"))}
+        unnamed = {"supervised", "dpo", "reinforcement"} - {str(data.get("type"))}
+        return {name: value for name, value in data.items() if name not in unnamed}
 
 
 class JobCreate(Body):
@@ -101,7 +102,8 @@ class JobCreate(Body):
     method: Method | None = None
     metadata: (
         Annotated[
-            dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
+            dict[Annotated[str, Field(max_length=METADATA_KEY)], Annotated[str, Field(max_length=METADATA_VALUE)]],
+            Field(max_length=METADATA_PAIRS),
         ]
         | None
     ) = None
@@ -113,6 +115,7 @@ class TextPart(Body):
 
     type: Literal["text"]
     text: Text
+    prompt_cache_breakpoint: Any = None  # changes nothing in the answer
 
 
 class Message(Body):
@@ -159,4 +162,5 @@ class ChatCreate(BaseModel):
     user: str | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
+    prompt_cache_options: dict[str, Any] | None = None
     prompt_cache_retention: str | None = None

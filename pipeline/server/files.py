@@ -1,6 +1,7 @@
 """/v1/files: what goes in for training, and the results that come out."""
 
 import contextlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,7 @@ _BLOCK_BYTES = 1024 * 1024
 
 
 _EXPIRY_FIELDS: Json = {
+    "expires_after": {"type": "string", "description": "JSON: an object of the two below, in place of them."},
     "expires_after[anchor]": {"const": "created_at"},
     "expires_after[seconds]": {"type": "integer", "minimum": EXPIRES_S[0], "maximum": EXPIRES_S[1]},
 }
@@ -67,10 +69,15 @@ def _check(form: Form, context: Context) -> NewFile:
     if purpose is None:
         raise ApiError(400, "'purpose' is a required property", param="purpose")
     check_purpose(form.filename, purpose, "file")
-    asked_s = _lasts_s(fields.pop("expires_after[anchor]", None), fields.pop("expires_after[seconds]", None))
+    asked_s = _lasts_s(fields)
     for name in fields:
-        raise ApiError(400, f"Unrecognized request argument supplied: {name}", param=name, code="unknown_parameter")
+        raise unknown_field(name)
     return NewFile(form.filename, purpose, lasts_s(purpose, asked_s), context.file_fault)
+
+
+def unknown_field(name: str) -> ApiError:
+    """The answer to a field of a form that no route of that form knows."""
+    return ApiError(400, f"Unrecognized request argument supplied: {name}", param=name, code="unknown_parameter")
 
 
 def check_purpose(filename: str, purpose: str, param: str) -> None:
@@ -91,17 +98,36 @@ def lasts_s(purpose: str, asked_s: int | None) -> int | None:
     return EXPIRES_S[1] if asked_s is None and purpose == "batch" else asked_s
 
 
-def _lasts_s(anchor: str | None, seconds: str | None) -> int | None:
-    """The form fields `expires_after[...]`, as seconds from now."""
-    if anchor is None and seconds is None:
+def _lasts_s(fields: dict[str, str]) -> int | None:
+    """Take `expires_after` out of a form's fields, as seconds from now.
+
+    The SDK sends a field for each member, `expires_after[seconds]`; others send one field of JSON.
+    """
+    names = {f"expires_after[{member}]": member for member in ("anchor", "seconds")}
+    given: dict[str, object] = {member: fields.pop(name) for name, member in names.items() if name in fields}
+    whole = fields.pop("expires_after", None)
+    if whole is not None:
+        given = _members(whole, given)
+    elif not given:
         return None
-    if anchor != "created_at":
+    if given.get("anchor") != "created_at":
         raise ApiError(400, "`expires_after[anchor]` must be `created_at`.", param="expires_after[anchor]")
     lowest, highest = EXPIRES_S
-    if seconds is None or not re.fullmatch("[0-9]{1,9}", seconds) or not lowest <= int(seconds) <= highest:
+    seconds = str(given.get("seconds"))
+    if not re.fullmatch("[0-9]{1,9}", seconds) or not lowest <= int(seconds) <= highest:
         message = f"`expires_after[seconds]` must be an integer from {lowest} to {highest}."
         raise ApiError(400, message, param="expires_after[seconds]")
     return int(seconds)
+
+
+def _members(text: str, given_besides: dict[str, object]) -> dict[str, object]:
+    members = None
+    with contextlib.suppress(ValueError, RecursionError):
+        members = json.loads(text)
+    if given_besides or not isinstance(members, dict) or members.keys() - {"anchor", "seconds"}:
+        message = "`expires_after` must be one JSON object of `anchor` and `seconds`, or a field for each."
+        raise ApiError(400, message, param="expires_after", code="invalid_value")
+    return members
 
 
 @router.get("", responses=lists(wire.File, ends=True))

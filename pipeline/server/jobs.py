@@ -19,11 +19,23 @@ from pipeline.server.records import JobRecord, NewJob
 
 router = APIRouter(prefix="/v1/fine_tuning/jobs")
 
-_METADATA = re.compile(r"metadata\[(.*)\]", re.DOTALL)
+_METADATA = re.compile(r"metadata\[([^][]+)\]")
 Limit = Annotated[int, Query(ge=0, le=10_000)]
 # OpenAI sends no such header by itself; a client that does gets one job for one key, however often it asks.
 IdempotencyKey = Annotated[str | None, Header(max_length=255)]
 _JobBody = Annotated[bodies.JobCreate, Depends(json_body(bodies.JobCreate))]
+
+
+def _job(job_id: str, context: ContextDep) -> JobRecord:
+    """The job that a path names; what else a request says is looked at only if there is one."""
+    job = context.store.job(job_id)
+    if job is None:
+        message = f"Could not find fine tune: {job_id}"
+        raise ApiError(404, message, param="fine_tune_id", code="fine_tune_not_found")
+    return job
+
+
+_Job = Annotated[JobRecord, Depends(_job)]
 
 
 @router.post("", responses=answers(wire.Job), openapi_extra=takes(bodies.JobCreate))
@@ -133,20 +145,42 @@ _BY_METADATA: Json = {
 @router.get("", responses=lists(wire.Job), openapi_extra={"parameters": [_BY_METADATA]})
 def list_jobs(request: Request, context: ContextDep, after: After = None, limit: Limit = 20) -> Response:
     """A page of jobs, newest first; `metadata[key]=value` keeps those that have every given pair."""
-    wanted: dict[str, str] = {}
-    for name, value in request.query_params.multi_items():
-        if match := _METADATA.fullmatch(name):
-            wanted[match[1]] = value
-    page = context.store.jobs(
-        metadata=wanted, without_metadata=request.query_params.get("metadata") == "null", after=after, limit=limit
-    )
+    wanted, without = _wanted(request.query_params.multi_items())
+    page = context.store.jobs(metadata=wanted, without_metadata=without, after=after, limit=limit)
     return list_response(Page([_wire(job, context) for job in page.items], page.has_more))
 
 
+def _wanted(query: list[tuple[str, str]]) -> tuple[dict[str, str], bool]:
+    """The pairs that a query asks for, and whether it asks for the jobs without any (SDK, JobListParams.metadata)."""
+    wanted: dict[str, str] = {}
+    without = False
+    for name, value in query:
+        if name == "metadata" and value == "null":
+            without = True
+        elif name == "metadata" or name.startswith("metadata["):
+            match = _METADATA.fullmatch(name)
+            if match is None or len(match[1]) > bodies.METADATA_KEY or len(value) > bodies.METADATA_VALUE:
+                message = (
+                    f"Expected `metadata[key]=value`, with a key of at most {bodies.METADATA_KEY} characters and no"
+                    f" brackets and a value of at most {bodies.METADATA_VALUE}, or `metadata=null`."
+                )
+                raise ApiError(400, message, param=name, code="invalid_value")
+            if match[1] in wanted:
+                raise ApiError(400, f"`{name}` is given twice.", param=name, code="invalid_value")
+            wanted[match[1]] = value
+    if len(wanted) > bodies.METADATA_PAIRS:
+        message = f"At most {bodies.METADATA_PAIRS} pairs of metadata can be asked for."
+        raise ApiError(400, message, param="metadata", code="object_above_max_properties")
+    if without and wanted:
+        message = "`metadata=null` asks for jobs without metadata: no pair goes with it."
+        raise ApiError(400, message, param="metadata", code="invalid_value")
+    return wanted, without
+
+
 @router.get("/{job_id}", responses=answers(wire.Job, 404))
-def retrieve_job(job_id: str, context: ContextDep) -> Response:
+def retrieve_job(job: _Job, context: ContextDep) -> Response:
     """One job."""
-    return _answer(_job(job_id, context), context)
+    return _answer(job, context)
 
 
 @router.post("/{job_id}/cancel", responses=answers(wire.Job, 404))
@@ -175,25 +209,15 @@ def _control(job_id: str, context: Context, verb: str, moved: JobRecord | None) 
 
 
 @router.get("/{job_id}/events", responses=lists(wire.Event, 404))
-def list_events(job_id: str, context: ContextDep, after: After = None, limit: Limit = 20) -> Response:
+def list_events(job: _Job, context: ContextDep, after: After = None, limit: Limit = 20) -> Response:
     """A page of what happened to a job, newest first."""
-    _job(job_id, context)
-    return list_response(context.store.events(job_id, after=after, limit=limit))
+    return list_response(context.store.events(job.id, after=after, limit=limit))
 
 
 @router.get("/{job_id}/checkpoints", responses=lists(wire.Checkpoint, 404, ends=True))
-def list_checkpoints(job_id: str, context: ContextDep, after: After = None, limit: Limit = 10) -> Response:
+def list_checkpoints(job: _Job, context: ContextDep, after: After = None, limit: Limit = 10) -> Response:
     """A page of a job's checkpoints, newest first."""
-    _job(job_id, context)
-    return list_response(context.store.checkpoints(job_id, after=after, limit=limit), ends=True)
-
-
-def _job(job_id: str, context: Context) -> JobRecord:
-    job = context.store.job(job_id)
-    if job is None:
-        message = f"Could not find fine tune: {job_id}"
-        raise ApiError(404, message, param="fine_tune_id", code="fine_tune_not_found")
-    return job
+    return list_response(context.store.checkpoints(job.id, after=after, limit=limit), ends=True)
 
 
 def _answer(job: JobRecord, context: Context) -> Response:

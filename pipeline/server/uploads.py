@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from pipeline.server import bodies, wire
 from pipeline.server.context import ContextDep
 from pipeline.server.envelope import ApiError, json_response
-from pipeline.server.files import check_purpose, lasts_s
+from pipeline.server.files import check_purpose, lasts_s, unknown_field
 from pipeline.server.json_bodies import json_body
 from pipeline.server.multipart import read_form
 from pipeline.server.openapi import answers, form, takes
@@ -64,6 +64,8 @@ async def add_part(pending: _Pending, request: Request, context: ContextDep) -> 
             form = await read_form(request, incoming, file_field="data", max_bytes=most)
         if form.filename is None or incoming.stat().st_size == 0:
             raise ApiError(400, "'data' is a required property", param="data")
+        for name in form.fields:
+            raise unknown_field(name)
         part = await run_in_threadpool(uploads.add_part, pending.id, incoming, again=again)
     except UploadRefused as refused:
         raise ApiError(400, refused.message, param=refused.param, code="invalid_upload") from None

@@ -333,6 +333,51 @@ def test_a_file_says_when_it_expires(client: openai.OpenAI) -> None:
     assert upload(client).expires_at is None
 
 
+@pytest.mark.parametrize("seconds", ["7200", '"7200"'])
+def test_when_a_file_expires_can_be_said_as_json(client: openai.OpenAI, seconds: str) -> None:
+    text = f'{{"anchor": "created_at", "seconds": {seconds}}}'
+
+    file = client.files.create(file=("a.txt", b"a"), purpose="user_data", extra_body={"expires_after": text})
+
+    assert file.expires_at == file.created_at + 7200
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "message"),
+    [
+        *(
+            (
+                {"expires_after": text, **more},
+                "expires_after",
+                "`expires_after` must be one JSON object of `anchor` and `seconds`, or a field for each.",
+            )
+            for text, more in (
+                ("", {}),
+                ("7200", {}),
+                ("[" * 5000, {}),
+                ('{"anchor": "created_at", "seconds": 7200, "colour": 1}', {}),
+                ('{"anchor": "created_at"}', {"expires_after[seconds]": "7200"}),
+            )
+        ),
+        ({"expires_after": "{}"}, "expires_after[anchor]", "`expires_after[anchor]` must be `created_at`."),
+        *(
+            (
+                {"expires_after": f'{{"anchor": "created_at", "seconds": {seconds}}}'},
+                "expires_after[seconds]",
+                "`expires_after[seconds]` must be an integer from 3600 to 2592000.",
+            )
+            for seconds in ("3599", "7200.5", "true", "1e999", "null", "-7200", "9" * 40)
+        ),
+    ],
+)
+def test_an_odd_expiry_is_refused(client: openai.OpenAI, fields: dict[str, str], param: str, message: str) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.files.create(file=("a.txt", b"a"), purpose="user_data", extra_body=fields)
+
+    assert isinstance(refused.value.body, dict)
+    assert (refused.value.param, refused.value.body["message"]) == (param, message)
+
+
 @pytest.mark.parametrize("purpose", PURPOSES)
 def test_every_purpose_comes_back_as_it_was_sent(client: openai.OpenAI, purpose: FilePurpose) -> None:
     file = client.files.create(file=("a.jsonl", b"{}"), purpose=purpose)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import openai
 import pytest
 from openai.types.fine_tuning import DpoHyperparametersParam, FineTuningJob
@@ -557,3 +558,66 @@ def test_every_kept_checkpoint_can_be_chatted_with(client: openai.OpenAI) -> Non
         )
         assert said.choices[0].message.content == "Slow and steady, that's my motto."
     assert len(checkpoints) == 3
+
+
+@pytest.mark.parametrize(
+    ("query", "param", "message"),
+    [
+        *(
+            (
+                f"{name}=v",
+                name,
+                "Expected `metadata[key]=value`, with a key of at most 64 characters and no brackets and a value of at"
+                " most 512, or `metadata=null`.",
+            )
+            for name in ("metadata", "metadata[", "metadata[]", "metadata[a", "metadata[a][b]", f"metadata[{'k' * 65}]")
+        ),
+        ("metadata[a]=1&metadata[a]=1", "metadata[a]", "`metadata[a]` is given twice."),
+        (
+            "&".join(f"metadata[{number}]=v" for number in range(17)),
+            "metadata",
+            "At most 16 pairs of metadata can be asked for.",
+        ),
+        (
+            "metadata=null&metadata[a]=1",
+            "metadata",
+            "`metadata=null` asks for jobs without metadata: no pair goes with it.",
+        ),
+    ],
+)
+def test_an_odd_question_for_metadata_is_refused(shared: MockServer, query: str, param: str, message: str) -> None:
+    headers = {"Authorization": f"Bearer {shared.api_key}"}
+
+    answer = httpx.get(f"{shared.base_url}/fine_tuning/jobs?{query}", headers=headers)
+
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert (error["message"], error["param"]) == (message, param)
+
+
+def test_a_thousand_pairs_of_metadata_are_no_server_error(shared: MockServer) -> None:
+    query = "&".join(f"metadata[{number}]=" for number in range(800))
+
+    answer = httpx.get(
+        f"{shared.base_url}/fine_tuning/jobs?{query}", headers={"Authorization": f"Bearer {shared.api_key}"}
+    )
+
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("listing", ["events", "checkpoints"])
+def test_that_there_is_no_such_job_is_said_before_what_else_is_wrong(shared: MockServer, listing: str) -> None:
+    headers = {"Authorization": f"Bearer {shared.api_key}"}
+
+    answer = httpx.get(f"{shared.base_url}/fine_tuning/jobs/ftjob-none/{listing}?limit=-1", headers=headers)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "fine_tune_not_found")
+
+
+def test_a_method_of_another_name_is_unknown(client: openai.OpenAI) -> None:
+    method = {"type": "supervised", "supervized": {"hyperparameters": {"n_epochs": 1}}}
+
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.fine_tuning.jobs.create(model=BASE, training_file="f", extra_body={"method": method})
+
+    assert (refused.value.param, refused.value.code) == ("method.supervized", "unknown_parameter")
