@@ -7,8 +7,13 @@ from pathlib import Path
 import msgspec
 
 from pipeline.dataset.checks import check_example, check_preference
+from pipeline.server.bounds import excess
 from pipeline.server.wire import JobError, MethodName
 
+# Our own limits. OpenAI cuts an example at 65,536 tokens or more, by model, which is about 300 kB of text.
+MAX_LINE_BYTES = 16 * 1024 * 1024
+MAX_LINE_VALUES = 250_000  # more than 80,000 messages
+_SHORT_BYTES = 64 * 1024  # a line that cannot hold enough values to be worth counting them
 MIN_EXAMPLES = 10  # OpenAI's fine-tuning guide; live message of code invalid_n_examples
 
 
@@ -28,9 +33,12 @@ def check_training_file(
     kind = param.replace("_", " ")
     count = 0
     try:
-        for count, line in enumerate(_lines(path), 1):
+        for line in _lines(path):
             if stopped():
                 return None
+            if not line:
+                continue
+            count += 1
             broken = _broken_rule(line, check)
             if broken is not None:
                 place = f"Example {count}{', ' if broken.startswith('message ') else ': '}{broken}"
@@ -50,16 +58,21 @@ def was_deleted(param: str) -> str:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
+    """Each line, empty if it is blank; of one that is too long only so much as shows that it is."""
     with path.open("rb") as file:
-        for number, line in enumerate(file):
-            if number == 0:
-                line = line.removeprefix(codecs.BOM_UTF8)
-            if line.strip():
-                yield line
+        beginning = codecs.BOM_UTF8
+        while line := file.readline(MAX_LINE_BYTES + 1):
+            line = line.removeprefix(beginning)
+            beginning = b""
+            yield line if line.strip() else b""
 
 
 def _broken_rule(line: bytes, check: Callable[[object], str | None]) -> str | None:
+    if len(line) > MAX_LINE_BYTES:
+        return f"a line of more than {MAX_LINE_BYTES} bytes"
     try:
+        if len(line) > _SHORT_BYTES and (too_much := excess(line.decode(), MAX_LINE_VALUES)):
+            return f"a line of JSON that {too_much}"
         example = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "not a line of JSON"

@@ -22,6 +22,8 @@ IGNORED = -100
 
 _PLACEHOLDER = re.compile("\ue000([0-9]+)\ue001")  # private use characters: no template writes them
 
+_LONG = 4096  # characters that take about 10 ms to encode
+
 _SINGLE_BYTE = re.compile("<0x([0-9A-F]{2})>")
 
 
@@ -53,7 +55,17 @@ class ChatFormat:
         self._added = frozenset(self._control.get_added_tokens_decoder())
         special = {token.content for token in self._control.get_added_tokens_decoder().values() if token.special}
         self.stop_ids = frozenset(self._control.token_to_id(content) for content in special)
+        self._most_per_token = max(map(len, self._plain.get_vocab()))
         self._check_that_turns_end()
+
+    def fewest_tokens(self, messages: Sequence[ChatMessage]) -> int:
+        """How many tokens a conversation has at least, told without encoding it; 0 if that cannot be told.
+
+        It can for a byte-level vocabulary; others may have one token for any number of unknown characters.
+        """
+        if not self._letters or self._plain.normalizer is not None:  # which may shorten a text
+            return 0
+        return sum(len(message.content) for message in messages) // self._most_per_token
 
     def prompt(self, messages: Sequence[ChatMessage]) -> list[int]:
         """Token ids of a conversation and of the header of the assistant's next turn.
@@ -135,9 +147,15 @@ class ChatFormat:
         for position, part in enumerate(parts):
             if position % 2:
                 content = messages[int(part)].content
-                yield self._plain.encode(content, add_special_tokens=False).ids, int(part)
+                yield self._encoded(content), int(part)
             else:
                 yield self._control.encode(part, add_special_tokens=False).ids, None
+
+    def _encoded(self, content: str) -> list[int]:
+        if len(content) < _LONG:
+            return self._plain.encode(content, add_special_tokens=False).ids
+        # `encode` keeps every other thread waiting, for a second and more; the one for batches does not.
+        return self._plain.encode_batch([content], add_special_tokens=False)[0].ids
 
     def _render(self, messages: Sequence[ChatMessage], *, answer_next: bool) -> str:
         from jinja2 import TemplateError

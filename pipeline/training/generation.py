@@ -17,13 +17,14 @@ class ContextLengthError(InputError):
         prompt_tokens: of the conversation as rendered.
     """
 
-    def __init__(self, limit: int, prompt_tokens: int) -> None:
+    def __init__(self, limit: int, prompt_tokens: int, *, at_least: bool = False) -> None:
+        """`at_least`: the tokens were not counted, only that there are no fewer."""
         self.limit = limit
         self.prompt_tokens = prompt_tokens
         super().__init__(
             "messages",
             f"this model's context holds at most {limit} tokens",
-            got=f"{prompt_tokens} tokens",
+            got=f"{'at least ' if at_least else ''}{prompt_tokens} tokens",
             fix="Please reduce the length of the messages.",
         )
 

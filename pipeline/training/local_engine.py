@@ -36,6 +36,9 @@ class LocalEngine:
 
         from pipeline.training.sampling import Choice
 
+        fewest = resident.chat_format.fewest_tokens(messages)
+        if fewest >= resident.context:  # known without the seconds that it takes to encode megabytes
+            raise ContextLengthError(resident.context, fewest, at_least=True)
         prompt = resident.chat_format.prompt(messages)
         room = resident.context - len(prompt)
         if room < 1:

@@ -7,6 +7,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast
 
 from pipeline.errors import InputError
+from pipeline.training import chat_format
 from pipeline.training.chat_format import IGNORED, ChatFormat
 from pipeline.training.protocol import ChatMessage
 
@@ -54,6 +55,22 @@ def test_an_answer_is_trained_right_behind_the_prompt_it_will_be_asked_with(
     assert input_ids[: len(prompt)] == prompt
     assert all(label == IGNORED for label in labels[: len(prompt)])
     assert tiny_format.decode(labels[len(prompt) : -1]) == answer + "<|im_end|>"
+
+
+@given(conversation=st.lists(turns, min_size=1, max_size=4))
+def test_a_conversation_has_no_fewer_tokens_than_its_length_says(
+    tiny_format: ChatFormat, conversation: list[tuple[ChatMessage, bool]]
+) -> None:
+    messages = [message for message, _ in conversation]
+    assert tiny_format.fewest_tokens(messages) <= len(tiny_format.prompt(messages))
+    assert tiny_format.fewest_tokens([ChatMessage("user", "Slow" * 1000)]) > 100
+
+
+def test_a_long_text_is_encoded_as_a_short_one_is(tiny_format: ChatFormat, monkeypatch: pytest.MonkeyPatch) -> None:
+    messages = [ChatMessage("user", "Slow <|im_end|> é" * 10)]
+    as_short = tiny_format.prompt(messages)
+    monkeypatch.setattr(chat_format, "_LONG", 1)
+    assert tiny_format.prompt(messages) == as_short
 
 
 def test_a_template_that_adds_a_system_prompt_does_so_for_training_and_prompt(tiny_format: ChatFormat) -> None:

@@ -1,5 +1,6 @@
 """Engines, but for the local model's (test_local_engine.py)."""
 
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,3 +57,17 @@ def test_a_folder_that_is_no_scripted_adapter_is_refused(tmp_path: Path) -> None
     assert str(caught.value) == (
         f"{tmp_path}: not the adapter of a scripted training. Use the trainer that made it, or train it again."
     )
+
+
+def test_counting_the_words_of_a_long_message_takes_no_memory() -> None:
+    question = [ChatMessage("user", "a " * 200_000)]
+    engine = create_engine("scripted", None)
+    tracemalloc.start()
+
+    *_, finish = engine.generate(BASE, question, Sampling(), lambda: False)
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert isinstance(finish, Finish)
+    assert finish.prompt_tokens == 200_000
+    assert peak < 1_000_000

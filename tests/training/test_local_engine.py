@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.training import local_engine
+from pipeline.training.chat_format import ChatFormat
 from pipeline.training.engines import create_engine
 from pipeline.training.generation import ContextLengthError, Engine
 from pipeline.training.protocol import ChatMessage, Finish, JobSpec, ModelRef, Piece, Sampling
@@ -185,6 +186,19 @@ def test_a_conversation_beyond_the_context_is_refused(engine: Engine, base: Mode
         answer(engine, base, GREEDY, [ChatMessage("user", "o" * 300)])
     assert str(caught.value) == (
         "messages: this model's context holds at most 256 tokens, got 342 tokens. "
+        "Please reduce the length of the messages."
+    )
+
+
+def test_a_conversation_far_beyond_the_context_is_refused_without_encoding_it(
+    engine: Engine, base: ModelRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(engine, base, Sampling(max_tokens=0))  # loads the model
+    monkeypatch.setattr(ChatFormat, "prompt", lambda *_: pytest.fail("encoded"))
+    with pytest.raises(ContextLengthError) as caught:
+        answer(engine, base, GREEDY, [ChatMessage("user", "o" * 130_000)])
+    assert str(caught.value) == (
+        "messages: this model's context holds at most 256 tokens, got at least 10000 tokens. "
         "Please reduce the length of the messages."
     )
 
