@@ -43,7 +43,8 @@ def complaint(found: Sequence[Problem], body: object) -> Complaint:
     problems = [(_field(problem["loc"], problem["type"], body), problem) for problem in found]
     param = _deepest([field for field, _ in problems])
     if param is None:
-        return Complaint(NO_OBJECT)
+        # Of an object nothing can be named where a key of it is no text, such as half a surrogate pair.
+        return Complaint(UNREADABLE if isinstance(body, dict) else NO_OBJECT)
     own = [problem for field, problem in problems if field == param]
     codes = [_code(problem) for problem in own]
     code = next((code for code in codes if code not in _OTHER_TYPE), codes[0])

@@ -183,8 +183,6 @@ def _training(config: Config | None) -> Iterator[Finding]:
             listener.bind(("127.0.0.1", 0))
     except OSError as error:
         yield Finding("fail", "loopback", f"no port on 127.0.0.1 ({error.strerror})", "Let programs listen on it.")
-    if config is not None and config.backend.trainer == "scripted":
-        return  # nothing is trained
     try:
         require_libraries()
     except InputError as error:

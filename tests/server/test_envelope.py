@@ -92,6 +92,7 @@ def test_a_wrong_method_answers_the_envelope(shared: MockServer) -> None:
             "messages[0]",
             "invalid_type",
         ),
+        ("/v1/uploads", b'{"\\ud800": 1}', UNREADABLE, None, None),
         ("/v1/files", b"{}", "The request must be multipart/form-data with a boundary.", None, None),
     ],
 )

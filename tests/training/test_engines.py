@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.training import scripted
+from pipeline.training import engines, scripted
 from pipeline.training.engines import create_engine
 from pipeline.training.protocol import ChatMessage, Finish, JobSpec, ModelRef, Piece, Sampling
 
@@ -70,4 +70,15 @@ def test_counting_the_words_of_a_long_message_takes_no_memory() -> None:
     tracemalloc.stop()
     assert isinstance(finish, Finish)
     assert finish.prompt_tokens == 200_000
-    assert peak < 1_000_000
+    assert peak < 5_000_000  # a list of them takes 10 MB
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 100])
+def test_words_are_counted_however_the_text_is_cut(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr(engines, "_BLOCK", block)
+    for text in ("", " ", "a", " a", "a ", "aa bb", "  aa\n\u2003bb c  ", "slow and steady"):
+        *_, finish = create_engine("scripted", None).generate(
+            BASE, [ChatMessage("user", text)], Sampling(), lambda: False
+        )
+        assert isinstance(finish, Finish)
+        assert finish.prompt_tokens == len(text.split())
