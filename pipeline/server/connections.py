@@ -6,6 +6,8 @@ jobs are trained and files are written, so their number is bounded well below wh
 
 import asyncio
 import resource
+import socket
+import struct
 from typing import Any
 
 import msgspec
@@ -25,9 +27,7 @@ PER_WORKER = 8
 MIN_PROGRESS = 4096
 """Bytes of a body that count as progress: one byte now and then does not keep a connection open."""
 
-_FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\nconnection: close\r\n"
-)
+_FULL = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\nconnection: close\r\n"
 _FULL_BODY = msgspec.json.encode(
     {
         "error": {
@@ -119,7 +119,7 @@ class Connections:
 
     def _drop(self, connection: "Connection") -> None:
         self._open.discard(connection)
-        connection.transport.abort()  # close() would wait until the client has taken its answer
+        connection.give_up()
 
 
 class Connection(H11Protocol):
@@ -184,9 +184,16 @@ class Connection(H11Protocol):
     def shutdown(self) -> None:
         """The server ends: finish an answer, but do not wait for the rest of a request."""
         if not self._is_between_requests() and self.allowed_s() is not None:
-            self.transport.abort()
+            self.give_up()
         else:
             super().shutdown()
+
+    def give_up(self) -> None:
+        """Close it at once, whatever its client has not sent or taken yet."""
+        if self.transport.get_write_buffer_size():  # the system would keep on trying to send what it holds of it
+            linger = struct.pack("ii", 1, 0)
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.transport.abort()
 
     def allowed_s(self) -> float | None:
         """How long the client may take for what it has to do now, in seconds; None while it waits for the server."""

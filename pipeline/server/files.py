@@ -9,6 +9,7 @@ from typing import Annotated, BinaryIO, Literal
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from pipeline.server import wire
 from pipeline.server.context import After, Context, ContextDep, list_response
@@ -135,13 +136,21 @@ def retrieve_content(file_id: str, context: ContextDep) -> Response:
     except FileNotFoundError:  # deleted meanwhile
         raise _unknown(file_id) from None
     headers = {"Content-Length": str(file.bytes)}
-    return StreamingResponse(_blocks(content), media_type="application/octet-stream", headers=headers)
+    return _OpenFile(content, headers)
 
 
-def _blocks(content: BinaryIO) -> Iterator[bytes]:
-    with content:
-        while block := content.read(_BLOCK_BYTES):
-            yield block
+class _OpenFile(StreamingResponse):
+    """Streams a file, and closes it whether or not its reader stays to the end."""
+
+    def __init__(self, content: BinaryIO, headers: dict[str, str]) -> None:
+        blocks: Iterator[bytes] = iter(lambda: content.read(_BLOCK_BYTES), b"")
+        super().__init__(blocks, media_type="application/octet-stream", headers=headers)
+        self._content = content
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        with self._content:
+            await super().__call__(scope, receive, send)
 
 
 @router.delete("/{file_id}", responses=answers(wire.Deleted, 404))

@@ -14,7 +14,7 @@ import msgspec
 
 from pipeline import durable
 from pipeline.training import environment
-from pipeline.training.deaths import REASONS
+from pipeline.training.deaths import REASONS, signal_name
 from pipeline.training.protocol import Failed, JobSpec, Report, Stopped, Succeeded, encode_spec
 
 COMMAND = (sys.executable, "-m", "pipeline.training")
@@ -79,7 +79,10 @@ class Worker:
                 self._process.stdin.flush()
         self._timer = threading.Timer(grace_s, self.kill)
         self._timer.daemon = True
-        self._timer.start()
+        try:
+            self._timer.start()
+        except RuntimeError:  # no more threads; nobody would end it later
+            self.kill()
 
     def kill(self) -> None:
         """End the process at once, and any that it started."""
@@ -101,7 +104,7 @@ class Worker:
                 with contextlib.suppress(OSError):  # unsent words to a dead process
                     pipe.close()
         if code < 0:
-            return f"was killed by {signal.Signals(-code).name}"
+            return f"was killed by {signal_name(-code)}"
         return REASONS.get(code, f"exited with status {code}")
 
 
