@@ -14,6 +14,7 @@ import uvicorn
 
 from pipeline import durable
 from pipeline.errors import InputError
+from pipeline.private import settle_process
 from pipeline.server import disk, keys
 from pipeline.server.app import create_app
 from pipeline.server.connections import ACCEPTED_AT_ONCE, Connections, Limits, allow_most_descriptors
@@ -28,7 +29,7 @@ from pipeline.training.generation import Engine
 # Longer than clients keep idle connections (httpx: 5 s), so that a server never closes one just as a request is sent.
 KEEP_ALIVE_S = 75
 BACKLOG = 1024  # connections that the system holds until they are accepted
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(
@@ -38,7 +39,7 @@ def run(
     show_key: Callable[[str], None] | None = None,
     parent_fd: int | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then stop in good order: workers checkpoint, streams end, jobs stay queued.
+    """Serve until SIGTERM, SIGINT or SIGHUP, then stop in good order: workers checkpoint, jobs stay queued.
 
     Args:
         announce: called with the base URL, which ends in ``/v1``, once the server answers.
@@ -52,7 +53,7 @@ def run(
         Locked: another server serves this data directory and went on for ten seconds.
         StateDamaged: the store cannot be read, or its disk is full.
     """
-    os.umask(0o077)
+    settle_process()
     allow_most_descriptors()
     with serving(settings, show_key=show_key) as server:
         if parent_fd is not None:
@@ -190,15 +191,18 @@ class Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+        # Started by nohup, it is to go on when the terminal is closed.
+        answered = [n for n in SIGNALS if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
+        before = {number: signal.signal(number, self._on_signal) for number in answered}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        if self.should_exit:  # told twice: no more waiting for checkpoints
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        # Told twice: no more waiting for checkpoints. But a terminal that is closed says SIGHUP twice.
+        if self.should_exit and number != signal.SIGHUP:
             self.supervisor.kill()
         self.tell_to_stop()
 

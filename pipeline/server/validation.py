@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.dataset.checks import check_example, check_preference
+from pipeline.durable import reading
 from pipeline.server.wire import JobError, MethodName
 
 MIN_EXAMPLES = 10  # OpenAI's fine-tuning guide; live message of code invalid_n_examples
@@ -50,7 +51,7 @@ def was_deleted(param: str) -> str:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
+    with reading(path) as file:
         for number, line in enumerate(file):
             if number == 0:
                 line = line.removeprefix(codecs.BOM_UTF8)

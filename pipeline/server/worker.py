@@ -39,7 +39,7 @@ class Worker:
         with contextlib.ExitStack() as ours:
             lock = _lock_folder(spec.work_dir)
             ours.callback(os.close, lock)
-            log = os.open(spec.work_dir / "worker.log", os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+            log = durable.open_file(spec.work_dir / "worker.log", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
             ours.callback(os.close, log)
             spec_file = spec.work_dir / "spec.json"
             durable.write_atomically(spec_file, encode_spec(spec))
@@ -109,7 +109,7 @@ class Worker:
 
 
 def _lock_folder(folder: Path) -> int:
-    fd = os.open(folder / "worker.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    fd = durable.open_file(folder / "worker.lock", os.O_CREAT | os.O_RDWR)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
