@@ -12,6 +12,7 @@ import typer
 from pipeline import failpoints
 from pipeline.errors import FinetuneError, InputError
 from pipeline.invocation import Invocation
+from pipeline.private import settle_process
 from pipeline.start import commands as start
 from pipeline.start.commands import Overrides
 from pipeline.terminal import prepare_streams
@@ -32,7 +33,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, fo
 
 def main() -> None:
     """Run the command; every foreseeable failure becomes one message and its exit code."""
-    os.umask(0o077)
+    settle_process()
     prepare_streams()
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "1"  # of other packages; even to look for them takes time
     failpoints.arm_from_environment()
@@ -266,12 +267,11 @@ def serve(
     embedded: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Serve the OpenAI-compatible API until stopped; its key is FINETUNE_SERVER_KEY, or made and printed once."""
-    import tempfile
-
     from pipeline.durable import unusable
     from pipeline.server import logs
     from pipeline.server.keys import FILE as KEYS
     from pipeline.server.main import run as run_server
+    from pipeline.server.scratch import temporary_store
     from pipeline.server.settings import ServerSettings
 
     given = os.environ.pop("FINETUNE_SERVER_KEY", "")
@@ -280,7 +280,7 @@ def serve(
     scratch = contextlib.ExitStack()
     forgotten = data_dir is None and mock
     if forgotten:
-        data_dir = Path(scratch.enter_context(tempfile.TemporaryDirectory(prefix="mock-openai-")))
+        data_dir = scratch.enter_context(temporary_store())
     settings = ServerSettings(
         data_dir=data_dir or Path("server"),
         key=given,

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.config import Config
+from pipeline.durable import read_file
 from pipeline.errors import InputError
 
 Path_ = tuple[str | int, ...]
@@ -126,7 +127,7 @@ def _over(lower: Document, upper: Document) -> Document:
 
 def _parse(path: Path) -> tuple[Document, dict[Path_, int]]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_file(path).decode()
     except FileNotFoundError:
         raise InputError(str(path), "no such config", fix=_other_configs(path)) from None
     except (OSError, UnicodeDecodeError) as error:

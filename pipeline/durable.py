@@ -8,6 +8,7 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import io
 import os
 import stat
 import tempfile
@@ -34,6 +35,7 @@ _MEND = {
     errno.EROFS: "Make it writable",
     errno.ENOSPC: "Free some space",
     errno.EDQUOT: "Free some space",
+    errno.EINVAL: "Put a file in its place",
     errno.EMFILE: "Allow more open files (ulimit -n)",
     errno.ENAMETOOLONG: "Choose a shorter path",
 }
@@ -114,6 +116,35 @@ def make_private(directory: Path) -> None:
             mode = entry.stat(follow_symlinks=False).st_mode
             if stat.S_IMODE(mode) & 0o077 and (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                 Path(entry.path).chmod(0o700 if stat.S_ISDIR(mode) else 0o600)
+
+
+def open_file(path: Path, flags: int) -> int:
+    """Open a file by name and nothing else: a pipe would be waited on for ever, a device may do anything.
+
+    Raises:
+        OSError: it cannot be opened, or is no file; IsADirectoryError for a directory.
+    """
+    no_file = OSError(errno.EINVAL, "Not a file", str(path))
+    try:
+        fd = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+    except OSError as error:
+        raise (no_file if error.errno == errno.ENXIO else error) from None  # a socket, or a pipe that nobody reads
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
+        return fd
+    os.close(fd)
+    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path)) if stat.S_ISDIR(mode) else no_file
+
+
+def reading(path: Path) -> io.BufferedReader:
+    """A file to read; see `open_file`."""
+    return os.fdopen(open_file(path, os.O_RDONLY), "rb")
+
+
+def read_file(path: Path) -> bytes:
+    """What is in a file; see `open_file`."""
+    with reading(path) as file:
+        return file.read()
 
 
 def unusable(error: OSError, where: str = "the disk") -> StateDamaged:
@@ -249,6 +280,6 @@ def describe_artifact(root: Path, relative: str) -> Artifact:
 
 
 def _hash_file(path: Path) -> tuple[str, int]:
-    with path.open("rb") as file:
+    with reading(path) as file:
         digest = hashlib.file_digest(file, "sha256")
         return digest.hexdigest(), file.tell()

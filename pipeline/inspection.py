@@ -13,6 +13,7 @@ from pipeline.config import Config
 from pipeline.dataset.funnel import Listener, Lost, Tally
 from pipeline.dataset.notebook import Example, to_example
 from pipeline.dataset.preset import texting_of
+from pipeline.durable import reading
 from pipeline.errors import InputError
 from pipeline.lines import Piece
 from pipeline.runner import Progress
@@ -111,7 +112,7 @@ def _samples(path: Path, there: int, wanted: int) -> Iterator[tuple[int, Example
     """`wanted` examples, evenly spread, with their numbers counted from 1."""
     wanted = min(wanted, there)
     chosen = {1 + (2 * number + 1) * there // (2 * wanted) for number in range(wanted)}
-    with path.open("rb") as file:
+    with reading(path) as file:
         for number, line in enumerate(file, start=1):
             if number in chosen:
                 yield number, msgspec.json.decode(line, type=Example)

@@ -9,7 +9,7 @@ import time
 import uuid
 from pathlib import Path
 
-from pipeline.durable import unusable
+from pipeline.durable import read_file, unusable
 from pipeline.errors import InputError, Locked
 
 LOCK = "state.lock"
@@ -19,7 +19,7 @@ GLANCE_S = 0.05  # longer than `holder` looks
 def lineage_of_lock(run_dir: Path) -> str | None:
     """The lock outlives the state file, so the directory's lineage is written there too."""
     with contextlib.suppress(OSError, ValueError):
-        words = (run_dir / LOCK).read_text().split()
+        words = read_file(run_dir / LOCK).decode().split()
         return str(uuid.UUID(words[words.index("lineage") + 1]))
     return None
 

@@ -19,6 +19,7 @@ from pipeline.backends.client import Connection
 from pipeline.backends.listing import LINEAGE_KEY, OP_KEY, JobMark, NoList, age, is_file, jobs, lineage_of, rows
 from pipeline.clock import Clock, stamp
 from pipeline.config import CreateJob
+from pipeline.durable import reading
 from pipeline.errors import DecisionNeeded, TryLater
 from pipeline.polling import duration, spread
 from pipeline.signals import Signals
@@ -98,7 +99,7 @@ class Ledger:
             return Found([file.id for file in sorted(files, key=age) if is_file(file, name, size)])
 
         def post(client: "openai.OpenAI") -> "FileObject":
-            with path.open("rb") as file:
+            with reading(path) as file:
                 return client.with_options(timeout=timeout_s).files.create(file=(name, file), purpose="fine-tune")
 
         effect = Effect("upload", self.op("file", sha256), look, post)

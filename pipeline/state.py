@@ -23,6 +23,7 @@ from pipeline.durable import (
     describe_artifact,
     keep_as,
     make_private,
+    read_file,
     sweep_temporaries,
     write_atomically,
 )
@@ -141,7 +142,7 @@ class State:
         try:
             if not stat.S_ISREG(path.lstat().st_mode):  # a pipe would be waited on for ever
                 raise StateDamaged(str(path), "is not a file", fix="Remove it, then run `finetune repair CONFIG`.")
-            raw = path.read_bytes()
+            raw = read_file(path)
         except FileNotFoundError:
             _refuse_lost_state(run_dir)
             return cls(run_dir, Body(lineage=lineage_of_lock(run_dir) or str(uuid.uuid4())))
@@ -196,7 +197,7 @@ class State:
     def _refuse_other_writers(self, path: Path) -> None:
         """The second belt beside the lock: file systems that lock badly, two hosts, edits by hand while we run."""
         try:
-            there = _decode(path.read_bytes(), path)
+            there = _decode(read_file(path), path)
             found = (there.lineage, there.serial)
         except FileNotFoundError:
             found = None
@@ -283,7 +284,7 @@ def repair(run_dir: Path) -> list[str]:
     path, previous = run_dir / NAME, run_dir / PREVIOUS
     said = []
     try:
-        raw: bytes | None = path.read_bytes()
+        raw: bytes | None = read_file(path)
     except FileNotFoundError:
         raw = None
         said.append(f"{NAME} is missing.")
@@ -298,7 +299,7 @@ def repair(run_dir: Path) -> list[str]:
         write_atomically(run_dir / f"{NAME}.damaged", raw)
     body = Body(lineage=lineage_of_lock(run_dir) or str(uuid.uuid4()))
     try:
-        before = _decode(previous.read_bytes(), previous)
+        before = _decode(read_file(previous), previous)
         body = before if lineage_of_lock(run_dir) in (None, before.lineage) else body
         said.append(f"{PREVIOUS} is good: serial {body.serial}, {len(body.steps)} steps recorded.")
     except FileNotFoundError:
@@ -345,5 +346,5 @@ def locked(run_dir: Path) -> Iterator[None]:
 def _lineage_of_state(run_dir: Path) -> str | None:
     for name in (NAME, PREVIOUS):
         with contextlib.suppress(OSError, StateDamaged):
-            return _decode((run_dir / name).read_bytes(), run_dir / name).lineage
+            return _decode(read_file(run_dir / name), run_dir / name).lineage
     return None

@@ -12,7 +12,6 @@ Without Python around it the same server is `finetune serve --mock --script FILE
 
 import contextlib
 import secrets
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import pytest
 
 from pipeline import durable
 from pipeline.server.main import Server, serving
+from pipeline.server.scratch import temporary_store
 from pipeline.server.settings import ServerSettings
 
 START_S = 30.0
@@ -50,7 +50,7 @@ def mock_openai(script: Mapping[str, object] | None = None, *, data_dir: Path | 
     """
     with contextlib.ExitStack() as stack:
         if data_dir is None:
-            data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mock-openai-")))
+            data_dir = stack.enter_context(temporary_store())
         durable.make_private_dir(data_dir)
         script_file = data_dir / "script.json"
         durable.write_atomically(script_file, msgspec.json.encode(dict(script or {})))

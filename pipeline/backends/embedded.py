@@ -1,23 +1,36 @@
 """Starts the embedded server for one run and stops it after; its store in `runs/<name>/server/` outlives it."""
 
 import contextlib
-import json
 import os
 import secrets
-import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import IO
 
+import msgspec
+
 from pipeline.config import Backend
 from pipeline.durable import make_private_dir, unusable
 from pipeline.errors import FinetuneError, InputError, Locked, StateDamaged, TryLater
 from pipeline.server.database import read_store_id
+from pipeline.training.deaths import signal_name
 
 LOG = "server.log"
 STOP_GRACE_S = 60.0
+LEAVING_S = 10.0  # how long it may take to go once it has said that it does not start
+DEATH_S = 0.2  # a process that is killed closes its connections a moment before it is gone
 _FORESEEN = (InputError.exit_code, Locked.exit_code, StateDamaged.exit_code)
+_LONGEST_LINE = 65_536
+_MOST_LINES = 1000  # that others print before the server says where it is
+_AGAIN = "Run the same command again: nothing accepted is lost, and training goes on from its checkpoint."
+
+
+class _Said(msgspec.Struct):
+    """What a server says on its stdout: where it is, or why it does not start."""
+
+    base_url: str | None = None
+    error: str | None = None
 
 
 class EmbeddedServer:
@@ -34,6 +47,7 @@ class EmbeddedServer:
         Raises:
             Locked: another server uses the same store.
             StateDamaged: the disk refuses.
+            TryLater: it was ended while it started, or the machine is short of something.
             FinetuneError: it did not come up; carries the server's own message.
         """
         self.key = secrets.token_urlsafe(32)
@@ -61,13 +75,18 @@ class EmbeddedServer:
                 env={**keyless, "FINETUNE_SERVER_KEY": self.key},
                 start_new_session=True,
             )
+        except OSError as error:  # no memory, no process, no descriptor
+            raise TryLater(
+                "embedded server",
+                f"cannot be started ({error.strerror})",
+                fix="End what you can do without, or allow more (ulimit -a), then run the same command again.",
+            ) from None
         finally:
             os.close(log_fd)
-        announced = _pipe(self._process.stdout).readline()
-        said: dict[str, str] = json.loads(announced) if announced else {}
-        if "base_url" not in said:
-            raise self._did_not_start(said.get("error"))
-        self.base_url = said["base_url"]
+        said = _announced(_pipe(self._process.stdout))
+        if said.base_url is None:
+            raise self._did_not_start(said.error)
+        self.base_url = said.base_url
 
     @property
     def pid(self) -> int:
@@ -84,14 +103,9 @@ class EmbeddedServer:
         Raises:
             TryLater: it has.
         """
-        code = self._process.poll()
-        if code is not None:
-            how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            raise TryLater(
-                "embedded server",
-                f"stopped unexpectedly ({how}); its log is {self.log}",
-                fix="Run the same command again: nothing accepted is lost, and training goes on from its checkpoint.",
-            )
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            how = _how(self._process.wait(DEATH_S))
+            raise TryLater("embedded server", f"stopped unexpectedly ({how}); its log is {self.log}", fix=_AGAIN)
 
     def stop(self) -> None:
         """Stop in good order: a job that is training checkpoints first, and goes on at the next start."""
@@ -108,8 +122,17 @@ class EmbeddedServer:
 
     def _did_not_start(self, said: str | None) -> FinetuneError:
         """`said` comes through the pipe: on a full disk nothing reaches the log."""
-        code = self._process.wait()
-        self.stop()
+        try:
+            code = self._process.wait(LEAVING_S)
+        except subprocess.TimeoutExpired:
+            raise TryLater(
+                "embedded server", f"says nothing that makes sense; its log is {self.log}", fix=_AGAIN
+            ) from None
+        finally:
+            self.stop()
+        if code <= 0 or code >= 128:  # a signal ended it, whether or not it stopped in good order
+            what = f"was ended while starting ({_how(code)}); its log is {self.log}"
+            return TryLater("embedded server", what, fix=_AGAIN)
         last = said or _last_line(self.log).removeprefix("error: ")
         if code not in _FORESEEN:
             return FinetuneError("embedded server", f"did not start ({last})", fix=f"Its log is {self.log}.")
@@ -123,8 +146,28 @@ def embedded_identity(data_dir: Path) -> str:
     return f"embedded:{read_store_id(data_dir) or 'none'}"
 
 
+def _announced(stdout: IO[bytes]) -> _Said:
+    """The server's first words; what others print before them, a start-up file of Python's say, is passed over."""
+    for _ in range(_MOST_LINES):
+        line = stdout.readline(_LONGEST_LINE)
+        if not line:
+            break
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            said = msgspec.json.decode(line, type=_Said)
+            if said.base_url is not None or said.error is not None:
+                return said
+    return _Said()
+
+
+def _how(code: int) -> str:
+    return signal_name(-code) if code < 0 else f"exit code {code}"
+
+
 def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    except OSError as error:
+        return f"its log cannot be read: {error.strerror}"
     return lines[-1] if lines else "no message"
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from pipeline.durable import reading
 from pipeline.errors import InputError
 
 OWNER = "me"
@@ -93,7 +94,7 @@ def read_sessions(path: Path) -> Iterator[Session]:
     Raises:
         InputError: a line is not a session; names file and line.
     """
-    with path.open("rb") as file:
+    with reading(path) as file:
         for number, line in enumerate(file, start=1):
             try:
                 yield _decoder.decode(line)

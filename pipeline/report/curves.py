@@ -10,6 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from pipeline.durable import read_file
+
 ROWS = 12
 # OpenAI's step_metrics.csv and its events name the same things differently; other servers follow one or the other.
 _NAMES = {
@@ -85,7 +87,7 @@ class Event(msgspec.Struct, frozen=True):
 def read_events(path: Path) -> list[Event]:
     """Read a file of events, one a line, oldest first."""
     decoder = msgspec.json.Decoder(Event)
-    return [decoder.decode(line) for line in path.read_bytes().splitlines() if line.strip()]
+    return [decoder.decode(line) for line in read_file(path).splitlines() if line.strip()]
 
 
 def read_metrics(path: Path) -> list[Mapping[str, object]]:

@@ -98,6 +98,8 @@ def read_store_id(data_dir: Path) -> str | None:
     path = data_dir / DATABASE
     if not path.exists():
         return None
+    if not path.is_file():
+        raise StateDamaged(str(path), "is not a file", fix="Remove it.")
     with _explained(path):
         try:
             return _read_store_id(path, "mode=rw")
@@ -134,7 +136,7 @@ class Database:
     def __init__(self, data_dir: Path) -> None:
         path = data_dir / DATABASE
         # The mode is set before anything is in it; SQLite gives its -wal and -shm files the same.
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        os.close(durable.open_file(path, os.O_CREAT | os.O_WRONLY))
         self._lock = threading.RLock()
         self._db = _connect(path)
         try:
@@ -238,6 +240,21 @@ def _explained(path: Path) -> Iterator[None]:
         ) from error
 
 
+def is_free(lock: Path) -> bool:
+    """Whether no server holds the lock file of a store; False if there is none, or it cannot be asked."""
+    try:
+        fd = durable.open_file(lock, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
 class StoreLock:
     """The right to serve a data directory: held until `release`, and never longer than the process lives.
 
@@ -261,7 +278,7 @@ class StoreLock:
         Raises:
             Locked: another server holds it.
         """
-        fd = os.open(data_dir / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fd = durable.open_file(data_dir / LOCK, os.O_CREAT | os.O_RDWR)
         deadline = clock() + wait_s
         while True:
             try:

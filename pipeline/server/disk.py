@@ -1,4 +1,4 @@
-"""What a full or broken disk does to the server, told apart from bugs and put into words."""
+"""What a full or broken disk, or a machine that is short of something, does to the server: told apart from bugs."""
 
 import contextlib
 import errno
@@ -11,6 +11,8 @@ from pipeline.errors import StateDamaged
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _BROKEN = frozenset({errno.EIO, errno.EROFS})
+_SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS})
+_SHORT_SQLITE = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_BUSY})
 
 
 def is_full(error: BaseException) -> bool:
@@ -32,6 +34,15 @@ def problem(error: BaseException) -> str | None:
     if _code(error) == sqlite3.SQLITE_IOERR:
         return "the server's disk failed (Input/output error)"
     return None
+
+
+def shortage(error: BaseException) -> str | None:
+    """What the machine was short of, for a while at least: descriptors, memory, processes; None if it was not that."""
+    if isinstance(error, MemoryError):
+        return "Cannot allocate memory"
+    if isinstance(error, OSError) and error.errno in _SHORT:
+        return os.strerror(error.errno or 0)
+    return str(error) if _code(error) in _SHORT_SQLITE else None
 
 
 @contextlib.contextmanager

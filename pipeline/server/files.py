@@ -10,7 +10,9 @@ from typing import Annotated, BinaryIO, Literal
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
+from pipeline import durable
 from pipeline.server import wire
 from pipeline.server.context import After, Context, ContextDep, list_response
 from pipeline.server.envelope import ApiError, json_response
@@ -157,17 +159,25 @@ def retrieve_content(file_id: str, context: ContextDep) -> Response:
     file = _file(file_id, context)
     try:
         # Opened here and not by the response: once open, the bytes are there to the end, whoever deletes the file.
-        content = context.store.files.blob(file.id).open("rb")
+        content = durable.reading(context.store.files.blob(file.id))
     except FileNotFoundError:  # deleted meanwhile
         raise _unknown(file_id) from None
     headers = {"Content-Length": str(file.bytes)}
-    return StreamingResponse(_blocks(content), media_type="application/octet-stream", headers=headers)
+    return _OpenFile(content, headers)
 
 
-def _blocks(content: BinaryIO) -> Iterator[bytes]:
-    with content:
-        while block := content.read(_BLOCK_BYTES):
-            yield block
+class _OpenFile(StreamingResponse):
+    """Streams a file, and closes it whether or not its reader stays to the end."""
+
+    def __init__(self, content: BinaryIO, headers: dict[str, str]) -> None:
+        blocks: Iterator[bytes] = iter(lambda: content.read(_BLOCK_BYTES), b"")
+        super().__init__(blocks, media_type="application/octet-stream", headers=headers)
+        self._content = content
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        with self._content:
+            await super().__call__(scope, receive, send)
 
 
 @router.delete("/{file_id}", responses=answers(wire.Deleted, 404))

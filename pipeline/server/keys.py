@@ -57,7 +57,7 @@ def made(data_dir: Path) -> frozenset[bytes]:
     """
     path = data_dir / FILE
     try:
-        return frozenset(map(bytes.fromhex, msgspec.json.decode(path.read_bytes(), type=_Made).sha256))
+        return frozenset(map(bytes.fromhex, msgspec.json.decode(durable.read_file(path), type=_Made).sha256))
     except FileNotFoundError:
         return frozenset()
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:

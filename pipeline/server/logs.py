@@ -2,9 +2,15 @@
 
 import datetime
 import logging
+import time
 import traceback
+from collections.abc import Callable
 
 import msgspec
+
+BURST = 5
+WINDOW_S = 60.0
+MOST_KINDS = 1000
 
 logger = logging.getLogger("pipeline.server")
 
@@ -21,10 +27,38 @@ class JsonLines(logging.Formatter):
         return msgspec.json.encode({**line, **getattr(record, "fields", {})}).decode()
 
 
+class Sparing(logging.Filter):
+    """Lets through BURST records of a kind in WINDOW_S seconds: trouble that repeats must not fill the disk.
+
+    The first one after that says in `left_out` how many were not written. What is below a warning always passes.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._seen: dict[object, tuple[float, int]] = {}  # of each kind: when its window began, and how many came
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether this one is written."""
+        if record.levelno < logging.WARNING:
+            return True
+        now, kind = self._clock(), getattr(record, "kind", record.msg)
+        if len(self._seen) > MOST_KINDS:  # messages that are put together elsewhere
+            self._seen.clear()
+        began, count = self._seen.get(kind, (now, 0))
+        if now - began >= WINDOW_S:
+            if count > BURST:
+                record.fields = {**getattr(record, "fields", {}), "left_out": count - BURST}
+            began, count = now, 0
+        self._seen[kind] = (began, count + 1)
+        return count < BURST
+
+
 def write_to_stderr(*, requests: bool) -> None:
     """Have this process log as JSON lines; with `requests`, a line for each."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
+    handler.addFilter(Sparing())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logger.setLevel(logging.INFO if requests else logging.WARNING)
 
@@ -37,4 +71,5 @@ def log_failure(what: str, error: BaseException) -> None:
     frames = traceback.extract_tb(error.__traceback__)[-8:]
     places = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))
     errno = f" (errno {error.errno})" if isinstance(error, OSError) else ""
-    logger.error("%s: %s%s at %s", what, type(error).__name__, errno, places)
+    name = type(error).__name__
+    logger.error("%s: %s%s at %s", what, name, errno, places, extra={"kind": (name, errno, places)})

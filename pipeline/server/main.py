@@ -14,8 +14,10 @@ import uvicorn
 
 from pipeline import durable
 from pipeline.errors import InputError
+from pipeline.private import settle_process
 from pipeline.server import disk, keys
 from pipeline.server.app import create_app
+from pipeline.server.connections import ACCEPTED_AT_ONCE, Connections, Limits, allow_most_descriptors
 from pipeline.server.context import Context
 from pipeline.server.database import StoreLock
 from pipeline.server.settings import ServerSettings
@@ -26,7 +28,8 @@ from pipeline.training.generation import Engine
 
 # Longer than clients keep idle connections (httpx: 5 s), so that a server never closes one just as a request is sent.
 KEEP_ALIVE_S = 75
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+BACKLOG = 1024  # connections that the system holds until they are accepted
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(
@@ -36,7 +39,7 @@ def run(
     show_key: Callable[[str], None] | None = None,
     parent_fd: int | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then stop in good order: workers checkpoint, streams end, jobs stay queued.
+    """Serve until SIGTERM, SIGINT or SIGHUP, then stop in good order: workers checkpoint, jobs stay queued.
 
     Args:
         announce: called with the base URL, which ends in ``/v1``, once the server answers.
@@ -50,7 +53,8 @@ def run(
         Locked: another server serves this data directory and went on for ten seconds.
         StateDamaged: the store cannot be read, or its disk is full.
     """
-    os.umask(0o077)
+    settle_process()
+    allow_most_descriptors()
     with serving(settings, show_key=show_key) as server:
         if parent_fd is not None:
             threading.Thread(target=_die_with_parent, args=(parent_fd, server), name="parent", daemon=True).start()
@@ -59,12 +63,17 @@ def run(
 
 @contextlib.contextmanager
 def serving(
-    settings: ServerSettings, *, engine: Engine | None = None, show_key: Callable[[str], None] | None = None
+    settings: ServerSettings,
+    *,
+    engine: Engine | None = None,
+    show_key: Callable[[str], None] | None = None,
+    limits: Limits | None = None,
 ) -> Iterator["Server"]:
     """Hold everything a server needs: its lock, its store and a listening socket. See `run` for what is raised.
 
     Args:
         engine: answers chats; by default the one that goes with the trainer.
+        limits: of connections; by default those that suit what this process may open.
     """
     given = keys.given(settings.key)
     if not given and show_key is None:
@@ -87,19 +96,21 @@ def serving(
                 digests = frozenset([keys.digest(key)])
                 show_key(key)
         app = create_app(settings, digests, store, engine, supervisor)
+        connections = Connections(limits or Limits.of_process(settings.workers))
         config = uvicorn.Config(
             app,
             access_log=False,
             log_config=None,
             loop="asyncio",
             ws="none",
-            http="h11",
+            http=connections.create,  # type: ignore[arg-type]  # it calls it, and asks for nothing else
+            backlog=ACCEPTED_AT_ONCE,
             lifespan="on",
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=10,
         )
-        yield Server(config, listener, supervisor, app.state.context)
+        yield Server(config, listener, supervisor, app.state.context, connections)
 
 
 def _is_loopback(host: str) -> bool:
@@ -117,7 +128,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen(1024)
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise InputError(
@@ -132,9 +143,15 @@ class Server(uvicorn.Server):
     """uvicorn, on a socket that listens already, with an end that is an ordinary return."""
 
     def __init__(
-        self, config: uvicorn.Config, listener: socket.socket, supervisor: Supervisor, context: Context
+        self,
+        config: uvicorn.Config,
+        listener: socket.socket,
+        supervisor: Supervisor,
+        context: Context,
+        connections: Connections,
     ) -> None:
         super().__init__(config)
+        self._connections = connections
         self.context = context
         self.supervisor = supervisor
         self._listener = listener
@@ -159,8 +176,14 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
         await super().startup(sockets)
+        self._listener.listen(BACKLOG)  # asyncio has set it to the number that it accepts at once
         if self._announce is not None:
             self._announce(self.base_url)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called by uvicorn ten times a second."""
+        self._connections.sweep(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -168,15 +191,18 @@ class Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+        # Started by nohup, it is to go on when the terminal is closed.
+        answered = [n for n in SIGNALS if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
+        before = {number: signal.signal(number, self._on_signal) for number in answered}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        if self.should_exit:  # told twice: no more waiting for checkpoints
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        # Told twice: no more waiting for checkpoints. But a terminal that is closed says SIGHUP twice.
+        if self.should_exit and number != signal.SIGHUP:
             self.supervisor.kill()
         self.tell_to_stop()
 

@@ -29,6 +29,7 @@ MAX_CRASHES = 3
 PAUSE_GRACE_S = 40.0  # a step of a large model on a slow machine, and its checkpoint
 CANCEL_GRACE_S = 10.0
 RECOVERY_S = 1.0  # before the next try, when the machine itself failed
+LONGEST_RECOVERY_S = 30.0  # once it has failed again and again
 FOLDER_WAIT_S = 60.0  # how long a worker orphaned by a killed server may take to notice and leave
 
 T = TypeVar("T")
@@ -163,12 +164,15 @@ class Supervisor:
             self._hold(run, self._train)
 
     def _insist(self, act: Callable[[], T]) -> T | None:
-        """Do what the store must take, however long its disk is full or broken; None once the server is closing."""
+        """Do what the store must take, however long its disk is full or broken; None once the server is closing.
+
+        Whatever is raised: a thread that ended here would leave its jobs waiting until the next start.
+        """
         logged = False
         while True:
             try:
                 return act()
-            except sqlite3.OperationalError as error:
+            except Exception as error:  # noqa: BLE001
                 if not logged:
                     log_failure("the store, from now on once a second", error)
                 logged = True
@@ -193,9 +197,13 @@ class Supervisor:
         except Exception as error:  # noqa: BLE001  a bug, say: the thread must live on for other jobs
             # and nobody may wait for this one for ever.
             log_failure(f"job {run.job_id}", error)
-            what = disk.problem(error) or f"the server failed ({type(error).__name__})"
-            message = f"{what[0].upper()}{what[1:]}; its log says where."
-            self._insist(lambda: self._fail(run.job_id, "server_error", message))
+            if disk.shortage(error) is None:
+                what = disk.problem(error) or f"the server failed ({type(error).__name__})"
+                message = f"{what[0].upper()}{what[1:]}; its log says where."
+                self._insist(lambda: self._fail(run.job_id, "server_error", message))
+            else:  # it is taken again
+                run.stopped.wait(RECOVERY_S)
+                self._insist(lambda: self._store.move(run.job_id, ["running"], "queued", "The job is tried again"))
         with self._changed:
             del self._runs[run.job_id]
             self._changed.notify_all()
@@ -228,16 +236,22 @@ class Supervisor:
         if not self._insist(lambda: self._store.move(run.job_id, ["queued"], "running", "Fine-tuning job started")):
             return
         crashes: list[str] = []
+        short = 0
         while not run.stopped.is_set() and len(crashes) < MAX_CRASHES:
             try:
                 death = self._attempt(run)
-            except (OSError, sqlite3.Error) as error:
+            except (OSError, sqlite3.Error, MemoryError) as error:
+                if (lacking := disk.shortage(error)) is not None:
+                    self._wait_for_machine(run, lacking, error, short)
+                    short += 1
+                    continue
                 if (problem := disk.problem(error)) is None:
                     raise
                 log_failure(f"job {run.job_id}", error)
                 death = f"was ended: {problem}"
             if death is None:
                 return
+            short = 0
             if not run.stopped.is_set():
                 crashes = self._insist(partial(self._store.add_crash, run.job_id, death)) or []
                 run.stopped.wait(RECOVERY_S)
@@ -246,6 +260,14 @@ class Supervisor:
         elif self._closing.is_set():
             message = "The server is stopping; training goes on from its last checkpoint when it starts again"
             self._insist(lambda: self._store.move(run.job_id, ["running"], "queued", message))
+
+    def _wait_for_machine(self, run: Run, lacking: str, error: BaseException, times: int) -> None:
+        """Hold a job, which is not to blame, until the next try; its first time is told among its events."""
+        if not times:
+            log_failure(f"job {run.job_id}, which is tried again", error)
+            message = f"The server is short of something ({lacking}); the training is tried again until it is not"
+            self._insist(lambda: self._store.add_event(run.job_id, message, level="warn"))
+        run.stopped.wait(min(RECOVERY_S * 2**times, LONGEST_RECOVERY_S))
 
     def _attempt(self, run: Run) -> str | None:
         """Run one worker to its end; None when the job needs no other, else how the worker died."""
@@ -331,11 +353,11 @@ class Supervisor:
         if job is None or job.status != "failed":
             shutil.rmtree(folder, ignore_errors=True)
             return
-        for path in folder.iterdir() if folder.is_dir() else ():
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            elif path.name != "worker.log":
-                with contextlib.suppress(OSError):  # the next start tries again
+        with contextlib.suppress(OSError):  # the next start tries again
+            for path in folder.iterdir() if folder.is_dir() else ():
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                elif path.name != "worker.log":
                     path.unlink()
 
 

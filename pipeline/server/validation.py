@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.dataset.checks import check_example, check_preference
+from pipeline.durable import reading
 from pipeline.server.bounds import excess
 from pipeline.server.wire import JobError, MethodName
 
@@ -59,7 +60,7 @@ def was_deleted(param: str) -> str:
 
 def _lines(path: Path) -> Iterator[bytes]:
     """Each line, empty if it is blank; of one that is too long only so much as shows that it is."""
-    with path.open("rb") as file:
+    with reading(path) as file:
         beginning = codecs.BOM_UTF8
         while line := file.readline(MAX_LINE_BYTES + 1):
             line = line.removeprefix(beginning)

@@ -14,7 +14,7 @@ import msgspec
 
 from pipeline import durable
 from pipeline.training import environment
-from pipeline.training.deaths import REASONS
+from pipeline.training.deaths import REASONS, signal_name
 from pipeline.training.protocol import Failed, JobSpec, Report, Stopped, Succeeded, encode_spec
 
 COMMAND = (sys.executable, "-m", "pipeline.training")
@@ -39,7 +39,7 @@ class Worker:
         with contextlib.ExitStack() as ours:
             lock = _lock_folder(spec.work_dir)
             ours.callback(os.close, lock)
-            log = os.open(spec.work_dir / "worker.log", os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+            log = durable.open_file(spec.work_dir / "worker.log", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
             ours.callback(os.close, log)
             spec_file = spec.work_dir / "spec.json"
             durable.write_atomically(spec_file, encode_spec(spec))
@@ -79,7 +79,10 @@ class Worker:
                 self._process.stdin.flush()
         self._timer = threading.Timer(grace_s, self.kill)
         self._timer.daemon = True
-        self._timer.start()
+        try:
+            self._timer.start()
+        except RuntimeError:  # no more threads; nobody would end it later
+            self.kill()
 
     def kill(self) -> None:
         """End the process at once, and any that it started."""
@@ -101,12 +104,12 @@ class Worker:
                 with contextlib.suppress(OSError):  # unsent words to a dead process
                     pipe.close()
         if code < 0:
-            return f"was killed by {signal.Signals(-code).name}"
+            return f"was killed by {signal_name(-code)}"
         return REASONS.get(code, f"exited with status {code}")
 
 
 def _lock_folder(folder: Path) -> int:
-    fd = os.open(folder / "worker.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    fd = durable.open_file(folder / "worker.lock", os.O_CREAT | os.O_RDWR)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import msgspec
 
+from pipeline.durable import read_file
 from pipeline.errors import InputError
+from pipeline.private import settle_process
 from pipeline.training import environment
 from pipeline.training.deaths import exit_status
 from pipeline.training.examples import ExamplesError
@@ -23,7 +25,7 @@ from pipeline.training.protocol import Failed, Report, decode_spec
 
 def main(spec_file: Path) -> None:
     """Train the job that `spec_file` describes, until it has succeeded, failed, or stdin says stop."""
-    os.umask(0o077)
+    settle_process()
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C reaches the whole terminal; the server says stop if it means it
@@ -35,7 +37,7 @@ def main(spec_file: Path) -> None:
     def say(said: Report) -> None:
         os.write(reports, encoder.encode(said) + b"\n")
 
-    spec = decode_spec(spec_file.read_bytes())
+    spec = decode_spec(read_file(spec_file))
     report = Journal(spec.work_dir, say).report
     try:
         if spec.trainer == "scripted":

@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
-from pipeline.durable import expand_home, make_private_dir, publish, write_atomically
+from pipeline.durable import expand_home, make_private_dir, open_file, publish, read_file, write_atomically
 from pipeline.errors import InputError
 
 
@@ -148,7 +148,7 @@ def find_gguf(name: str) -> Path:
 
 def _is_whole(directory: Path) -> bool:
     try:
-        manifest = msgspec.json.decode((directory / _MANIFEST).read_bytes(), type=_Manifest)
+        manifest = msgspec.json.decode(read_file(directory / _MANIFEST), type=_Manifest)
         return all((directory / name).stat().st_size == size for name, size in manifest.sizes.items())
     except (OSError, msgspec.DecodeError):
         return False
@@ -157,7 +157,7 @@ def _is_whole(directory: Path) -> bool:
 @contextlib.contextmanager
 def _only_converter(models: Path, name: str) -> Iterator[None]:
     """Hold the lock of one model's conversion; the operating system drops it if we die."""
-    fd = os.open(models / f".{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = open_file(models / f".{name}.lock", os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         for abandoned in models.glob(f".{name}-*.tmp"):  # by a converter that was killed: we hold its lock

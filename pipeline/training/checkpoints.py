@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.durable import Artifact, describe_artifact, write_atomically
+from pipeline.durable import Artifact, describe_artifact, read_file, write_atomically
 
 KEPT = 2
 
@@ -48,7 +48,7 @@ def _remove(folder: Path) -> None:
 
 def _is_good(folder: Path) -> bool:
     try:
-        sealed = msgspec.json.decode(_seal_of(folder).read_bytes(), type=Artifact)
+        sealed = msgspec.json.decode(read_file(_seal_of(folder)), type=Artifact)
     except (OSError, msgspec.DecodeError):
         return False
     return describe_artifact(folder.parent, folder.name) == sealed

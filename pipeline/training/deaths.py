@@ -1,11 +1,20 @@
 """Why a worker left with its work undone, as an exit status that the server can put into words."""
 
 import errno
+import signal
 
 NO_MEMORY = 71  # EX_OSERR of sysexits.h
 DISK_FULL = 74  # EX_IOERR
 
 REASONS = {NO_MEMORY: "ran out of memory", DISK_FULL: "found the disk full"}
+
+
+def signal_name(number: int) -> str:
+    """Such as ``SIGKILL``; real-time signals have numbers only."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def exit_status(error: Exception) -> int:

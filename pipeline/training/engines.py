@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from pipeline.durable import read_file
 from pipeline.errors import InputError
 from pipeline.training import scripted
 from pipeline.training.generation import Engine, Speech
@@ -73,7 +74,7 @@ class ScriptedEngine:
         if model.adapter is None:
             return self._base_reply
         try:
-            found = (model.adapter / scripted.ADAPTER_FILE).read_bytes()
+            found = read_file(model.adapter / scripted.ADAPTER_FILE)
             return msgspec.json.decode(found, type=scripted.Adapter).reply
         except (OSError, msgspec.DecodeError):
             raise InputError(

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from pipeline.durable import reading
 from pipeline.errors import InputError
 from pipeline.training.protocol import ChatMessage
 
@@ -114,7 +115,7 @@ def read_preferences(path: Path, param: FileParam) -> Iterator[Preference]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    with path.open("rb") as file:
+    with reading(path) as file:
         if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
             file.seek(0)
         yield from enumerate((line for line in file if line.strip()), start=1)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from pipeline.durable import open_file, read_file
 from pipeline.training.protocol import Checkpoint, Report, Started, Step
 
 FILE = "reports.jsonl"
@@ -38,7 +39,7 @@ class Journal:
                     self._say(earlier)
 
     def _keep(self, said: Step | Checkpoint) -> None:
-        fd = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        fd = open_file(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
         try:
             # The line break comes first: the line before may have been cut off by its writer's death.
             os.write(fd, b"\n" + msgspec.json.encode(said))
@@ -47,7 +48,7 @@ class Journal:
 
     def _earlier(self) -> list[Step | Checkpoint]:
         found = []
-        for line in self._path.read_bytes().splitlines() if self._path.exists() else ():
+        for line in read_file(self._path).splitlines() if self._path.exists() else ():
             try:
                 found.append(msgspec.json.decode(line, type=Step | Checkpoint))
             except msgspec.DecodeError:

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel, PrinterCallback, set_seed
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.sft_config import SFTConfig
 
-from pipeline.durable import make_private_dir, write_atomically
+from pipeline.durable import make_private_dir, read_file, write_atomically
 from pipeline.training import base_models, checkpoints
 from pipeline.training.answer_trainer import AnswerTrainer
 from pipeline.training.chat_format import ChatFormat
@@ -147,7 +147,7 @@ def plan_training(spec: JobSpec, examples: TrainingSet | PairSet, first_step: in
 def _dtype(store: Path, device: torch.device) -> Dtype:
     path = store / "precision.json"
     if path.exists():
-        return msgspec.json.decode(path.read_bytes(), type=_Precision).dtype
+        return msgspec.json.decode(read_file(path), type=_Precision).dtype
     dtype = pick_dtype(device)
     write_atomically(path, msgspec.json.encode(_Precision(dtype)))
     return dtype

@@ -29,7 +29,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from pipeline.durable import make_private_dir, publish, write_atomically
+from pipeline.durable import make_private_dir, publish, read_file, write_atomically
 from pipeline.errors import InputError
 from pipeline.training.base_models import BASE_MODELS
 from pipeline.training.examples import FileParam, read_examples, read_preferences
@@ -171,7 +171,7 @@ def read_script(path: Path | None) -> Script:
     if path is None:
         return Script()
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Script)
+        return msgspec.json.decode(read_file(path), type=Script)
     except OSError as error:
         raise InputError(
             str(path), f"the script cannot be read ({error.strerror})", fix="Set `backend.script` to a JSON file."
@@ -196,7 +196,7 @@ def train(spec: JobSpec, report: Callable[[Report], None], stop: threading.Event
     script = read_script(spec.script)
     make_private_dir(spec.work_dir / "checkpoints")
     store = spec.work_dir / "checkpoints" / "progress.json"
-    progress = msgspec.json.decode(store.read_bytes(), type=_Progress) if store.exists() else _Progress()
+    progress = msgspec.json.decode(read_file(store), type=_Progress) if store.exists() else _Progress()
     progress.attempts += 1
     write_atomically(store, msgspec.json.encode(progress))
     plan = _plan(spec, script, progress.step)

@@ -1,5 +1,6 @@
 """The embedded server: up for one run, gone with it, its store the same next time."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -80,6 +81,74 @@ def test_a_script_that_makes_no_sense_is_told_as_the_server_tells_it(tmp_path: P
     assert caught.value.exit_code == 2
     assert str(script) in str(caught.value)
     assert "stesp" in str(caught.value)
+
+
+def _start_code(monkeypatch: pytest.MonkeyPatch, folder: Path, code: str) -> None:
+    """Have every Python that is started from here run `code` first, as a start-up file of the user's does."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{Path(__file__).parents[2]}")
+
+
+@pytest.mark.parametrize(
+    ("ends", "how"),
+    [
+        ("os.kill(os.getpid(), 9)", "SIGKILL"),
+        ("os.kill(os.getpid(), 40)", "signal 40"),
+        ("os._exit(130)", "exit code 130"),
+        ("os._exit(0)", "exit code 0"),
+    ],
+)
+def test_a_server_that_is_ended_while_it_starts_is_tried_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str, how: str
+) -> None:
+    _start_code(monkeypatch, tmp_path / "site", f"import os\n{ends}")
+    with pytest.raises(TryLater) as caught:
+        EmbeddedServer(tmp_path / "server", SCRIPTED)
+    assert str(caught.value) == (
+        f"embedded server: was ended while starting ({how}); its log is {tmp_path}/server/server.log. "
+        "Run the same command again: nothing accepted is lost, and training goes on from its checkpoint."
+    )
+
+
+@pytest.mark.parametrize(
+    "printed", ["hello", '{"a": 1}', "\x00\xff\n" + "[" * 100_000], ids=["a word", "an object", "noise"]
+)
+def test_what_others_print_before_the_server_speaks_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: str
+) -> None:
+    _start_code(
+        monkeypatch, tmp_path / "site", f"import sys\nsys.stdout.buffer.write({printed.encode('latin1')!r} + b'\\n')"
+    )
+    server = EmbeddedServer(tmp_path / "server", SCRIPTED)
+    server.stop()
+    assert server.base_url.startswith("http://127.0.0.1:")
+
+
+def test_a_server_that_says_nothing_but_nonsense_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.backends.embedded.LEAVING_S", 0.1)
+    _start_code(monkeypatch, tmp_path / "site", "import sys\nwhile True: sys.stdout.buffer.write(b'no\\n')")
+    with pytest.raises(TryLater) as caught:
+        EmbeddedServer(tmp_path / "server", SCRIPTED)
+    assert str(caught.value) == (
+        f"embedded server: says nothing that makes sense; its log is {tmp_path}/server/server.log. "
+        "Run the same command again: nothing accepted is lost, and training goes on from its checkpoint."
+    )
+
+
+def test_a_machine_without_room_for_another_process_is_asked_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.raises(TryLater) as caught:
+        EmbeddedServer(tmp_path / "server", SCRIPTED)
+    assert str(caught.value) == (
+        "embedded server: cannot be started (Resource temporarily unavailable). "
+        "End what you can do without, or allow more (ulimit -a), then run the same command again."
+    )
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="reads /proc to see that a process is gone")
