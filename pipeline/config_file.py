@@ -321,7 +321,10 @@ def _choices(details: ErrorDetails) -> list[str]:
 
 
 def _shown(value: object) -> str:
-    text = re.sub("//.*@", "//…@", repr(value))
+    text = repr(value)
+    begin, end = text.find("//"), text.rfind("@")
+    if 0 <= begin < end:  # user and password in a URL
+        text = f"{text[:begin]}//…{text[end:]}"
     return "a value that looks like a key" if "sk-" in text else text[:80]
 
 
