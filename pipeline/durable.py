@@ -116,6 +116,22 @@ def make_private(directory: Path) -> None:
                 Path(entry.path).chmod(0o700 if stat.S_ISDIR(mode) else 0o600)
 
 
+def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
+    """Open a regular file to read it; never waits for the writer of a pipe, and never reads a device.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file; FileNotFoundError: it is not there.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
+    mode = os.fstat(fd).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(fd)
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise OSError(errno.EINVAL, "not a file", str(path))
+    return os.fdopen(fd, "rb")
+
+
 def unusable(error: OSError, where: str = "the disk") -> StateDamaged:
     """The error to show for a file or directory that the system refuses; `where` is to blame if it names no path."""
     reason = error.strerror or str(error) or type(error).__name__

@@ -28,7 +28,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from pipeline.durable import make_private_dir, publish, write_atomically
+from pipeline.durable import make_private_dir, open_regular, publish, write_atomically
 from pipeline.errors import InputError
 from pipeline.training.examples import FileParam, read_examples, read_preferences
 from pipeline.training.protocol import (
@@ -148,12 +148,13 @@ def read_script(path: Path | None) -> Script:
     if path is None:
         return Script()
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Script)
+        with open_regular(path) as file:
+            return msgspec.json.decode(file.read(), type=Script)
     except OSError as error:
         raise InputError(
             str(path), f"the script cannot be read ({error.strerror})", fix="Set `backend.script` to a JSON file."
         ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         what, _, key = (
             str(error).replace("`", "").partition(" - at $")
         )  # msgspec's "Expected `int`, ... - at `$.steps`"
