@@ -13,7 +13,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import msgspec
 
@@ -23,6 +23,9 @@ from pipeline.errors import InputError, StateDamaged
 TEMPORARY = ".tmp"
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
 _FULLFSYNC_UNSUPPORTED = {errno.ENOTSUP, errno.EINVAL, errno.ENOTTY}
+DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG})
+"""Of a disk that is full or broken, whatever was to be written to it."""
+
 _MEND = {
     errno.EISDIR: "Move that directory away",
     errno.ENOTDIR: "Move the file that stands in the place of a directory away",
@@ -217,9 +220,16 @@ def keep_as(source: Path, target: Path) -> None:
 
 
 def sweep_temporaries(directory: Path) -> None:
-    """Remove what a killed `atomic_writer` left in `directory`; nobody else may be writing there."""
+    """Remove what a killed `atomic_writer` or `nameless` left in `directory`; nobody else may be writing there."""
     for left in directory.glob(f".*{TEMPORARY}"):
         left.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def nameless(directory: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """A file that vanishes with this process however that ends, and a path by which it can be opened meanwhile."""
+    with tempfile.TemporaryFile(dir=directory, prefix=".unpacked.", suffix=TEMPORARY) as file:
+        yield cast(BinaryIO, file), Path(f"/dev/fd/{file.fileno()}")
 
 
 def sync_fd(fd: int) -> None:

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pipeline.durable import DISK_ERRORS
 from pipeline.errors import InputError
 
 MOST_TIMES = 100
@@ -54,5 +55,11 @@ def opened(path: Path, fix: str) -> Iterator[zipfile.ZipFile]:
 
 
 def damaged(path: Path, error: Exception, fix: str) -> InputError:
-    """The error to show for one of ZIP_ERRORS."""
+    """The error to show for one of ZIP_ERRORS.
+
+    Raises:
+        OSError: `error` itself, where the disk is to blame.
+    """
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+        raise error
     return InputError(str(path), f"a damaged or locked zip ({type(error).__name__})", fix=fix)
