@@ -232,7 +232,7 @@ class Expectation(Section):
     def _regex_compiles(cls, value: str | None) -> str | None:
         try:
             re.compile(value or "")
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"not a regular expression ({error})") from None
         return value
 

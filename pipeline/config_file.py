@@ -10,18 +10,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.config import Config
-from pipeline.durable import read_file
+from pipeline.config_yaml import DEEPEST, Path_, TooMuch, parse, read_text, short
 from pipeline.errors import InputError
 
-Path_ = tuple[str | int, ...]
 PREFIX = "FINETUNE_"
 Document = dict[str, Any]  # YAML and --set values before validation: any JSON
 
+_MOST_SHOWN = 30
+"""Mistakes that are told at once."""
 
 _IN_OUR_WORDS = {
     "model_type": "expected a section, with its keys below it",
@@ -49,23 +49,14 @@ _PYDANTICS = {  # the beginnings of pydantic's messages, the longer first
 }
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML in which +15551234567 is a telephone number, not an integer, and a date is a text."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML has it
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-        if first != "+"
-    }
-
-
 class ConfigError(InputError):
     """One or more mistakes in a config, one a line."""
 
     def __init__(self, mistakes: Sequence[InputError]) -> None:
         first = mistakes[0]
         super().__init__(first.where, first.what, got=first.got, fix=first.fix)
-        self.args = ("\n".join(str(mistake) for mistake in mistakes),)
+        more = [f"… and {len(mistakes) - _MOST_SHOWN:,} more mistakes."] if len(mistakes) > _MOST_SHOWN else []
+        self.args = ("\n".join([*map(str, mistakes[:_MOST_SHOWN]), *more]),)
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
@@ -107,8 +98,8 @@ def _from_environment() -> Document:
 
     try:
         return EnvSettingsSource(Settings, env_prefix=PREFIX, env_nested_delimiter="__")()
-    except SettingsError as error:
-        section = str(error).partition('"')[2].partition('"')[0]
+    except (SettingsError, RecursionError) as error:  # the latter of a value that is nested too deep
+        section = str(error).partition('"')[2].partition('"')[0] if isinstance(error, SettingsError) else ""
         names = {name for name in os.environ if name.upper().startswith(PREFIX + section.upper())}
         raise InputError(
             f"environment {', '.join(sorted(names))}", "not JSON", fix="Give sections and lists as JSON."
@@ -127,50 +118,18 @@ def _over(lower: Document, upper: Document) -> Document:
 
 def _parse(path: Path) -> tuple[Document, dict[Path_, int]]:
     try:
-        text = read_file(path).decode()
+        text = read_text(path)
     except FileNotFoundError:
         raise InputError(str(path), "no such config", fix=_other_configs(path)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise InputError(str(path), f"cannot be read ({reason})", fix="Give a YAML file.") from None
-    lines: dict[Path_, int] = {}
-    try:
-        loader = _Loader(text)
-        root = loader.get_single_node()
-        if root is not None:
-            _locate(root, (), lines, path)
-        document = None if root is None else loader.construct_document(root)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise InputError(where, f"not YAML ({error.problem})", fix="Mend that line.") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(str(path), f"not YAML ({' '.join(str(error).split())[:120]})", fix="Mend it.") from None
+    except OSError as error:
+        raise InputError(str(path), f"cannot be read ({error.strerror})", fix="Give a YAML file.") from None
+    document, lines = parse(text, str(path))
     if document is None:
         document = {}
     if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
         raise InputError(str(path), "not a mapping of sections", fix="configs/reference.yaml shows every key.")
     # `merge:` with nothing under it means "all defaults", as it reads.
     return {key: {} if value is None and key != "name" else value for key, value in document.items()}, lines
-
-
-def _locate(node: yaml.Node, at: Path_, lines: dict[Path_, int], path: Path) -> None:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            here = (*at, str(key.value))
-            line = key.start_mark.line + 1
-            if here in lines:
-                raise InputError(
-                    f"{path}:{line}",
-                    f"`{key.value}` stands twice, first on line {lines[here]}",
-                    fix="Remove one of them.",
-                )
-            lines[here] = line
-            _locate(value, here, lines, path)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            lines[(*at, index)] = value.start_mark.line + 1
-            _locate(value, (*at, index), lines, path)
 
 
 def _other_configs(path: Path) -> str:
@@ -187,12 +146,11 @@ def _parse_overrides(overrides: Sequence[str]) -> Document:
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key:
-            raise InputError("--set", "not KEY=VALUE", got=override, fix="Write it as --set create_job.seed=7.")
-        try:
-            value = yaml.load(text, Loader=_Loader)
-        except (yaml.YAMLError, ValueError, RecursionError):
-            value = text
+            raise InputError("--set", "not KEY=VALUE", got=short(override), fix="Write it as --set create_job.seed=7.")
+        value = _value(key, text)
         *sections, last = key.split(".")
+        if len(sections) > DEEPEST:
+            raise InputError(f"--set {short(key)}", "unknown key", fix="configs/reference.yaml shows every key.")
         target = chosen
         for section in sections:
             target = target.setdefault(section, {})
@@ -200,6 +158,16 @@ def _parse_overrides(overrides: Sequence[str]) -> Document:
                 raise InputError(f"--set {key}", f"`{section}` is set to a value already", fix="Set one or the other.")
         target[last] = value
     return chosen
+
+
+def _value(key: str, text: str) -> Any:
+    """What --set gives a key: YAML, or where it is none, the text as it stands."""
+    try:
+        return parse(text, f"--set {short(key)}")[0]
+    except TooMuch:
+        raise
+    except InputError:
+        return text
 
 
 def _mistakes(error: ValidationError, path: Path, lines: Mapping[Path_, int], chosen: Document) -> list[InputError]:
@@ -245,7 +213,7 @@ def _where(at: Path_, path: Path, lines: Mapping[Path_, int], chosen: Document) 
     has_line = not is_set and variable is None and at in lines
     if at != key and isinstance(at[-1], int) and not has_line:  # one may stand for a list of one
         at = at[:-1]
-    dotted = ".".join(str(part) for part in at)
+    dotted = short(".".join(str(part) for part in at))
     if is_set:
         return f"--set {dotted}"
     if variable is not None:
@@ -263,7 +231,7 @@ def _variable(at: Path_) -> str | None:
             continue
         if length == len(at):
             return name
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             if _has(json.loads(os.environ[name]), at[length:]):
                 return name
     return None
@@ -302,7 +270,7 @@ def _mistake(at: Path_, group: Sequence[ErrorDetails], where: str) -> InputError
     what = " or ".join([first, *(other.removeprefix("expected ") for other in others)])
     value = group[0]["input"]
     got = None if isinstance(value, dict | BaseModel) else _shown(value)
-    near = difflib.get_close_matches(str(value), [word for each in group for word in _choices(each)], n=1)
+    near = difflib.get_close_matches(short(str(value)), [word for each in group for word in _choices(each)], n=1)
     fix = f"Did you mean `{near[0]}`?" if near else "configs/reference.yaml shows every key with its values."
     return InputError(where, what, got=got, fix=fix)
 
@@ -322,8 +290,11 @@ def _choices(details: ErrorDetails) -> list[str]:
 
 
 def _shown(value: object) -> str:
-    text = re.sub("//.*@", "//…@", repr(value))
-    return "a value that looks like a key" if "sk-" in text else text[:80]
+    text = repr(value) if isinstance(value, str | int | float) else repr(value)[:1000]
+    begin, end = text.find("//"), text.rfind("@")
+    if 0 <= begin < end:  # user and password in a URL
+        text = f"{text[:begin]}//…{text[end:]}"
+    return "a value that looks like a key" if "sk-" in text else short(text)
 
 
 def _unknown_key(at: Path_, where: str) -> InputError:
@@ -339,6 +310,6 @@ def _unknown_key(at: Path_, where: str) -> InputError:
         field = model.model_fields.get(section) if model else None
         model = _section_type(field.annotation) if field else None
     known = list(model.model_fields) if model else []
-    near = difflib.get_close_matches(str(key), known, n=1)
+    near = difflib.get_close_matches(short(str(key)), known, n=1)
     fix = f"Did you mean `{near[0]}`?" if near else f"The keys here are: {', '.join(known)}."
     return InputError(where, "unknown key", fix=fix if known else "configs/reference.yaml shows every key.")

@@ -14,7 +14,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import msgspec
 
@@ -24,6 +24,9 @@ from pipeline.errors import InputError, StateDamaged
 TEMPORARY = ".tmp"
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
 _FULLFSYNC_UNSUPPORTED = {errno.ENOTSUP, errno.EINVAL, errno.ENOTTY}
+DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG})
+"""Of a disk that is full or broken, whatever was to be written to it."""
+
 _MEND = {
     errno.EISDIR: "Move that directory away",
     errno.ENOTDIR: "Move the file that stands in the place of a directory away",
@@ -136,9 +139,9 @@ def open_file(path: Path, flags: int) -> int:
     raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path)) if stat.S_ISDIR(mode) else no_file
 
 
-def reading(path: Path) -> io.BufferedReader:
-    """A file to read; see `open_file`."""
-    return os.fdopen(open_file(path, os.O_RDONLY), "rb")
+def reading(path: Path, *, follow: bool = True) -> io.BufferedReader:
+    """A file to read, through a link only if `follow`; see `open_file`."""
+    return os.fdopen(open_file(path, os.O_RDONLY if follow else os.O_RDONLY | os.O_NOFOLLOW), "rb")
 
 
 def read_file(path: Path) -> bytes:
@@ -232,9 +235,16 @@ def keep_as(source: Path, target: Path) -> None:
 
 
 def sweep_temporaries(directory: Path) -> None:
-    """Remove what a killed `atomic_writer` left in `directory`; nobody else may be writing there."""
+    """Remove what a killed `atomic_writer` or `nameless` left in `directory`; nobody else may be writing there."""
     for left in directory.glob(f".*{TEMPORARY}"):
         left.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def nameless(directory: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """A file that vanishes with this process however that ends, and a path by which it can be opened meanwhile."""
+    with tempfile.TemporaryFile(dir=directory, prefix=".unpacked.", suffix=TEMPORARY) as file:
+        yield cast(BinaryIO, file), Path(f"/dev/fd/{file.fileno()}")
 
 
 def sync_fd(fd: int) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import errno
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -12,7 +11,7 @@ import msgspec
 from pipeline import failpoints
 from pipeline.clock import stamp
 from pipeline.config import Config
-from pipeline.durable import unusable
+from pipeline.durable import DISK_ERRORS, unusable
 from pipeline.errors import FinetuneError, InputError, RemoteEnded, StateDamaged
 from pipeline.purchase import FREE, generation_of, give_up_others
 from pipeline.state import Json, State, StepRecord, digest, stat_of
@@ -21,7 +20,6 @@ from pipeline.steps.outputs import Convert, CreateJob, Output, artifacts_of
 from pipeline.steps.poll_job import remove_files
 from pipeline.steps.step import Step, Work
 
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 _CREATE_JOB = next(step for step in STEPS if step.name == "create_job")
 NEVER_RAN = "it has not run yet"
 IF_BEFORE = "if a step before it makes something else"
@@ -245,7 +243,7 @@ def _run_step(number: int, step: Step, why: str, config: Config, state: State, w
         raise
     except OSError as error:
         refused = unusable(error, step.name)
-        if error.errno in _DISK:
+        if error.errno in DISK_ERRORS:
             refused = StateDamaged(
                 step.name,
                 f"the disk refuses ({error.strerror})",

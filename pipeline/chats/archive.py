@@ -9,7 +9,7 @@ import msgspec
 
 from pipeline.chats.filters import Chosen, Filters, require_all_found
 from pipeline.chats.pseudonyms import introduced
-from pipeline.chats.session import Listener, Message
+from pipeline.chats.session import ENDLESS, LONGEST, QUOTED, Listener, Message
 from pipeline.chats.stream import Sink, Stream, streamed, write_stream
 from pipeline.helper import by_two, is_worth_two
 
@@ -161,11 +161,28 @@ def _read(reading: Reading, loaded: Loaded, listener: Listener | None = None) ->
             half=reading.half,
             listener=listener,
         )
+    streams = (Stream(session, _bounded(blocks, dropped, listener)) for session, blocks in streams)
     if reading.filters == Filters():
         return streams
     chosen = Chosen(reading.filters, dropped, listener)
     loaded.found = chosen.found
     return chosen.of(streams)
+
+
+def _bounded(
+    blocks: Iterator[list[Message]], dropped: Counter[str], listener: Listener | None
+) -> Iterator[list[Message]]:
+    """Without the messages that are too long to be any; the listener is told how they begin."""
+    for block in blocks:
+        kept = [message for message in block if len(message.content) + len(message.sender) <= LONGEST]
+        if len(kept) < len(block):
+            dropped[ENDLESS] += len(block) - len(kept)
+            if listener is not None:
+                for message in block:
+                    if len(message.content) + len(message.sender) > LONGEST:
+                        sender, content = message.sender[:QUOTED], message.content[:QUOTED] + "…"
+                        listener(ENDLESS, msgspec.structs.replace(message, sender=sender, content=content))
+        yield kept
 
 
 def _counted(blocks: Iterator[list[Message]], loaded: Loaded) -> Iterator[list[Message]]:

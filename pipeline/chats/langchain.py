@@ -7,6 +7,8 @@ What comes out is made to fit Session: senders of the owner's rows, list content
 import difflib
 import importlib
 import re
+import shutil
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -15,6 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.chats.imessage import UNKNOWN_SENDER, utc_time
 from pipeline.chats.session import OWNER, Listener, Message, Session
+from pipeline.chats.zips import opened, require_sane
+from pipeline.durable import DISK_ERRORS, nameless
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,6 +61,8 @@ APPS = {
 """What the apps call themselves."""
 
 _NO_TEXT = "no text"
+_READ_OF_ZIPS = (".html", ".json")
+_TAKE_AGAIN = "Export it again."
 _UNIX_SECONDS = re.compile(r"\d{9,10}\.\d+")  # Slack's `ts`
 
 
@@ -92,15 +98,42 @@ def read_langchain(
 def _load(loader: str, path: Path) -> Iterator["ChatSession"]:
     """What the loader yields; whatever it raises becomes one message, which must not quote the chats."""
     try:
+        if zipfile.is_zipfile(path):
+            with opened(path, _TAKE_AGAIN) as archive:
+                require_sane(path, [each for each in archive.infolist() if each.filename.endswith(_READ_OF_ZIPS)])
+                if loader == "telegram":
+                    yield from _telegram(path, archive)
+                    return
         yield from _create(loader, path).lazy_load()
     except InputError:
         raise
-    except Exception as error:  # noqa: BLE001 - on an archive they do not expect, the loaders raise anything
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+            raise
         raise InputError(
             str(path),
             f"LangChain's `{loader}` loader cannot read it ({type(error).__name__})",
             fix=f"It reads {LOADERS[loader].reads}: give it that, or set `load.loader` to what the archive is.",
         ) from None
+
+
+def _telegram(path: Path, archive: zipfile.ZipFile) -> Iterator["ChatSession"]:
+    """The chats in a zip, each unpacked beside it into a file without a name.
+
+    The loader itself unpacks into the system's temporary folder, where a killed process would leave them for ever.
+    """
+    loader = importlib.import_module("langchain_community.chat_loaders").TelegramChatLoader
+    for name in archive.namelist():
+        if name.endswith(_READ_OF_ZIPS):
+            with nameless(path.parent) as (file, there):
+                with archive.open(name) as packed:
+                    shutil.copyfileobj(packed, file)
+                file.seek(0)
+                read = loader._load_single_chat_session_json
+                if name.endswith(".html"):
+                    read = loader._load_single_chat_session_html
+                session: ChatSession = read(str(there))
+            yield session
 
 
 def _create(loader: str, path: Path) -> "BaseChatLoader":

@@ -18,6 +18,12 @@ OWNER = "me"
 QUOTED = 120
 """Characters of a message that is replied to."""
 
+LONGEST = 1_000_000
+"""Characters of a message, its sender included. No app sends one as long: WhatsApp's limit is 65,536."""
+
+ENDLESS = "longer than a million characters"
+"""Why such messages are left out, whatever archive they are in."""
+
 
 class Message(msgspec.Struct, gc=False):
     """One message.

@@ -95,8 +95,8 @@ def read_streams(path: Path, begin: int = 0, end: int | None = None) -> Iterator
         while (end is None or file.tell() < end) and (chunk := file.readline(BLOCK)):
             at = file.tell() - len(chunk)
             try:
-                while _MESSAGES not in chunk and not chunk.endswith(b"\n") and (more := file.readline(BLOCK)):
-                    chunk += more
+                if _MESSAGES not in chunk and not chunk.endswith(b"\n"):
+                    chunk = _up_to_messages(file, chunk)
                 if file.tell() < at + BLOCK or chunk.endswith(b"\n"):
                     yield streamed(_session.decode(chunk))
                 else:
@@ -108,6 +108,17 @@ def read_streams(path: Path, begin: int = 0, end: int | None = None) -> Iterator
                         pass
             except _WRONG as error:
                 raise _not_a_session(f"{path}, byte {at}", error) from None
+
+
+def _up_to_messages(file: IO[bytes], begun: bytes) -> bytes:
+    """A line that begins so, up to its messages or its end."""
+    held = bytearray(begun)
+    while held.find(_MESSAGES, max(0, len(held) - 2 * BLOCK)) < 0 and not held.endswith(b"\n"):
+        more = file.readline(BLOCK)
+        if not more:
+            break
+        held += more
+    return bytes(held)
 
 
 def _checked(blocks: Iterator[list[Message]], where: str) -> Iterator[list[Message]]:
@@ -124,16 +135,18 @@ def _not_a_session(where: str, error: Exception) -> InputError:
 
 def _blocks(file: IO[bytes], head: bytes, rest: bytes, session: Session) -> Iterator[list[Message]]:
     """The messages of a long line, of which `rest` has been read; then `session` gets what comes after them."""
-    while not rest.endswith(b"\n"):
-        cut = rest.rfind(_BETWEEN)
+    held, seen = bytearray(rest), 0  # a message may be longer than a block: what was searched is not searched again
+    while not held.endswith(b"\n"):
+        cut = held.rfind(_BETWEEN, max(0, seen - len(_BETWEEN)))
         if cut >= 0:
-            yield _messages.decode(b"[" + rest[: cut + 1] + b"]")
-            rest = rest[cut + 2 :]
+            yield _messages.decode(b"[" + held[: cut + 1] + b"]")
+            del held[: cut + 2]
+        seen = len(held)
         more = file.readline(BLOCK)
         if not more:
             break
-        rest += more
-    messages, _, tail = rest.rpartition(_END)
+        held += more
+    messages, _, tail = held.rpartition(_END)
     yield _messages.decode(b"[" + messages + b"}]")
     complete = _session.decode(head + _MESSAGES + b'],"people":' + tail)
     for name in Session.__struct_fields__:

@@ -11,17 +11,18 @@ kept as they stand. On iOS, U+200E after the name marks WhatsApp's own words in 
 deleted messages); Android's are known by their brackets, or in English only.
 """
 
+import io
 import itertools
 import re
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path, PurePath
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
-from pipeline.chats.session import Listener, Message, Session
+from pipeline.chats.session import ENDLESS, LONGEST, QUOTED, Listener, Message, Session
+from pipeline.chats.zips import ZIP_ERRORS, damaged, opened, require_sane
 from pipeline.errors import InputError
 
 MEDIA, SYSTEM = "photo, video or other file", "WhatsApp's own words"
@@ -39,16 +40,20 @@ _OWN_WORDS = re.compile(
 _MEDIA = re.compile(
     r"<[^<>\n]{3,60}>|[^\s/]+\.\w{2,5} \([^()\n]{3,40}\)|(?:image|video|audio|sticker|GIF|document) omitted"
 )
-_TAIL = re.compile(r"\s*\u200e<[^<>\n]*>$|\s<This message was edited>$")
+_EDITED = "<This message was edited>"
 _DIRECTIONS = re.compile(r"[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_MOST_BYTES = 1 << 29
 
 
 class _Line(NamedTuple):
-    """A header and all that follows it up to the next: one message, or something that WhatsApp says."""
+    """A header and all that follows it up to the next: one message, or something that WhatsApp says.
+
+    Attributes:
+        is_whole: False if it is too long for a message, and `text` only its beginning.
+    """
 
     header: re.Match[str]
     text: str
+    is_whole: bool
 
 
 def read_whatsapp(path: Path, dropped: Counter[str], listener: Listener | None = None) -> Iterator[Session]:
@@ -63,8 +68,8 @@ def read_whatsapp(path: Path, dropped: Counter[str], listener: Listener | None =
         InputError: there is no exported chat at `path`.
     """
     found = False
-    for number, text in enumerate(_texts(path), start=1):
-        lines = list(_lines(text))
+    for number, (each, file) in enumerate(_texts(path), start=1):
+        lines = list(_lines(file, each))
         found = found or bool(lines)
         messages = list(_messages(lines, dropped, listener))
         if messages:
@@ -85,47 +90,54 @@ def looks_like_whatsapp(text: str) -> bool:
     return bool(lines) and _HEADER.match(lines[0]) is not None and (headers > 1 or len(lines) == 1)
 
 
-def _texts(path: Path) -> Iterator[str]:
-    """The text of every file that may be a chat, in a fixed order."""
+def _texts(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
+    """Every file that may be a chat, open, and where it lies or the zip it is in; in a fixed order."""
     if path.is_dir():
         for each in sorted(path.rglob("*")):
             if each.suffix.lower() in (".txt", ".zip") and each.is_file():
                 yield from _texts(each)
     elif zipfile.is_zipfile(path):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                for info in sorted(archive.infolist(), key=lambda info: info.filename):
-                    if PurePath(info.filename).suffix.lower() == ".txt" and info.file_size <= _MOST_BYTES:
-                        yield _decoded(archive.read(info), path)
-        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError) as error:
-            raise InputError(
-                str(path), f"a damaged or locked zip ({type(error).__name__})", fix="Export the chat again."
-            ) from None
+        with opened(path, "Export the chat again.") as archive:
+            texts = [each for each in archive.infolist() if PurePath(each.filename).suffix.lower() == ".txt"]
+            require_sane(path, texts)
+            for info in sorted(texts, key=lambda info: info.filename):
+                with archive.open(info) as file:
+                    yield path, file
     else:
-        yield _decoded(path.read_bytes(), path)
+        with path.open("rb") as file:
+            yield path, file
 
 
-def _decoded(data: bytes, path: Path) -> str:
+def _lines(file: IO[bytes], path: Path) -> Iterator[_Line]:
     try:
-        return data.decode("utf-8-sig")
+        with io.TextIOWrapper(file, encoding="utf-8-sig", newline="\n") as text:
+            yield from _read_lines(text)
+    except ZIP_ERRORS as error:
+        if isinstance(file, zipfile.ZipExtFile):
+            raise damaged(path, error, "Export the chat again.") from None
+        raise
     except UnicodeDecodeError:
         raise InputError(
             str(path), "not UTF-8 text, as WhatsApp exports it", fix="Export the chat again and give it as it is."
         ) from None
 
 
-def _lines(text: str) -> Iterator[_Line]:
-    header, pieces = None, []
-    for line in text.split("\n"):
-        line = line.removesuffix("\r")
-        if match := _HEADER.match(line):
+def _read_lines(file: IO[str]) -> Iterator[_Line]:
+    header: re.Match[str] | None = None
+    pieces: list[str] = []
+    size, begins = 0, True  # `begins`: no line is so long that this goes on with it
+    while line := file.readline(LONGEST):
+        text = line.removesuffix("\n").removesuffix("\r")
+        if begins and (match := _HEADER.match(text)):
             if header is not None:
-                yield _Line(header, "\n".join(pieces))
-            header, pieces = match, [match["rest"]]
-        else:
-            pieces.append(line)
+                yield _Line(header, "\n".join(pieces), size <= LONGEST)
+            header, pieces, size = match, [match["rest"]], len(match["rest"])
+        elif size <= LONGEST:
+            pieces.append(text)
+            size += len(text) + 1
+        begins = line.endswith("\n")
     if header is not None:
-        yield _Line(header, "\n".join(pieces))
+        yield _Line(header, "\n".join(pieces), size <= LONGEST)
 
 
 def _messages(lines: list[_Line], dropped: Counter[str], listener: Listener | None) -> Iterator[Message]:
@@ -138,6 +150,9 @@ def _messages(lines: list[_Line], dropped: Counter[str], listener: Listener | No
 
     for line in lines:
         name, colon, body = line.text.partition(": ")
+        if not line.is_whole:
+            drop(ENDLESS, line, _name(name[:QUOTED]), body[:QUOTED])
+            continue
         if not colon and line.text.endswith(":"):
             name, colon = line.text[:-1], ":"
         # "X changed the subject from “A: B”" has a colon too, but nobody is called so.
@@ -164,13 +179,25 @@ def _name(name: str) -> str:
 
 def _speech(body: str) -> tuple[str, bool]:
     """What was said, without WhatsApp's words around it, and whether a file was with it."""
-    body = _TAIL.sub("", body).strip()
+    body = _without_tail(body.rstrip()).strip()
     if _OWN_WORDS.fullmatch(body):
         return "", False
     first, _, caption = body.partition("\n")
     if _MEDIA.fullmatch(_DIRECTIONS.sub("", first).strip()):
         return caption.strip(), True
     return body, False
+
+
+def _without_tail(body: str) -> str:
+    """A message without what WhatsApp adds at its end, after U+200E or in English. A pattern would be quadratic."""
+    if body.endswith(">"):
+        said, mark, added = body.rpartition("\u200e<")
+        if mark and not {"<", ">", "\n"} & set(added[:-1]):
+            return said
+        said = body.removesuffix(_EDITED)
+        if said != body and said[-1:].isspace():
+            return said
+    return body
 
 
 def _order(headers: list[re.Match[str]]) -> str:

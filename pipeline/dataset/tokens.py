@@ -1,5 +1,6 @@
 """How many tokens an example has: an estimate at once, or exactly as the model counts them."""
 
+import contextlib
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -11,9 +12,11 @@ from pipeline.errors import InputError
 if TYPE_CHECKING:
     import tiktoken
 
+    from pipeline.dataset.byte_pairs import Twin
     from pipeline.training.token_counts import TokenCounts
 
 _CHARACTERS_PER_TOKEN = 3.5
+_PIECE = 50_000  # characters
 _TOKENS_PER_MESSAGE = 4  # role and delimiters: <|im_start|>, the role, its line break, <|im_end|>
 
 Role = Literal["system", "user", "assistant"]
@@ -97,7 +100,14 @@ class _OpenAI:
         self.special = _any_of(encoding.special_tokens_set)
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        return [len(self._encoding.encode_ordinary(text)) for text in texts]
+        return [self._count_one(text) for text in texts]
+
+    def _count_one(self, text: str) -> int:
+        try:  # not encode_ordinary, which panics where this raises
+            return len(self._encoding.encode(text, disallowed_special=()))
+        except ValueError:  # too many blanks in a row for tiktoken's pattern: in pieces, which may cost a token each
+            pieces = (text[at : at + _PIECE] for at in range(0, len(text), _PIECE))
+            return sum(len(self._encoding.encode(piece, disallowed_special=())) for piece in pieces)
 
     def frame(self, roles: tuple[Role, ...]) -> int:
         return sum(3 + len(self._encoding.encode_ordinary(role)) for role in roles) + 3
@@ -121,12 +131,15 @@ class _BaseModel:
             return self._counts.count(texts)
         together = "\n".join(texts)
         if self._separator not in together and not self._twin.unsure.search(together):
-            return self._twin.count(texts)
-        counted = []
-        for text in texts:
-            is_sure = self._separator not in text and not self._twin.unsure.search(text)
-            counted += (self._twin if is_sure else self._counts).count([text])
-        return counted
+            with contextlib.suppress(ValueError):  # tiktoken's, where too many blanks stand in a row for its pattern
+                return self._twin.count(texts)
+        return [self._count_one(text, self._twin) for text in texts]
+
+    def _count_one(self, text: str, twin: "Twin") -> int:
+        if self._separator not in text and not twin.unsure.search(text):
+            with contextlib.suppress(ValueError):
+                return twin.count([text])[0]
+        return self._counts.count([text])[0]
 
 
 def _any_of(words: "frozenset[str] | set[str]") -> re.Pattern[str] | None:

@@ -34,6 +34,7 @@ def fetch_archive(
     timeout_s: float,
     attempts: int,
     progress: Callable[[int, int | None], None],
+    note: Callable[[str], None] = lambda _: None,
     sleep: Callable[[float], None] = time.sleep,
     drive: DriveHosts = GOOGLE,
 ) -> Path:
@@ -50,6 +51,7 @@ def fetch_archive(
         timeout_s: of each connection, each read, and of waiting for a locked database.
         attempts: how often a download is tried before giving up.
         progress: called with the bytes that are here and the bytes in all, where that is known.
+        note: told what of a folder is left out.
         drive: where Google Drive is.
 
     Returns:
@@ -79,7 +81,7 @@ def fetch_archive(
             original = arrived
         else:
             original = sample_path(source.removeprefix(_SAMPLE)) if source.startswith(_SAMPLE) else _path(source)
-            copy_local(original, arrived, timeout_s=timeout_s, progress=progress)
+            copy_local(original, arrived, timeout_s=timeout_s, progress=progress, note=note)
         digest = None if sha256 is None else _hash(original)
         leave_wal_mode(arrived)
         check(arrived)

@@ -1,30 +1,44 @@
 """Copies of archives that lie on this machine, a live chat.db among them."""
 
+import errno
 import os
 import shutil
 import sqlite3
 import stat
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
 from pipeline.errors import FinetuneError, InputError, TryLater
 from pipeline.fetch.check import SQLITE_HEADER
+from pipeline.fetch.copying import copy_file, copy_folder
 
 _PAGES_AT_A_TIME = 4096
 _WAL_MODE = 2  # the byte at offset 18 (SQLite, database file format)
 _TERMINALS = {"Apple_Terminal": "Terminal", "iTerm.app": "iTerm", "vscode": "Visual Studio Code"}
 
 
-def copy_local(source: Path, target: Path, *, timeout_s: float, progress: Callable[[int, int | None], None]) -> None:
+def copy_local(
+    source: Path,
+    target: Path,
+    *,
+    timeout_s: float,
+    progress: Callable[[int, int | None], None],
+    note: Callable[[str], None] = lambda _: None,
+) -> None:
     """Copy a file or a folder to `target`, which is not there yet.
 
     A SQLite database is copied by SQLite's backup API out of one read transaction: whole and consistent, rows that are
     still in its -wal included, whoever writes to it meanwhile.
 
+    Args:
+        note: told what of a folder is left out.
+
     Raises:
         InputError: nothing is there, or it may not be read.
+        OSError: `target` cannot be written.
         TryLater: the database stays locked for `timeout_s` seconds.
     """
     try:
@@ -33,19 +47,37 @@ def copy_local(source: Path, target: Path, *, timeout_s: float, progress: Callab
         raise InputError(str(source), "no such file or folder", fix="Check `download.source`.") from None
     except OSError as error:
         raise explain(source, error) from None
-    try:
-        if stat.S_ISDIR(mode):
-            _copy_folder(source, target)
-        elif not stat.S_ISREG(mode):
-            raise InputError(str(source), "neither a file nor a folder", fix="Check `download.source`.")
-        elif _head(source, len(SQLITE_HEADER)) == SQLITE_HEADER:
+    if stat.S_ISDIR(mode):
+        _require_outside(source, target)
+        copy_folder(source, target, explain, note)
+    elif not stat.S_ISREG(mode):
+        raise InputError(str(source), "neither a file nor a folder", fix="Check `download.source`.")
+    elif _head_of(source) == SQLITE_HEADER:
+        try:
             _copy_database(source, target, timeout_s, progress)
-        else:
-            target.touch(mode=0o600)
-            shutil.copyfile(source, target)
-            progress(target.stat().st_size, target.stat().st_size)
-    except (PermissionError, shutil.Error, sqlite3.Error, UnicodeDecodeError) as error:
-        raise explain(source, error) from None
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            require_room(error, target)
+            raise explain(source, error) from None
+    else:
+        copy_file(source, target, explain)
+        progress(target.stat().st_size, target.stat().st_size)
+
+
+def require_room(error: Exception, target: Path) -> None:
+    """Find out whether SQLite failed for want of a disk to write `target` on.
+
+    SQLite itself says "database or disk is full" of one, and "disk I/O error" or "unable to open database file" of
+    either side.
+
+    Raises:
+        OSError: it did.
+    """
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from None
+    with tempfile.TemporaryFile(dir=target.parent) as file:
+        file.write(b"\0" * _PAGES_AT_A_TIME)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def leave_wal_mode(path: Path) -> None:
@@ -75,8 +107,6 @@ def missing_log(path: Path) -> tuple[str, str] | None:
 def explain(source: Path, error: Exception) -> FinetuneError:
     """The error to show when `source` cannot be read because of `error`."""
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    if isinstance(error, shutil.Error):
-        reason = "some of its files cannot be read"
     if isinstance(error, sqlite3.OperationalError) and "locked" in reason:
         return TryLater(
             str(source), "another program keeps it locked", fix="Quit that program, or try again in a moment."
@@ -113,12 +143,18 @@ def _is_in_wal_mode(path: Path) -> bool:
     return head.startswith(SQLITE_HEADER) and head[18:19] == bytes([_WAL_MODE])
 
 
-def _copy_folder(source: Path, target: Path) -> None:
+def _head_of(source: Path) -> bytes:
+    try:
+        return _head(source, len(SQLITE_HEADER))
+    except OSError as error:
+        raise explain(source, error) from None
+
+
+def _require_outside(source: Path, target: Path) -> None:
     if target.resolve().is_relative_to(source.resolve()):
         raise InputError(
             str(source), "holds the run directory itself", fix="Point `download.source` at the archive's own folder."
         )
-    shutil.copytree(source, target)
 
 
 def _copy_database(source: Path, target: Path, timeout_s: float, progress: Callable[[int, int | None], None]) -> None:
@@ -143,7 +179,7 @@ def _copy_database(source: Path, target: Path, timeout_s: float, progress: Calla
     copy = folder / "copy.db"
     for end in ("", "-wal", "-journal"):
         if end == "" or _beside(real, end).exists():
-            shutil.copyfile(_beside(real, end), _beside(copy, end))
+            copy_file(_beside(real, end), _beside(copy, end), explain)
     _back_up(copy.absolute().as_uri(), target, timeout_s, progress)
     shutil.rmtree(folder)
 

@@ -1,5 +1,6 @@
 """`finetune init`: from a path and a few answers to a config that runs. Shows names and numbers, never chat text."""
 
+import errno
 import os
 import re
 import shlex
@@ -24,10 +25,12 @@ from pipeline.start.naming import free_path, run_name
 from pipeline.start.people import People, likely_owner, survey
 from pipeline.start.questions import Questions, pick
 from pipeline.start.recognise import Archive, recognise
+from pipeline.start.scratch import scratch
 from pipeline.training.protocol import automatic_epochs
 
 MESSAGES = Path("~/Library/Messages/chat.db")
 _LISTED = 12
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # which can only be of the copy's disk
 _KINDS: tuple[str, ...] = get_args(Backend.model_fields["kind"].annotation)
 _BASE_MODEL = {"embedded": "smollm2-135m-instruct", "openai": "gpt-4.1-nano-2025-04-14"}
 _TOKENS_A_SECOND = 200  # SmolLM2-135M on two CPU cores: 300 where they multiply matrices (AMX), 130 where they do not
@@ -67,8 +70,8 @@ def write_config(given: Given, questions: Questions) -> Made:
     Raises:
         InputError: an answer that came as a flag will not do, or one is missing; nothing has been written.
     """
-    with tempfile.TemporaryDirectory(prefix="finetune-init-") as scratch:
-        found = _archive(given, questions, Path(scratch))
+    with scratch() as folder:
+        found = _archive(given, questions, folder)
     _tell(found, questions)
     assistant = _assistant(given, questions, found)
     backend, model = _backend(given, questions, found.people)
@@ -78,7 +81,7 @@ def write_config(given: Given, questions: Questions) -> Made:
     return Made(path, backend, how_long(found.people.characters))
 
 
-def _archive(given: Given, questions: Questions, scratch: Path) -> _Found:
+def _archive(given: Given, questions: Questions, folder: Path) -> _Found:
     default = str(MESSAGES) if MESSAGES.expanduser().exists() else None
     if questions.asks and given.source is None:
         questions.say("Which archive? Give the path of one of these:")
@@ -91,7 +94,7 @@ def _archive(given: Given, questions: Questions, scratch: Path) -> _Found:
 
     def understand(said: str) -> _Found:
         questions.say(f"Reading {said} …")
-        source, archive = _recognised(said, scratch)
+        source, archive = _recognised(said, folder)
         people = survey(read_archive(reading_of(archive.load, archive.path)))
         if not people.messages:
             raise InputError(
@@ -102,12 +105,12 @@ def _archive(given: Given, questions: Questions, scratch: Path) -> _Found:
     return questions.answer("Path", "--source", given.source, default, understand)
 
 
-def _recognised(said: str, scratch: Path) -> tuple[str, Archive]:
+def _recognised(said: str, folder: Path) -> tuple[str, Archive]:
     """The source as `download.source` takes it, and what is there.
 
     A database is read from a copy, for it may be in use, and so is what is not on this machine.
     """
-    path, copy = _local_path(said), scratch / "archive"
+    path, copy = _local_path(said), folder / "archive"
     try:
         if path is not None and not _is_database(path):
             archive = recognise(path)
@@ -124,6 +127,8 @@ def _recognised(said: str, scratch: Path) -> tuple[str, Archive]:
         )
         return source, recognise(copy)
     except (OSError, sqlite3.Error, zipfile.BadZipFile) as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise
         raise explain(path or Path(said), error) from None
     except InputError as error:  # in the words of a config, which is not there yet, or about the copy
         where = {"download.source": "--source", str(copy): said}.get(error.where, error.where)

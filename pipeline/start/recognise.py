@@ -48,6 +48,8 @@ def recognise(path: Path) -> Archive:
         return _folder(path)
     if not path.exists():
         raise InputError(str(path), "no such file or folder", fix="Check how it is spelt; the Tab key completes it.")
+    if not path.is_file():  # a pipe would be waited for, a device read without end
+        raise InputError(str(path), "neither a file nor a folder", fix=_KNOWN)
     with path.open("rb") as file:
         head = file.read(_HEAD)
     if head.startswith(SQLITE_HEADER):

@@ -31,6 +31,7 @@ def run(config: Config, work: Work) -> Download:
         timeout_s=settings.timeout_s,
         attempts=settings.attempts,
         progress=progress,
+        note=work.display.note,
         sleep=work.clock.sleep,
     )
     return Download(describe_artifact(work.run_dir, target.name))

@@ -176,7 +176,7 @@ def read_script(path: Path | None) -> Script:
         raise InputError(
             str(path), f"the script cannot be read ({error.strerror})", fix="Set `backend.script` to a JSON file."
         ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         what, _, key = (
             str(error).replace("`", "").partition(" - at $")
         )  # msgspec's "Expected `int`, ... - at `$.steps`"

@@ -1,7 +1,10 @@
+import errno
 import json
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -176,3 +179,43 @@ def test_langchain_is_imported_only_when_a_loader_is_asked_for() -> None:
         "sys.exit('langchain_community' in sys.modules or 'langchain_core' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(pipeline.__file__).parents[1])
+
+
+def test_chats_in_a_zip_are_unpacked_beside_it_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    path = tmp_path / "export.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, words in enumerate(["Hi", "Ho"]):
+            said = {"from": "Hare", "date": "2023-08-28T00:32:03", "text": words}
+            archive.writestr(f"../../{number}/result.json", json.dumps({"messages": [said]}))
+    found = []
+    for session in read_langchain("telegram", path, Counter()):
+        assert [each.name for each in tmp_path.iterdir()] == ["export.zip"]
+        found += [message.content for message in session.messages]
+    assert found == ["Hi", "Ho"]
+
+
+@pytest.mark.parametrize("loader", ["telegram", "slack"])
+def test_a_zip_that_would_unpack_to_very_much_is_refused_before_it_is(tmp_path: Path, loader: str) -> None:
+    path = tmp_path / "export.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("race/2023-08-28.json", b"[" + b" " * 20_000_000 + b"]")
+    message = (
+        f"{path}: would unpack to 20 MB, 1,028 times its size, most of it 'race/2023-08-28.json'; no chat grows more "
+        "than 100 times. Export the chat again."
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        read(loader, path)
+
+
+def test_a_full_disk_is_no_fault_of_the_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "export.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("result.json", '{"messages": []}')
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", refuse)
+    with pytest.raises(OSError, match="No space left on device"):
+        read("telegram", path)

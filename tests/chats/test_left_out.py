@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.chats.archive import Loaded, Reading, read_archive
 from pipeline.chats.filters import Filters
-from pipeline.chats.session import Message
+from pipeline.chats.session import ENDLESS, Message
 from pipeline.samples.attributed_body import encode_attributed_body
 from pipeline.samples.chatdb import insert
 from tests.chats.phone import Phone, second
@@ -78,3 +78,25 @@ def test_what_a_loader_finds_without_text_is_told(tmp_path: Path) -> None:
     said = [{"from": "Hare", "date": "2023-08-28T00:32:05", "text": text} for text in ("Hi", "")]
     path.write_text(json.dumps({"messages": said}))
     assert left_out(Reading(str(path), "langchain", "telegram")) == [("no text", None, "Hare", "")]
+
+
+def test_what_is_too_long_for_any_message_is_told_by_its_beginning_whatever_the_archive(
+    phone: Phone, tmp_path: Path
+) -> None:
+    endless = "x" * 1_000_001
+    ann = phone.handle(ANN)
+    chat = phone.chat(f"any;-;{ANN}", members=(ann,))
+    phone.message(chat, {"text": endless, "handle_id": ann})
+    phone.message(chat, {"attributedBody": encode_attributed_body(endless), "handle_id": ann})
+    phone.message(chat, {"text": "Hi", "handle_id": ann})
+    told = (ENDLESS, "x" * 120 + "…")
+    assert [(why, words) for why, _, _, words in left_out(Reading(str(phone.save())))] == [told, told]
+    path = tmp_path / "result.json"
+    said = [{"from": "Hare", "date": "", "text": text} for text in ("Hi", endless)]
+    path.write_text(json.dumps({"messages": said}))
+    assert left_out(Reading(str(path), "langchain", "telegram")) == [(ENDLESS, None, "Hare", "x" * 120 + "…")]
+    path.write_text(f"[8/15/23, 9:12:43 AM] Hare: {endless}\n[8/15/23, 9:12:43 AM] Hare: Hi\n")
+    assert left_out(Reading(str(path), "langchain", "whatsapp")) == [(ENDLESS, None, "Hare", "x" * 120 + "…")]
+    (tmp_path / "chat.txt").write_text(path.read_text())
+    time = "2023-08-15T09:12:43Z"
+    assert left_out(Reading(str(tmp_path / "chat.txt"), "whatsapp")) == [(ENDLESS, time, "Hare", "x" * 120)]

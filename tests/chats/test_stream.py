@@ -180,3 +180,22 @@ def test_leaving_early_ends_the_second_process(large: Path, tmp_path: Path) -> N
     with helping("load", msgspec.json.encode(Reading(str(large))), tmp_path) as helper:
         process = helper._process
     assert process.returncode == -signal.SIGKILL
+
+
+def test_a_message_of_many_blocks_is_searched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions = [
+        Session("1", "direct", "t" * 4000, [Message("Hare", False, None, "x" * 40_000), Message("A", True, None, "")])
+    ]
+    path = write_sessions(tmp_path / "one.jsonl", sessions)
+    searched = 0
+
+    class Counted(bytearray):
+        def rfind(self, what: object, begin: int = 0) -> int:  # type: ignore[override]
+            nonlocal searched
+            searched += len(self) - begin
+            return super().rfind(what, begin)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stream, "BLOCK", 100)
+    monkeypatch.setattr(stream, "bytearray", Counted, raising=False)
+    assert [whole(each) for each in read_streams(path)] == sessions
+    assert 40_000 < searched < 60_000

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.chats.session import Message, Session
+from pipeline.chats.session import ENDLESS, Message, Session
 from pipeline.chats.whatsapp import MEDIA, SYSTEM, looks_like_whatsapp, read_whatsapp
 from pipeline.errors import InputError
 
@@ -173,3 +173,43 @@ def test_every_message_comes_out_or_is_counted(tmp_path_factory: pytest.TempPath
     sessions, dropped = read(folder / "chat.txt")
     headers = len(re.findall(r"^15/08/2023, 09:12 - ", text, re.MULTILINE))
     assert sum(len(session.messages) for session in sessions) + dropped.total() == headers
+
+
+HEAD = "15/08/2023, 09:12 - Hare: "
+
+
+@pytest.mark.parametrize(
+    "endless", ["x" * 1_000_001, "\n" * 1_000_002, "x" * 600_000 + "\n" + "y" * 600_000], ids=["line", "lines", "both"]
+)
+def test_what_is_too_long_for_a_message_is_left_out_and_its_neighbours_stay(tmp_path: Path, endless: str) -> None:
+    messages, dropped = read_text(tmp_path, f"{HEAD}One\n{HEAD}{endless}\n{HEAD}Two\n")
+    assert [message.content for message in messages] == ["One", "Two"]
+    assert dropped == {ENDLESS: 1}
+
+
+def test_a_zip_of_next_to_nothing_that_unpacks_to_very_much_is_not_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "chat.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("_chat.txt", (HEAD + "Hi\n").encode() + b"\n" * 20_000_000)
+    message = (
+        f"{path}: would unpack to 20 MB, 1,026 times its size, most of it '_chat.txt'; no chat grows more than 100 "
+        "times. Export the chat again."
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("Hi \u200e<edited> ", "Hi"),
+        ("Hi <This message was edited>\n", "Hi"),
+        ("Hi<This message was edited>", "Hi<This message was edited>"),
+        ("a <b> \u200e<c>", "a <b>"),
+        ("a \u200e<b\u200e<c> d>", "a \u200e<b\u200e<c> d>"),
+        ("a \u200e<b\nc>", "a \u200e<b\nc>"),
+    ],
+)
+def test_what_whatsapp_adds_at_the_end_is_taken_off(tmp_path: Path, body: str, said: str) -> None:
+    messages, _ = read_text(tmp_path, HEAD + body)
+    assert [message.content for message in messages] == [said]

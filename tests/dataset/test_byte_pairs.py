@@ -89,3 +89,10 @@ def test_the_template_takes_as_many_tokens_as_in_training(roles: tuple[Role, ...
     messages = [ChatMessage(role, "") for role in roles]
     ids, _ = ChatFormat(prepare(MODEL)).example(messages, [False] * len(roles))
     assert counts().frame(roles) == len(ids)
+
+
+def test_blanks_that_are_too_many_for_tiktoken_are_counted_all_the_same() -> None:
+    blanks = "x" + " " * 1_000_000 + "y"
+    with pytest.raises(ValueError, match="Max stack size exceeded"):
+        counterpart().count([blanks])
+    assert exact().count(["Hi", blanks]) == counts().count(["Hi", blanks])

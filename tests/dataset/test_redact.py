@@ -1,4 +1,8 @@
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.dataset.redact import redactor
 
@@ -27,3 +31,10 @@ def test_only_what_is_asked_for_is_replaced() -> None:
     assert redact is not None
     assert redact("a@b.test 5550100199") == "[email] 5550100199"
     assert redactor([]) is None
+
+
+@given(st.text(st.sampled_from("a@.-+ _é"), max_size=14))
+def test_addresses_are_those_that_one_slow_pattern_finds(text: str) -> None:
+    redact = redactor(["emails"])
+    assert redact is not None
+    assert redact(text) == re.sub(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b", "[email]", text)

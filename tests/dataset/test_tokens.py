@@ -8,7 +8,7 @@ from tiktoken import registry
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from pipeline.dataset.notebook import Example
-from pipeline.dataset.tokens import token_counter
+from pipeline.dataset.tokens import token_counter, tokens_of
 from pipeline.errors import InputError
 
 EXAMPLE: Example = {
@@ -77,3 +77,13 @@ def test_a_vocabulary_that_cannot_be_downloaded_is_answered_with_the_switch(
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         token_counter("gpt-4", "exact")
+
+
+def test_blanks_that_are_too_many_for_tiktoken_are_counted_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = {bytes([n]): n for n in range(256)} | {b"  ": 256}
+    pairs = tiktoken.Encoding("pairs", pat_str=r"\S+|\s+(?!\S)|\s+", mergeable_ranks=words, special_tokens={})
+    monkeypatch.setitem(registry.ENCODINGS, "o200k_base", pairs)
+    with pytest.raises(ValueError, match="Max stack size exceeded"):
+        pairs.encode(" " * 1_000_000)
+    (counted,) = tokens_of("gpt-4o-mini", "exact").count([" " * 1_000_000])
+    assert counted == 500_000
