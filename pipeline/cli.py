@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import failpoints
+from pipeline import failpoints, libraries, privacy
 from pipeline.errors import FinetuneError, InputError
 from pipeline.invocation import Invocation
 from pipeline.start import commands as start
@@ -35,6 +35,8 @@ def main() -> None:
     os.umask(0o077)
     prepare_streams()
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "1"  # of other packages; even to look for them takes time
+    privacy.withhold()
+    libraries.quieten_warnings()
     failpoints.arm_from_environment()
     try:
         with in_words_of(Invocation()):

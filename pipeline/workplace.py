@@ -102,6 +102,7 @@ def at_work(
     from pipeline.clock import SystemClock, stamp
     from pipeline.display import Display, JsonDisplay, TextDisplay
     from pipeline.job import jobs_of, left_to_do
+    from pipeline.libraries import heard_by
     from pipeline.remote import Ledger
     from pipeline.run_log import RunLog
     from pipeline.signals import Signals, SignalStop
@@ -113,6 +114,7 @@ def at_work(
     with (
         locked_state(config_path, overrides) as (config, state),
         contextlib.closing(RunLog(state.run_dir, say_aside)) as log,
+        heard_by(lambda said: log.write(f"{stamp(clock)} {said}")),
     ):
         jobs = jobs_of(state)
         connection = Connection(config.backend, state.run_dir, clock, config.create_job.model)

@@ -16,6 +16,7 @@ from pipeline.backends.quoting import quote
 from pipeline.clock import Clock
 from pipeline.config import Backend
 from pipeline.errors import InputError, TryLater
+from pipeline.libraries import quieten_logging
 from pipeline.network import blaming_the_environment
 from pipeline.polling import Transient
 
@@ -93,6 +94,7 @@ class Connection:
         import openai
 
         if self._http is None:
+            quieten_logging()
             with blaming_the_environment():
                 self._http = openai.DefaultHttpxClient(
                     event_hooks={"response": [_require_json]},

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pipeline.chats.imessage import UNKNOWN_SENDER, utc_time
 from pipeline.chats.session import OWNER, Listener, Message, Session
 from pipeline.errors import InputError
+from pipeline.libraries import quieten_logging
 
 if TYPE_CHECKING:
     from langchain_core.chat_loaders import BaseChatLoader
@@ -113,6 +114,7 @@ def _create(loader: str, path: Path) -> "BaseChatLoader":
             fix=f"Did you mean `{near[0]}`?" if near else "Choose one of these.",
         )
     name = LOADERS[loader].for_folder if path.is_dir() else LOADERS[loader].for_file
+    quieten_logging()
     create = getattr(importlib.import_module("langchain_community.chat_loaders"), name)
     created: BaseChatLoader = create(str(path))
     return created

@@ -26,6 +26,7 @@ def write_to_stderr(*, requests: bool) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.captureWarnings(True)
     logger.setLevel(logging.INFO if requests else logging.WARNING)
 
 
