@@ -14,7 +14,7 @@ import typer
 from pipeline.errors import FinetuneError
 from pipeline.invocation import Invocation
 from pipeline.lines import Lines
-from pipeline.terminal import say_aside, speak_to_nobody
+from pipeline.terminal import printable, say_aside, speak_to_nobody
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def say(text: str) -> None:
     """A line on standard output; a reader that has gone away has read enough."""
     try:
-        typer.echo(text)
+        typer.echo(printable(text))
     except OSError as error:
         from pipeline.durable import unusable
 

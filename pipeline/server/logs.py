@@ -6,6 +6,8 @@ import traceback
 
 import msgspec
 
+from pipeline.visible import visible
+
 logger = logging.getLogger("pipeline.server")
 
 
@@ -18,7 +20,7 @@ class JsonLines(logging.Formatter):
         line = {"time": time, "level": record.levelname.lower(), "message": record.getMessage()}
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__  # not its words: they may hold a key or chat text
-        return msgspec.json.encode({**line, **getattr(record, "fields", {})}).decode()
+        return visible(msgspec.json.encode({**line, **getattr(record, "fields", {})}).decode())
 
 
 def write_to_stderr(*, requests: bool) -> None:
