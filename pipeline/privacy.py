@@ -32,6 +32,7 @@ _OFFLINE = {
 _TRACING = (
     "LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2", "LANGCHAIN_TRACING", "LANGCHAIN_HANDLER",
 )  # fmt: skip
+_ACCOUNT = ("OPENAI_CUSTOM_HEADERS", "OPENAI_ORG_ID", "OPENAI_ORGANIZATION", "OPENAI_PROJECT_ID")
 _NEVER_TRACING = ("LANGCHAIN_HANDLER", "LANGSMITH_GATEWAY")
 """LangChain refuses to work with the first; the second redirects requests, and is no tracing."""
 
@@ -43,6 +44,12 @@ def withhold() -> None:
     for name in [name for name in os.environ if name.startswith(_PREFIXES) or name in _NAMES]:
         _withheld[name] = os.environ.pop(name)
     os.environ.update(_OFFLINE)
+
+
+def withhold_account() -> None:
+    """Keep to the embedded backend's own key: a header for another one may replace it, or be none that can be sent."""
+    for name in _ACCOUNT:
+        os.environ.pop(name, None)
 
 
 @contextlib.contextmanager

@@ -40,7 +40,8 @@ ADDRESSES = (
 NAMED = {
     "OPENAI_LOG": "debug",
     "OPENAI_API_KEY": "sk-of-another",
-    "OPENAI_ORG_ID": "org-of-another",
+    "OPENAI_ORG_ID": "Größe",
+    "OPENAI_CUSTOM_HEADERS": "Authorization: Bearer sk-of-another\nX-Grüße: ü",
     "LANGSMITH_API_KEY": "lsv2_x",
     "LANGCHAIN_API_KEY": "lsv2_x",
     "LC_OUTPUT_VERSION": "responses/v1",

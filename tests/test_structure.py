@@ -102,6 +102,14 @@ def test_only_what_makes_foreign_text_visible_writes_to_a_terminal() -> None:
     assert owners_of(lambda _, name: name.endswith("stdout.buffer.write")) == {"pipeline.half"}
 
 
+def test_only_counting_for_openais_own_models_has_a_vocabulary_downloaded() -> None:
+    """LangChain's `get_num_tokens` and tiktoken's `get_encoding` fetch one from the internet."""
+    assert owners_of(lambda _, name: name.endswith((".get_encoding", ".encoding_for_model"))) == {
+        "pipeline.dataset.tokens"
+    }
+    assert owners_of(lambda _, name: "get_num_tokens" in name) == set()
+
+
 def test_there_are_ten_steps_in_order() -> None:
     assert [step.name for step in STEPS] == [
         "download", "load", "merge", "map", "convert", "upload", "poll_file", "create_job", "poll_job", "smoke_test",

@@ -19,6 +19,7 @@ from pipeline.errors import InputError, TryLater
 from pipeline.libraries import quieten_logging
 from pipeline.network import blaming_the_environment
 from pipeline.polling import Transient
+from pipeline.privacy import withhold_account
 
 if TYPE_CHECKING:
     import httpx2
@@ -95,6 +96,8 @@ class Connection:
 
         if self._http is None:
             quieten_logging()
+            if self._backend.kind == "embedded":
+                withhold_account()
             with blaming_the_environment():
                 self._http = openai.DefaultHttpxClient(
                     event_hooks={"response": [_require_json]},
