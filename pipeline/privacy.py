@@ -33,8 +33,8 @@ _TRACING = (
     "LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2", "LANGCHAIN_TRACING", "LANGCHAIN_HANDLER",
 )  # fmt: skip
 _ACCOUNT = ("OPENAI_CUSTOM_HEADERS", "OPENAI_ORG_ID", "OPENAI_ORGANIZATION", "OPENAI_PROJECT_ID")
-_NEVER_TRACING = ("LANGCHAIN_HANDLER", "LANGSMITH_GATEWAY")
-"""LangChain refuses to work with the first; the second redirects requests, and is no tracing."""
+_NEVER_TRACING = ("LANGCHAIN_HANDLER", "LANGSMITH_GATEWAY", "LANGCHAIN_WANDB", "LANGCHAIN_COMET")
+"""LangChain refuses to work with the first; the second redirects requests; the others send to more than LangSmith."""
 
 _withheld: dict[str, str] = {}
 
