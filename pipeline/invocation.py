@@ -33,7 +33,7 @@ class Invocation:
 
     def command(self, name: str) -> str:
         """The line that calls another command with the same config."""
-        return f"{_program()} {' '.join(map(_quoted, [name, *self._arguments()]))}"
+        return f"{_program()} {' '.join(map(quoted, [name, *self._arguments()]))}"
 
     def typable(self, message: str) -> str:
         """`message` with the commands in it, which are written as in the README, as they can be typed here."""
@@ -49,8 +49,8 @@ class Invocation:
         return [*([str(self.config)] if self.config else []), *settings]
 
 
-def _quoted(word: str) -> str:
-    """For a shell; what cannot be seen as $'…', which bash and zsh understand."""
+def quoted(word: str) -> str:
+    """A word as a shell takes it; what cannot be seen as $'…', which bash and zsh understand."""
     if visible(word) == word:
         return shlex.quote(word)
     return "$'" + "".join(_in_bytes(character) for character in word) + "'"

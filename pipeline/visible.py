@@ -11,7 +11,7 @@ import re
 _FLAG = "\U0001f3f4[\U000e0020-\U000e007e]{1,6}\U000e007f"  # of England, Scotland, Wales: UTS #51, tag sequences
 _UNSEEN = (
     "\x00-\x08\x0a-\x1f\x7f-\x9f"  # C0 but the tab, DEL and C1
-    "\u2028\u2029\ud800-\udfff"  # ends of lines, and halves of characters
+    "\u2028\u2029\ud800-\udfff\ufffe\uffff"  # ends of lines, halves of characters, and none at all
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks of direction: UAX #9
     "\u180e\u200b\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb"  # of no width; joiners shape words and emoji, and stay
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"  # tags, and of no width

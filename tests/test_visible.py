@@ -46,7 +46,7 @@ def steers(character: str) -> bool:
     kind = unicodedata.category(character)
     if kind == "Cf":
         return character not in SHAPING and not 0x110BD <= ord(character) <= 0x1343F
-    return kind in ("Cc", "Zl", "Zp", "Cs") and character != "\t"
+    return (kind in ("Cc", "Zl", "Zp", "Cs") and character != "\t") or character in "\ufffe\uffff"
 
 
 @given(foreign)
