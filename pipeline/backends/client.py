@@ -17,7 +17,7 @@ from pipeline.clock import Clock
 from pipeline.config import Backend
 from pipeline.errors import InputError, TryLater
 from pipeline.libraries import quieten_logging
-from pipeline.network import blaming_the_environment
+from pipeline.network import blaming_the_environment, unproxied
 from pipeline.polling import Transient
 from pipeline.privacy import withhold_account
 
@@ -103,6 +103,7 @@ class Connection:
                     event_hooks={"response": [_require_json]},
                     # A proxy has no business between us and a server of our own.
                     trust_env=self._backend.kind != "embedded",
+                    mounts=unproxied(self.profile.base_url or ""),
                 )
         return self._http
 
