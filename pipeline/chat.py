@@ -17,6 +17,7 @@ from pipeline.signals import SignalStop
 from pipeline.state import State
 from pipeline.steps.outputs import Convert, PollJob
 from pipeline.steps.step import Work
+from pipeline.terminal import show
 from pipeline.workplace import say
 
 if TYPE_CHECKING:
@@ -76,8 +77,7 @@ def _lines() -> Iterable[str]:
 def _typed() -> Iterator[str]:
     while True:
         try:
-            sys.stdout.write(f"{INDENT}{'you':<{SPEECH_INDENT}}")
-            sys.stdout.flush()
+            show(f"{INDENT}{'you':<{SPEECH_INDENT}}")
             said = input()  # without its own prompt: a signal that comes as that appears would wait for the next line
         except (EOFError, SignalStop) as end:
             say("")  # the cursor was left behind the prompt

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import failpoints
+from pipeline import failpoints, libraries, privacy
 from pipeline.errors import FinetuneError, InputError
 from pipeline.invocation import Invocation
 from pipeline.private import settle_process
@@ -36,6 +36,8 @@ def main() -> None:
     settle_process()
     prepare_streams()
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "1"  # of other packages; even to look for them takes time
+    privacy.withhold()
+    libraries.quieten_warnings()
     failpoints.arm_from_environment()
     try:
         with in_words_of(Invocation()):
@@ -105,8 +107,8 @@ def status(config_path: ConfigPath, overrides: Overrides = None, as_json: AsJson
     lines, called = Lines(sys.stdout), Invocation.of(config_path, overrides)
     where = f" with {profile_of(config.backend).title}, in {state.run_dir}/"
     say(lines.line((config.name, "bold"), text=f"{where}{f', running now ({at_work})' if at_work else ''}"))
-    for line in status_lines(rows, lines, at_work=at_work is not None):
-        say(called.typable(line))
+    for line in status_lines(rows, lines, called, at_work=at_work is not None):
+        say(line)
     if at_work is None:
         is_done = all(row["would_run"] is None for row in rows)
         say(f"Talk to it: {called.command('chat')}" if is_done else f"Go on with: {called.command('run')}")
@@ -189,7 +191,8 @@ def inspect(
         for line in inspection.overview(config, state, work, examples):
             *before, (text, style) = line or [("", "")]
             say(lines.line(*before, text=text, style=style))
-        say(f"\n{work.go_on}")
+        say("")
+        say(work.go_on)
 
 
 @app.command()

@@ -259,6 +259,7 @@ class SmokeTest(Section):
     temperature: float = Field(0.0, ge=0, le=2)
     max_tokens: Count = 128
     compare_base: bool = True
+    tracing: bool = False
 
 
 class Config(BaseModel):

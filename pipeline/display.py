@@ -15,11 +15,13 @@ from pipeline.invocation import Invocation
 from pipeline.lines import INDENT, Lines, Piece, head, in_time, mark
 from pipeline.run_log import RunLog
 from pipeline.terminal import SurvivingOutput
+from pipeline.visible import visible
 
 if TYPE_CHECKING:
     from pipeline.live import Below
 
 SPEECH_INDENT = 7
+_WORDS = re.compile(r"\n|\r|[^\S\n\r]+|\S+")
 
 
 class Display(Protocol):
@@ -140,12 +142,14 @@ class TextDisplay:
         self._speaking, self._column = True, len(INDENT) + SPEECH_INDENT
 
     def speech(self, text: str) -> None:  # noqa: D102
-        words = re.findall(r"\n|[^\S\n]+|\S+", self._begun + text)
-        self._begun = words.pop() if words and not words[-1].isspace() else ""  # its end is still to come
+        words = _WORDS.findall((self._begun + text).replace("\r\n", "\n"))
+        # Its end is still to come; and a carriage return may be half the end of a line.
+        self._begun = words.pop() if words and (words[-1] == "\r" or not words[-1].isspace()) else ""
         self._write("".join(map(self._placed, words)))
 
     def _placed(self, word: str) -> str:
         """A word, a stretch of blanks or a line's end, below the words before it; in a terminal lines are broken."""
+        word = word if word == "\n" else visible(word)
         edge = len(INDENT) + SPEECH_INDENT
         too_long = self._lines.is_terminal and edge < self._column and self._column + len(word) > self._lines.width
         if word == "\n" or too_long:
@@ -241,7 +245,7 @@ class JsonDisplay:
 
     def _emit(self, event: str, fields: Mapping[str, object]) -> None:
         line = msgspec.json.encode({"event": event, "at": stamp(self._clock), **fields}).decode()
-        self._out.write(line + "\n")
+        self._out.write(visible(line) + "\n")
         self._out.flush()
         if self._log is not None and event not in ("progress", "speech"):
             self._log.write(line)

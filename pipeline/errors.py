@@ -6,6 +6,8 @@ where there is none to show. Anything else that reaches the command line is a bu
 
 from typing import ClassVar
 
+from pipeline.visible import visible
+
 
 class FinetuneError(Exception):
     """A foreseeable failure: printed as one message, never as a traceback.
@@ -25,7 +27,7 @@ class FinetuneError(Exception):
         self.got = got
         self.fix = fix
         said = f"{where}: {what}{'' if got is None else f', got {got}'}"
-        super().__init__(f"{said}{'' if said.endswith(('?', '!')) else '.'} {fix}")
+        super().__init__(visible(f"{said}{'' if said.endswith(('?', '!')) else '.'} {fix}"))
 
 
 class InputError(FinetuneError):

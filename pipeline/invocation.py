@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.visible import visible
+
 _NAMED = re.compile(r"`finetune (\w+)( CONFIG)?")
 
 
@@ -31,7 +33,7 @@ class Invocation:
 
     def command(self, name: str) -> str:
         """The line that calls another command with the same config."""
-        return f"{_program()} {shlex.join([name, *self._arguments()])}"
+        return f"{_program()} {' '.join(map(quoted, [name, *self._arguments()]))}"
 
     def typable(self, message: str) -> str:
         """`message` with the commands in it, which are written as in the README, as they can be typed here."""
@@ -45,6 +47,21 @@ class Invocation:
     def _arguments(self) -> list[str]:
         settings = [word for override in self.overrides for word in ("--set", override)]
         return [*([str(self.config)] if self.config else []), *settings]
+
+
+def quoted(word: str) -> str:
+    """A word as a shell takes it; what cannot be seen as $'…', which bash and zsh understand."""
+    if visible(word) == word:
+        return shlex.quote(word)
+    return "$'" + "".join(_in_bytes(character) for character in word) + "'"
+
+
+def _in_bytes(character: str) -> str:
+    if character in "'\\":
+        return f"\\{character}"
+    if visible(character) == character:
+        return character
+    return "".join(f"\\x{byte:02x}" for byte in character.encode(errors="surrogateescape"))
 
 
 def _program() -> str:

@@ -10,6 +10,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import TextIO
 
+from pipeline.visible import visible
+
 STEP_WIDTH = 11
 MARK_WIDTH = 11
 INDENT = " " * 6
@@ -23,8 +25,12 @@ Piece = tuple[str, str]
 """Words and their style, "" for none: names of _CODES with blanks between them."""
 
 
+class Shown(str):
+    """Lines as they are to be written: foreign text in them is visible, and the only codes in them are our own."""
+
+
 class Lines:
-    """Where lines go.
+    """Where lines go, and how: all text is foreign here, and made visible before codes of our own are added.
 
     Attributes:
         is_terminal: a person looks, at something that can move.
@@ -41,32 +47,35 @@ class Lines:
         """Of the terminal, in columns."""
         return shutil.get_terminal_size().columns
 
-    def line(self, *before: Piece, text: str = "", style: str = "") -> str:
+    def line(self, *before: Piece, text: str = "", style: str = "") -> Shown:
         """One line: what stands `before` it, and a text that is broken below its own beginning where it is too long."""
+        before, text = tuple((visible(words), style) for words, style in before), visible(text)
         room = self.width - sum(len(words) for words, _ in before)
         if self.is_terminal and len(text) > room >= _NARROWEST:
             margin = "\n" + " " * (self.width - room)
             whole = _COMMAND.sub(lambda command: command[0].replace(" ", _JOINED), text)
             words = textwrap.wrap(whole, room, break_long_words=False, break_on_hyphens=False)
             text = margin.join(words).replace(_JOINED, " ")
-        return self.styled([*before, (text, style)])
+        return self._styled([*before, (text, style)])
 
-    def flow(self, text: str) -> str:
-        """Plain lines, each broken below its own text: after its margin and what stands in a column of its own."""
-        broken = []
-        for line in text.split("\n"):
-            before = _FIRST_COLUMN.match(line)
-            column = before[0] if before else ""
-            broken.append(self.line((column, ""), text=line.removeprefix(column)))
-        return "\n".join(broken)
+    def flow(self, text: str) -> Shown:
+        """A plain line, broken below its own text: after its margin and what stands in a column of its own."""
+        before = _FIRST_COLUMN.match(text)
+        column = before[0] if before else ""
+        return self.line((column, ""), text=text.removeprefix(column))
 
-    def styled(self, pieces: Sequence[Piece]) -> str:
+    def styled(self, pieces: Sequence[Piece]) -> Shown:
         """The pieces with the codes of their styles, where there are colours."""
+        return self._styled([(visible(words), style) for words, style in pieces])
+
+    def _styled(self, pieces: Sequence[Piece]) -> Shown:
         if not self._coloured:
-            return "".join(words for words, _ in pieces)
-        return "".join(
-            f"\x1b[{';'.join(_CODES[each] for each in style.split())}m{words}\x1b[0m" if words and style else words
-            for words, style in pieces
+            return Shown("".join(words for words, _ in pieces))
+        return Shown(
+            "".join(
+                f"\x1b[{';'.join(_CODES[each] for each in style.split())}m{words}\x1b[0m" if words and style else words
+                for words, style in pieces
+            )
         )
 
 

@@ -13,6 +13,8 @@ from rich.progress import Task as Row
 from rich.table import Column
 from rich.text import Text
 
+from pipeline.visible import visible
+
 BAR_WIDTH = 24
 ROOM_FOR_A_BAR = 90
 
@@ -44,11 +46,11 @@ class Below:
         if self._live is not None:
             return
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             SpinnerColumn(),
             TimeElapsedColumn(),
             *([_BarOfKnownLength(bar_width=BAR_WIDTH)] if self._console.width >= ROOM_FOR_A_BAR else []),
-            TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
+            TextColumn("{task.fields[text]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
             _Left(table_column=Column(no_wrap=True)),
             console=self._console,
             auto_refresh=False,
@@ -61,15 +63,16 @@ class Below:
 
     def wait(self, head: str) -> None:
         """Show for how long an answer has been waited for."""
-        waited = Progress(TextColumn(head), SpinnerColumn(), TimeElapsedColumn(), console=self._console)
-        waited.add_task("", total=None)
+        shown = TextColumn("{task.description}", markup=False)
+        waited = Progress(shown, SpinnerColumn(), TimeElapsedColumn(), console=self._console)
+        waited.add_task(visible(head), total=None)
         self._live = Live(waited, console=self._console, transient=True, refresh_per_second=8)
         self._live.start(refresh=True)
 
     def update(self, done: float, total: float | None, text: str) -> None:
         """How far the step is; without a total no bar is shown."""
         if self._progress is not None:
-            self._progress.update(self._progress.task_ids[0], completed=done, total=total, text=text)
+            self._progress.update(self._progress.task_ids[0], completed=done, total=total, text=visible(text))
 
     def hide(self) -> None:
         """Leave the terminal to lines or speech."""

@@ -1,9 +1,11 @@
 """What the environment says about the network, and whose fault it is when no HTTP client can be made of it."""
 
 import contextlib
+import ipaddress
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pipeline.errors import FinetuneError, InputError
 
@@ -46,3 +48,13 @@ def blaming_the_environment() -> Iterator[None]:
         raise InputError(
             where, "not the address of a proxy", fix="Write it as http://HOST:PORT, or unset it."
         ) from None
+
+
+def unproxied(base_url: str) -> dict[str, None]:
+    """`mounts` for httpx that keep proxies away from a server on this machine: to a proxy, 127.0.0.1 is itself."""
+    host = urlsplit(base_url).hostname or ""
+    try:
+        is_here = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # another name
+        is_here = False
+    return {f"all://[{host}]" if ":" in host else f"all://{host}": None} if is_here else {}

@@ -13,6 +13,7 @@ from pipeline.runner import Progress
 from pipeline.steps.download import STEP as DOWNLOAD
 from pipeline.steps.load import STEP as LOAD
 from pipeline.steps.outputs import Download, Load
+from pipeline.visible import visible
 
 SHOWN = 30
 _DAY = len("2023-08-28")
@@ -70,7 +71,7 @@ def _day(time: str | None) -> str:
 
 
 def _table(rows: Sequence[Sequence[str]], room: int | None) -> Iterator[str]:
-    clean = [["".join(c if c.isprintable() else "\ufffd" for c in cell) for cell in row] for row in rows]
+    clean = [[visible(cell) for cell in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(*clean, strict=True)]
     for number in (-2, -1):
         excess = 0 if room is None else sum(widths) + len(_BETWEEN) * (len(widths) - 1) - room

@@ -3,7 +3,8 @@
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
 
-from pipeline.lines import INDENT, Lines, Piece, head, in_time, mark
+from pipeline.invocation import Invocation
+from pipeline.lines import INDENT, Lines, Piece, Shown, head, in_time, mark
 from pipeline.logs import last_said
 from pipeline.run_log import NAME as LOG
 from pipeline.runner import IF_BEFORE, Progress
@@ -50,7 +51,9 @@ def status_rows(state: State, progress: Progress, *, at_work: bool) -> list[dict
     return rows
 
 
-def status_lines(rows: Sequence[Mapping[str, Json]], lines: Lines, *, at_work: bool) -> Iterator[str]:
+def status_lines(
+    rows: Sequence[Mapping[str, Json]], lines: Lines, called: Invocation, *, at_work: bool
+) -> Iterator[Shown]:
     """A line a step, as `status_rows` has them, and what there is to say of it below; times are local.
 
     Args:
@@ -65,12 +68,12 @@ def status_lines(rows: Sequence[Mapping[str, Json]], lines: Lines, *, at_work: b
             how = in_time(row["seconds"]) if isinstance(row["seconds"], int | float) else ""
         name: Piece = (head(number, len(rows), str(row["step"])), "dim" if how == "pending" else "")
         when: Piece = (f"{_local(row['finished_at'] or row['started_at'])}  ", "dim")
-        yield lines.line(name, (mark(how), style), when, text=str(row["made"] or "")).rstrip()
+        yield Shown(lines.line(name, (mark(how), style), when, text=str(row["made"] or "")).rstrip())
         if row["said"]:
             at, said = row["said"]["at"], row["said"]["text"]
             yield lines.line((INDENT, ""), (f"{_local(at).strip()}  ", "dim"), text=said)
         if row["error"]:
-            yield lines.line((INDENT, ""), text=str(row["error"]), style="red")
+            yield lines.line((INDENT, ""), text=called.typable(str(row["error"])), style="red")
         elif row["would_run"] not in (None, IF_BEFORE) and row["state"] == "done":
             yield lines.line((INDENT, ""), text=f"would run again: {row['would_run']}", style="yellow")
 

@@ -7,6 +7,9 @@ import os
 import sys
 from typing import TextIO
 
+from pipeline.lines import Shown
+from pipeline.visible import visible
+
 
 def prepare_streams() -> None:
     """Put something in the place of closed streams, and have no character be too much for any of them.
@@ -29,11 +32,28 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def printable(text: str) -> str:
+    """A line that Lines has made as it is; all other text is foreign, and made visible."""
+    return text if isinstance(text, Shown) else visible(text)
+
+
 def say_aside(text: str) -> None:
     """A line on standard error, if it can be had."""
     with contextlib.suppress(OSError):
-        sys.stderr.write(f"{text}\n")
+        sys.stderr.write(f"{printable(text)}\n")
         sys.stderr.flush()
+
+
+def show(text: str) -> None:
+    """What stays in its line, such as a prompt, on standard output."""
+    sys.stdout.write(printable(text))
+    sys.stdout.flush()
+
+
+def show_in_place(text: str, width: int) -> None:
+    """In a terminal, what is being waited for, cut to the width; the next call writes over it, "" leaves nothing."""
+    sys.stdout.write(f"\r\x1b[2K{visible(text)[: width - 1]}")
+    sys.stdout.flush()
 
 
 def speak_to_nobody() -> None:

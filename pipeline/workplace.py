@@ -14,7 +14,7 @@ import typer
 from pipeline.errors import FinetuneError
 from pipeline.invocation import Invocation
 from pipeline.lines import Lines
-from pipeline.terminal import say_aside, speak_to_nobody
+from pipeline.terminal import printable, say_aside, speak_to_nobody
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def say(text: str) -> None:
     """A line on standard output; a reader that has gone away has read enough."""
     try:
-        typer.echo(text)
+        typer.echo(printable(text))
     except OSError as error:
         from pipeline.durable import unusable
 
@@ -102,6 +102,7 @@ def at_work(
     from pipeline.clock import SystemClock, stamp
     from pipeline.display import Display, JsonDisplay, TextDisplay
     from pipeline.job import jobs_of, left_to_do
+    from pipeline.libraries import heard_by
     from pipeline.remote import Ledger
     from pipeline.run_log import RunLog
     from pipeline.signals import Signals, SignalStop
@@ -113,6 +114,7 @@ def at_work(
     with (
         locked_state(config_path, overrides) as (config, state),
         contextlib.closing(RunLog(state.run_dir, say_aside)) as log,
+        heard_by(lambda said: log.write(f"{stamp(clock)} {said}")),
     ):
         jobs = jobs_of(state)
         connection = Connection(config.backend, state.run_dir, clock, config.create_job.model)

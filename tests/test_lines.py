@@ -55,7 +55,7 @@ def test_a_command_is_never_broken() -> None:
 
 
 def test_columns_hold_when_a_line_flows() -> None:
-    said = "A few words.\n   2  openai  the chats are sent there; its key for it is not set yet"
+    said = "   2  openai  the chats are sent there; its key for it is not set yet"
     assert Lines(io.StringIO(), is_terminal=True).flow(said) == (
-        "A few words.\n   2  openai  the chats are sent there; its key for it is\n              not set yet"
+        "   2  openai  the chats are sent there; its key for it is\n              not set yet"
     )

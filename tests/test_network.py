@@ -4,11 +4,12 @@ import os
 from pathlib import Path
 
 import httpx
+import httpx2
 import openai
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.network import blaming_the_environment
+from pipeline.network import blaming_the_environment, unproxied
 
 PROXY = "not the address of a proxy. Write it as http://HOST:PORT, or unset it."
 
@@ -55,3 +56,19 @@ def test_of_two_certificates_the_missing_one_is_named(monkeypatch: pytest.Monkey
 def test_a_bug_is_not_blamed_on_an_innocent_environment() -> None:
     with pytest.raises(ZeroDivisionError), blaming_the_environment():
         _ = 1 / 0
+
+
+@pytest.mark.parametrize(
+    ("base_url", "mounts"),
+    [
+        ("http://127.0.0.1:8000/v1", {"all://127.0.0.1": None}),
+        ("http://[::1]:8000/v1", {"all://[::1]": None}),
+        ("https://LOCALHOST/v1", {"all://localhost": None}),
+        ("http://10.0.0.1/v1", {}),
+        ("https://api.openai.com/v1", {}),
+        ("", {}),
+    ],
+)
+def test_only_this_machine_is_reached_past_a_proxy(base_url: str, mounts: dict[str, None]) -> None:
+    assert unproxied(base_url) == mounts
+    httpx2.Client(mounts=mounts).close()

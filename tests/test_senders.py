@@ -92,8 +92,8 @@ def test_of_two_thousand_senders_thirty_are_shown_and_all_of_them_on_request() -
 def test_a_name_cannot_break_the_table() -> None:
     senders = [Sender("\x1b[2J\n兎", "Friend-1", False, 1, 1), Sender("Hare", "Hare", False, 1, 1)]
     assert list(lines_of(senders, everybody=False)) == [
-        "messages  since  until  chats  sender   in training data",
-        "       1                    1  �[2J�兎  Friend-1",
+        "messages  since  until  chats  sender         in training data",
+        "       1                    1  \\u001b[2J\\n兎  Friend-1",
         "       1                    1  Hare",
     ]
 

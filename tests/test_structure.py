@@ -86,6 +86,30 @@ def test_only_the_ledger_posts_what_is_stored_or_billed() -> None:
     assert {each for each in owners_of(posts) if not each.startswith("pipeline.server.")} == {"pipeline.remote"}
 
 
+def test_only_what_makes_foreign_text_visible_writes_to_a_terminal() -> None:
+    def writes(_: ast.Call, name: str) -> bool:
+        return name.endswith((".echo", "stdout.write", "stderr.write", "stream.write", "console.print", "secho"))
+
+    plain = {
+        name_of(path)
+        for path, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "echo", "secho", "rprint")
+    }
+    ours = {"pipeline.terminal", "pipeline.workplace", "pipeline.display", "pipeline.live"}
+    # The server tells its parent where it is, in JSON; the second half of a step tells its own, through a buffer.
+    assert owners_of(writes) | plain == {*ours, "pipeline.cli"}
+    assert owners_of(lambda _, name: name.endswith("stdout.buffer.write")) == {"pipeline.half"}
+
+
+def test_only_counting_for_openais_own_models_has_a_vocabulary_downloaded() -> None:
+    """LangChain's `get_num_tokens` and tiktoken's `get_encoding` fetch one from the internet."""
+    assert owners_of(lambda _, name: name.endswith((".get_encoding", ".encoding_for_model"))) == {
+        "pipeline.dataset.tokens"
+    }
+    assert owners_of(lambda _, name: "get_num_tokens" in name) == set()
+
+
 def test_there_are_ten_steps_in_order() -> None:
     assert [step.name for step in STEPS] == [
         "download", "load", "merge", "map", "convert", "upload", "poll_file", "create_job", "poll_job", "smoke_test",

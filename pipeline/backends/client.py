@@ -16,8 +16,10 @@ from pipeline.backends.quoting import quote
 from pipeline.clock import Clock
 from pipeline.config import Backend
 from pipeline.errors import InputError, TryLater
-from pipeline.network import blaming_the_environment
+from pipeline.libraries import quieten_logging
+from pipeline.network import blaming_the_environment, unproxied
 from pipeline.polling import Transient
+from pipeline.privacy import withhold_account
 
 if TYPE_CHECKING:
     import httpx2
@@ -93,11 +95,15 @@ class Connection:
         import openai
 
         if self._http is None:
+            quieten_logging()
+            if self._backend.kind == "embedded":
+                withhold_account()
             with blaming_the_environment():
                 self._http = openai.DefaultHttpxClient(
                     event_hooks={"response": [_require_json]},
                     # A proxy has no business between us and a server of our own.
                     trust_env=self._backend.kind != "embedded",
+                    mounts=unproxied(self.profile.base_url or ""),
                 )
         return self._http
 

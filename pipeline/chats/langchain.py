@@ -20,6 +20,7 @@ from pipeline.chats.session import OWNER, Listener, Message, Session
 from pipeline.chats.zips import opened, require_sane
 from pipeline.durable import DISK_ERRORS, nameless
 from pipeline.errors import InputError
+from pipeline.libraries import quieten_logging
 
 if TYPE_CHECKING:
     from langchain_core.chat_loaders import BaseChatLoader
@@ -146,6 +147,7 @@ def _create(loader: str, path: Path) -> "BaseChatLoader":
             fix=f"Did you mean `{near[0]}`?" if near else "Choose one of these.",
         )
     name = LOADERS[loader].for_folder if path.is_dir() else LOADERS[loader].for_file
+    quieten_logging()
     create = getattr(importlib.import_module("langchain_community.chat_loaders"), name)
     created: BaseChatLoader = create(str(path))
     return created

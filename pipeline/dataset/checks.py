@@ -4,6 +4,8 @@ Source: OpenAI API reference, chat fine-tuning input (FineTuneChatRequestInput a
 may end with a user's turn: it teaches nothing after its last assistant turn, but no documented rule forbids it.
 """
 
+from pipeline.visible import visible
+
 _EXAMPLE_KEYS = {"messages", "tools", "parallel_tool_calls", "functions"}
 _PREFERENCE_KEYS = ("input", "preferred_output", "non_preferred_output")
 _MESSAGE_KEYS = {
@@ -135,5 +137,5 @@ def _broken_in_reference(message: dict[str, object], role: str) -> str | None:
 
 
 def _shown(key: object) -> str:
-    text = "".join(char if char.isprintable() else "\ufffd" for char in str(key))
+    text = visible(str(key))
     return f"`{text if len(text) <= 40 else text[:39] + '…'}`"

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from pipeline.report import charts
 from pipeline.report.contents import Contents
+from pipeline.visible import visible
 
 if TYPE_CHECKING:
     from pipeline.report.curves import Curves
@@ -27,7 +28,9 @@ def as_html(contents: Contents) -> str:
         InputError: matplotlib is not installed.
     """
     charts.require_matplotlib()
-    page = _environment(autoescape=True).get_template("report.html.j2")
+    environment = _environment(autoescape=True)
+    environment.finalize = _in_html
+    page = environment.get_template("report.html.j2")
     css = resources.files("pipeline.report").joinpath("templates/report.css").read_text(encoding="utf-8")
     return page.render(report=contents, css=Markup(css), charts=_charts(contents))
 
@@ -150,18 +153,27 @@ _MARKS = re.compile(r"([\\`*_\[\]|~]|^[-+=#])")
 """What begins markup within a line; and what makes a list, a heading or a rule of a line."""
 
 
+def _in_html(value: object) -> object:
+    """What an expression gives; text of the run cannot turn the rest of its line round, nor steer a terminal."""
+    return _seen(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _seen(text: str) -> str:
+    return "\n".join(map(visible, text.split("\n")))
+
+
 def _in_markdown(value: object) -> str:
     """What an expression gives, so that it reads as it is: on one line, no markup, no HTML, no link."""
     text = str(value)
     if isinstance(value, Verbatim | int | float):
         return text
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _MARKS.sub(r"\\\1", " ".join(text.split()))
+    return _MARKS.sub(r"\\\1", visible(" ".join(text.split())))
 
 
 def _code(text: str) -> Verbatim:
     """A code span, in a table too."""
-    line = " ".join(text.split())
+    line = visible(" ".join(text.split()))
     fence = "`" * (_longest_run(line) + 1)
     pad = " " if line.startswith("`") or line.endswith("`") else ""
     return Verbatim(f"{fence}{pad}{line}{pad}{fence}".replace("|", r"\|"))
@@ -170,7 +182,7 @@ def _code(text: str) -> Verbatim:
 def _block(text: str, language: str = "") -> Verbatim:
     """A code block, longer fences around fences."""
     fence = "`" * max(3, _longest_run(text) + 1)
-    return Verbatim(f"{fence}{language}\n{text.rstrip(chr(10))}\n{fence}")
+    return Verbatim(f"{fence}{language}\n{_seen(text.rstrip(chr(10)))}\n{fence}")
 
 
 def _longest_run(text: str) -> int:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from pipeline.visible import visible
+
 BURST = 5
 WINDOW_S = 60.0
 MOST_KINDS = 1000
@@ -24,7 +26,7 @@ class JsonLines(logging.Formatter):
         line = {"time": time, "level": record.levelname.lower(), "message": record.getMessage()}
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__  # not its words: they may hold a key or chat text
-        return msgspec.json.encode({**line, **getattr(record, "fields", {})}).decode()
+        return visible(msgspec.json.encode({**line, **getattr(record, "fields", {})}).decode())
 
 
 class Sparing(logging.Filter):
@@ -60,6 +62,7 @@ def write_to_stderr(*, requests: bool) -> None:
     handler.setFormatter(JsonLines())
     handler.addFilter(Sparing())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.captureWarnings(True)
     logger.setLevel(logging.INFO if requests else logging.WARNING)
 
 

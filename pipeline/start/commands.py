@@ -10,9 +10,9 @@ import typer
 
 from pipeline.errors import InputError
 from pipeline.invocation import Invocation
+from pipeline.terminal import show_in_place
+from pipeline.visible import visible
 from pipeline.workplace import say
-
-_ERASED = "\r\x1b[2K"  # the line that the cursor is in: what was being waited for
 
 
 def complete_step(incomplete: str) -> list[str]:
@@ -70,6 +70,9 @@ def init(
     def tell(text: str) -> None:
         say(lines.flow(text))
 
+    def ask(prompt: str) -> str:
+        return input(visible(prompt))
+
     asks = sys.stdin.isatty() and sys.stdout.isatty() and not yes
     missing = [flag for flag, value in (("--source PATH", source), ("--me NAME", me)) if value is None]
     if not asks and not yes and missing:
@@ -80,10 +83,11 @@ def init(
         )
     if asks:
         _complete_paths()
-        tell("A few questions, then a config is written. Nothing else happens, and nothing leaves this machine.\n")
+        tell("A few questions, then a config is written. Nothing else happens, and nothing leaves this machine.")
+        tell("")
     given = Given(source, me, backend, base_url, model, out)
     try:
-        made = write_config(given, Questions(input if asks else None, tell))
+        made = write_config(given, Questions(ask if asks else None, tell))
     except EOFError:
         raise InputError("finetune init", "the answers ended", fix="Nothing was written; begin again.") from None
     for line in what_next(made, Invocation(made.path), lines):
@@ -103,10 +107,9 @@ def doctor(
     counts = Counter[str]()
     for finding in examine(config_path, overrides or ()):
         if lines.is_terminal:
-            typer.echo(_ERASED, nl=False)
+            waiting = f"      {finding.what:<10}  {finding.said}" if finding.level == "wait" else ""
+            show_in_place(waiting, lines.width)
         if finding.level == "wait":
-            if lines.is_terminal:
-                typer.echo(f"      {finding.what:<10}  {finding.said}"[: lines.width - 1], nl=False)
             continue
         counts[finding.level] += 1
         level = (f"{finding.level:<4}  ", styles[finding.level])

@@ -10,6 +10,8 @@ import yaml
 from pipeline.backends.profiles import PROFILES
 from pipeline.chats.session import OWNER
 from pipeline.config import Backend, Load
+from pipeline.invocation import quoted
+from pipeline.visible import visible
 
 _COLUMN = 40
 _SCHEMA = Path(__file__).parents[2] / "configs" / "schema.json"
@@ -46,11 +48,11 @@ def config_text(answers: Answers, path: Path) -> str:
             f"# A model that texts like {_one_line(who)}, trained {where}.",
             f"# The archive: {answers.what}.",
             "#",
-            f"#     finetune run {path}",
+            f"#     finetune run {quoted(str(path))}",
             "#",
             "# To see what would be learnt, before anything is trained:",
             "#",
-            f"#     finetune inspect {path}",
+            f"#     finetune inspect {quoted(str(path))}",
             "#",
             "# Many more keys are in configs/reference.yaml, with what they mean.",
             "",
@@ -84,7 +86,7 @@ def _schema_line(path: Path) -> list[str]:
     if not _SCHEMA.is_file():
         return []
     relative = Path(os.path.relpath(_SCHEMA, path.absolute().parent)).as_posix()
-    return [f"# yaml-language-server: $schema={relative}"]
+    return [f"# yaml-language-server: $schema={relative}"] if visible(relative) == relative else []
 
 
 def _backend(backend: Backend) -> list[str]:
@@ -150,4 +152,4 @@ def scalar(value: str | float | None) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return visible(" ".join(text.split()))

@@ -10,6 +10,7 @@ from pipeline.config import Config, Expectation, Prompt
 from pipeline.dataset.preset import inference_prompt
 from pipeline.durable import atomic_writer
 from pipeline.errors import ExpectationNotMet, TryLater
+from pipeline.privacy import tracing
 from pipeline.steps.outputs import Convert, PollJob, SmokeTest
 from pipeline.steps.step import Step, Work
 
@@ -49,7 +50,8 @@ def run(config: Config, tuned: PollJob, converted: Convert, work: Work) -> Smoke
 
     system = inference_prompt(config, converted.system_prompt)
     try:
-        exchanges = [_exchange(prompt, system, config, tuned.model, work) for prompt in config.smoke_test.prompts]
+        with tracing(config.smoke_test.tracing, work.display.note):
+            exchanges = [_exchange(prompt, system, config, tuned.model, work) for prompt in config.smoke_test.prompts]
     except openai.APIError as error:
         raise work.connection.explain("smoke_test", error) from None
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):  # what LangChain makes of a strange answer
@@ -117,6 +119,7 @@ def _stream(
     chat = ChatOpenAI(
         http_client=work.connection.http,
         http_async_client=openai.DefaultAsyncHttpxClient(trust_env=False),  # never used
+        http_socket_options=(),  # with some, langchain_openai warns of proxies, of which that transport knows already
         openai_proxy=None,
         model=model,
         base_url=work.connection.base_url,

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 
 from pipeline.errors import InputError
+from pipeline.privacy import withhold
 
 _LIBRARIES = ("torch", "transformers", "peft", "trl", "datasets", "gguf", "safetensors", "psutil")
 _WAIT_POLICY = "OMP_WAIT_POLICY"  # OpenMP reads it when torch is imported, and only then
@@ -73,6 +74,6 @@ def imported_for_good() -> Iterator[None]:
 
 def settle_worker() -> None:
     """What suits a process that trains one job and nothing else."""
-    os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is fetched, and nobody is told
+    withhold()  # nothing is fetched, and nobody is told
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # one job, one GPU: TRL refuses to split a batch over several

@@ -64,6 +64,21 @@ def test_what_will_not_pass_is_asked_once(connection: Connection, server: FaultS
     assert clock.waits == []
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_no_proxy_stands_between_us_and_a_server_on_this_machine(
+    server: FaultServer, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
+    base_url = server.base_url.replace("127.0.0.1", host)
+    connection = Connection(Backend(kind="compatible", base_url=base_url), tmp_path, clock)
+    assert list_files(connection) == 0
+    connection.close()
+
+
 def test_the_identity_of_a_hosted_backend_is_its_account_not_its_key(
     connection: Connection, server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

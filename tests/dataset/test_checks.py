@@ -44,7 +44,7 @@ def test_what_openai_accepts_passes(good: object) -> None:
         ({"messages": []}, "`messages` is not a list with at least one message"),
         ({"messages": "Hi"}, "`messages` is not a list with at least one message"),
         ({"messages": [ASSISTANT], "prompt": "x"}, "unknown key `prompt`"),
-        ({"messages": [ASSISTANT], "a\nb": 1}, "unknown key `a\ufffdb`"),
+        ({"messages": [ASSISTANT], "a\nb": 1}, "unknown key `a\\nb`"),
         ({"messages": [ASSISTANT], "x" * 50: 1}, f"unknown key `{'x' * 39}…`"),
         ({"messages": [ASSISTANT], "tools": {}}, "`tools` is not a list"),
         (example(USER), "no assistant message to learn from"),

@@ -185,6 +185,16 @@ def test_hostile_text_never_becomes_markdown(run: Run) -> None:
     ]  # fmt: skip
 
 
+def test_text_that_would_steer_a_terminal_or_turn_a_line_round_is_spelt_out(run: Run) -> None:
+    told = json.dumps("\x1b]0;title\x07 \u202e \x9b31m\nsecond line")[1:-1]
+    run.rewrite("02_sessions.jsonl", lambda text: text.replace('"Hare"', f'"{told}"'))
+    run.rewrite("05_train.jsonl", lambda text: text.replace("Slow and steady", told))
+    run.rewrite("10_smoke_test.json", lambda text: text.replace("Slow and steady", told))
+    for report in (run.html(with_text=True), run.markdown(with_text=True)):
+        assert "\\u001b]0;title\\u0007 \\u202e \\u009b31m\nsecond line" in report
+        assert not set("\x1b\x07\u202e\x9b") & set(report)
+
+
 def test_a_run_that_has_hardly_begun_says_what_is_missing(run: Run) -> None:
     run.forget(*(set(run.state.body.steps) - {"download"}))
     page = Page(run.html())

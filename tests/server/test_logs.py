@@ -1,7 +1,12 @@
-"""What the server says on stderr."""
+"""What the server says on stderr: one JSON object a line, whoever speaks and whatever is said, and not without end."""
 
+import json
 import logging
+import warnings
 
+import pytest
+
+from pipeline.server import logs
 from pipeline.server.logs import BURST, WINDOW_S, JsonLines, Sparing
 from tests.conftest import FakeClock
 
@@ -27,3 +32,19 @@ def test_requests_are_always_written(clock: FakeClock) -> None:
     sparing = Sparing(clock.monotonic)
 
     assert all(sparing.filter(_record("request", logging.INFO)) for _ in range(100))
+
+
+def test_a_librarys_warning_is_a_line_of_json_that_steers_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        try:
+            logs.write_to_stderr(requests=False)
+            warnings.warn_explicit("mind \x9b2J and \u202e", UserWarning, "there.py", 7)
+        finally:
+            logging.captureWarnings(False)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "mind \\u009b2J and \\u202e" in line
+    assert json.loads(line)["message"] == "there.py:7: UserWarning: mind \x9b2J and \u202e\n"

@@ -13,11 +13,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+import yaml
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pipeline.config import Backend, Load
 from pipeline.config_file import load_config
-from pipeline.start.config_text import scalar
+from pipeline.start.config_text import Answers, config_text, scalar
 from pipeline.start.init import how_long
 from tests.command import BOUND_S, Workshop
 from tests.fetch.site import Site, reply
@@ -230,6 +232,14 @@ def test_answers_that_end_leave_nothing_behind(shop: Workshop, tmp_path: Path) -
     assert code == 2
     assert shown.endswith("error: finetune init: the answers ended. Nothing was written; begin again.\n")
     assert list(shop.folder.iterdir()) == []
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1), st.text(st.characters(codec="utf-8")))
+@example("Hare\x1b]0;title\x07\nmap: {assistant: x}", "\nname: other\x85\n.yaml")
+def test_a_name_or_a_path_of_any_characters_leaves_a_config_that_means_it(name: str, path: str) -> None:
+    answers = Answers("run", "./chat.txt", "a chat", Load(), name, Backend(), "smollm2-135m-instruct")
+    written = yaml.safe_load(config_text(answers, Path(path.replace("\0", ""))))
+    assert (written["name"], written["map"]["assistant"]) == ("run", name)
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1))

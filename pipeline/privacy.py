@@ -1,0 +1,84 @@
+"""What an environment can make libraries send away or print of the chats; all of it is switched off.
+
+Observability tools are set up once for a whole machine or container, and would take private chats along unasked.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+
+_PREFIXES = (
+    # langsmith.utils.get_env_var, langchain_core.callbacks.manager and langchain_core.utils._gateway read these.
+    "LANGSMITH_", "LANGCHAIN_", "LANGGRAPH_",
+    # transformers.integrations and trl report to these where they are installed.
+    "WANDB_", "MLFLOW_", "COMET_", "NEPTUNE_", "CLEARML_", "DVCLIVE_", "SWANLAB_", "TRACKIO_", "AIM_",
+    "OTEL_", "TRACELOOP_", "LANGFUSE_", "SENTRY_", "LOGFIRE_",
+)  # fmt: skip
+_NAMES = (
+    "OPENAI_LOG",  # the SDK prints requests, with all that is in them
+    "OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_PROXY",  # where requests go is the config's to say
+    "OPENAI_API_TYPE", "OPENAI_API_VERSION",
+    "LC_OUTPUT_VERSION",  # langchain_openai then asks another API, or gives answers another form
+    "HF_DEBUG",
+)  # fmt: skip
+_OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+}
+_TRACING = (
+    "LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2", "LANGCHAIN_TRACING", "LANGCHAIN_HANDLER",
+)  # fmt: skip
+_ACCOUNT = ("OPENAI_CUSTOM_HEADERS", "OPENAI_ORG_ID", "OPENAI_ORGANIZATION", "OPENAI_PROJECT_ID")
+_NEVER_TRACING = ("LANGCHAIN_HANDLER", "LANGSMITH_GATEWAY", "LANGCHAIN_WANDB", "LANGCHAIN_COMET")
+"""LangChain refuses to work with the first; the second redirects requests; the others send to more than LangSmith."""
+
+_withheld: dict[str, str] = {}
+
+
+def withhold() -> None:
+    """Take such variables out of the environment of this process and its children, and keep Hugging Face offline."""
+    for name in [name for name in os.environ if name.startswith(_PREFIXES) or name in _NAMES]:
+        _withheld[name] = os.environ.pop(name)
+    os.environ.update(_OFFLINE)
+
+
+def withhold_account() -> None:
+    """Keep to the embedded backend's own key: a header for another one may replace it, or be none that can be sent."""
+    for name in _ACCOUNT:
+        os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def tracing(wanted: bool, note: Callable[[str], None]) -> Iterator[None]:
+    """For the block in which LangChain works: traced as the environment says if that is wanted, else not at all.
+
+    Args:
+        note: is told if the environment asks for what is not wanted.
+    """
+    withhold()
+    asked = [name for name in _TRACING if _withheld.get(name, "").lower() not in ("", "0", "false")]
+    if not wanted:
+        from langsmith import tracing_context
+
+        if asked:
+            note(f"{asked[0]} is set, but prompts and answers go to no tracer. smoke_test.tracing: true sends them.")
+        with tracing_context(enabled=False):
+            yield
+        return
+    ours = {name: value for name, value in _withheld.items() if _is_for_tracing(name, value)}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            del os.environ[name]
+
+
+def _is_for_tracing(name: str, value: str) -> bool:
+    if name.startswith(_NEVER_TRACING) or (name == "LANGCHAIN_TRACING" and value != "true"):
+        return False
+    return name.startswith(("LANGSMITH_", "LANGCHAIN_", "OTEL_"))

@@ -1,0 +1,34 @@
+"""Foreign text as a terminal may have it: what would steer the terminal, or hide or reorder text, is spelt out.
+
+Names, titles, messages, answers, paths and what servers say come from others. ESC and its kin change titles, clear the
+screen and write the clipboard; a carriage return overwrites the line; marks of direction turn the rest of it round.
+Such a character is shown as JSON escapes it, `\\u001b`: which one it was can be read, in every alphabet and font, and a
+line of JSON still means the same.
+"""
+
+import re
+
+_FLAG = "\U0001f3f4[\U000e0020-\U000e007e]{1,6}\U000e007f"  # of England, Scotland, Wales: UTS #51, tag sequences
+_UNSEEN = (
+    "\x00-\x08\x0a-\x1f\x7f-\x9f"  # C0 but the tab, DEL and C1
+    "\u2028\u2029\ud800-\udfff\ufffe\uffff"  # ends of lines, halves of characters, and none at all
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks of direction: UAX #9
+    "\u180e\u200b\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb"  # of no width; joiners shape words and emoji, and stay
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"  # tags, and of no width
+)
+_FOREIGN = re.compile(f"({_FLAG})|[{_UNSEEN}]")
+_SHORT = {"\n": "\\n", "\r": "\\r"}
+
+
+def visible(text: str) -> str:
+    """`text` on one line, printable; the same if it was so already."""
+    return text if text.isascii() and text.isprintable() else _FOREIGN.sub(_spelt, text)
+
+
+def _spelt(found: re.Match[str]) -> str:
+    if found[1]:
+        return found[1]
+    character = found[0]
+    units = character.encode("utf-16-be", "surrogatepass")
+    escaped = "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+    return _SHORT.get(character, escaped)
