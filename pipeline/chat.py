@@ -30,11 +30,11 @@ def converse(config: Config, state: State, work: Work, message: str | None) -> N
 
     Raises:
         FinetuneError: nothing is trained yet, or not on this backend, or the backend refuses.
-        SystemExit: Ctrl-C, which ends a conversation as Ctrl-D does.
+        SignalStop: Ctrl-C, which ends a conversation as Ctrl-D does.
     """
     model, system = _whom(config, state, work)
     history: list[ChatCompletionMessageParam] = [{"role": "system", "content": system}] if system else []
-    with _ended_by_ctrl_c():
+    with _quiet_on_ctrl_c():
         if message is None and sys.stdin.isatty():
             say(Lines(sys.stdout).line(text=_introduction(model, system)))
         for said in filter(None, map(str.strip, _lines() if message is None else [message])):
@@ -60,13 +60,12 @@ def _introduction(model: str, system: str | None) -> str:
 
 
 @contextlib.contextmanager
-def _ended_by_ctrl_c() -> Iterator[None]:
+def _quiet_on_ctrl_c() -> Iterator[None]:
     try:
         yield
     except SignalStop as stop:
-        if stop.signum != signal.SIGINT:
-            raise
-        sys.exit(128 + signal.SIGINT)
+        stop.told = stop.signum == signal.SIGINT
+        raise
 
 
 def _lines() -> Iterable[str]:

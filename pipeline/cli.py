@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,10 +13,11 @@ import typer
 from pipeline import failpoints
 from pipeline.errors import FinetuneError, InputError
 from pipeline.invocation import Invocation
+from pipeline.signals import SignalStop, leave_at_once, this_process
 from pipeline.start import commands as start
 from pipeline.start.commands import Overrides
 from pipeline.terminal import prepare_streams
-from pipeline.workplace import at_work, in_words_of, locked_state, read_only, say
+from pipeline.workplace import at_work, in_words_of, leave_stopped, locked_state, read_only, say
 
 app = typer.Typer(
     help="A chat archive goes in, a model that talks like one of the people in it comes out.",
@@ -33,14 +35,15 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, fo
 def main() -> None:
     """Run the command; every foreseeable failure becomes one message and its exit code."""
     os.umask(0o077)
+    leave_at_once()
     prepare_streams()
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "1"  # of other packages; even to look for them takes time
     failpoints.arm_from_environment()
     try:
-        with in_words_of(Invocation()):
+        with this_process.handled(), in_words_of(Invocation()):
             app()
-    except KeyboardInterrupt:  # before the handlers of a run are there
-        sys.exit(130)
+    except SignalStop as stop:
+        leave_stopped(stop)
 
 
 app.command()(start.init)
@@ -129,8 +132,12 @@ def logs(
     with in_words_of(called):
         log = run_directory(load_config(config_path, called.overrides).name) / LOG
         lines = Lines(sys.stdout)
-        for line in log_lines(log, follow=follow, clock=SystemClock()):
-            say(shown(line, lines))
+        try:
+            for line in log_lines(log, follow=follow, clock=SystemClock()):
+                say(shown(line, lines))
+        except SignalStop as stop:
+            stop.told = follow and stop.signum == signal.SIGINT  # the only way to end it
+            raise
 
 
 @app.command()

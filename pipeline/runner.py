@@ -15,6 +15,7 @@ from pipeline.config import Config
 from pipeline.durable import unusable
 from pipeline.errors import FinetuneError, InputError, RemoteEnded, StateDamaged
 from pipeline.purchase import FREE, generation_of, give_up_others
+from pipeline.signals import this_process
 from pipeline.state import Json, State, StepRecord, digest, stat_of
 from pipeline.steps import STEPS
 from pipeline.steps.outputs import Convert, CreateJob, Output, artifacts_of
@@ -118,6 +119,10 @@ class Progress:
             if record.needs.get(name) != made:
                 return f"{name} made something else"
         return self._state.intact(record)
+
+    def is_done(self) -> bool:
+        """Whether a run would find nothing to do."""
+        return all(self.why(step) is None for step in STEPS)
 
     def _file_was_removed(self, record: StepRecord) -> bool:
         ids = (record.output or {}).values()
@@ -241,9 +246,11 @@ def _run_step(number: int, step: Step, why: str, config: Config, state: State, w
     try:
         output = step.run(config, *(progress.output(name) for name in step.needs), work)
     except FinetuneError as error:
+        this_process.stop_if_asked()
         _failed(step, record, error, state)
         raise
     except OSError as error:
+        this_process.stop_if_asked()
         refused = unusable(error, step.name)
         if error.errno in _DISK:
             refused = StateDamaged(

@@ -4,6 +4,7 @@ Imports nothing heavy until it is needed.
 """
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import typer
 from pipeline.errors import FinetuneError
 from pipeline.invocation import Invocation
 from pipeline.lines import Lines
+from pipeline.signals import SignalStop, this_process
 from pipeline.terminal import say_aside, speak_to_nobody
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from pipeline.runner import Progress
     from pipeline.state import State
     from pipeline.steps.step import Work
+
+_CLOSING = b"stopping; once more stops at once\n"
 
 
 def say(text: str) -> None:
@@ -38,17 +42,31 @@ def say(text: str) -> None:
 def fail(message: str, code: int) -> NoReturn:
     """End with a message on standard error."""
     lines = Lines(sys.stderr)
-    _leave([lines.line(("error: ", "bold red"), text=line) for line in message.splitlines()], code)
+    for line in message.splitlines():
+        say_aside(lines.line(("error: ", "bold red"), text=line))
+    _flush()
+    sys.exit(code)
 
 
-def _leave(lines: list[str], code: int) -> NoReturn:
-    for line in lines:
-        say_aside(line)
+def leave_stopped(stop: SignalStop) -> NoReturn:
+    """End as a signal asked; at once, for what was cut short could still complain while Python takes itself apart."""
+    if not stop.told:
+        tell_stopped(stop, f"stopped by {stop}.")
+    _flush()
+    os._exit(128 + stop.signum)
+
+
+def tell_stopped(stop: SignalStop, said: str) -> None:
+    """Say on standard error what a stop leaves."""
+    say_aside(Lines(sys.stderr).line(text=said, style="yellow"))
+    stop.told = True
+
+
+def _flush() -> None:
     try:
         sys.stdout.flush()
     except OSError:
         speak_to_nobody()
-    sys.exit(code)
 
 
 @contextlib.contextmanager
@@ -104,12 +122,12 @@ def at_work(
     from pipeline.job import jobs_of, left_to_do
     from pipeline.remote import Ledger
     from pipeline.run_log import RunLog
-    from pipeline.signals import Signals, SignalStop
+    from pipeline.runner import Progress
     from pipeline.steps.step import Work
 
     called = Invocation.of(config_path, overrides)
     command = called.command("run")
-    clock, signals = SystemClock(), Signals()
+    clock, signals = SystemClock(), this_process
     with (
         locked_state(config_path, overrides) as (config, state),
         contextlib.closing(RunLog(state.run_dir, say_aside)) as log,
@@ -126,14 +144,18 @@ def at_work(
                 try:
                     yield config, state, work
                 finally:
-                    display.end("")
-                    connection.close()
+                    with signals.uninterrupted(_CLOSING):
+                        display.end("")
+                        connection.close()
         except SignalStop as stop:
-            said = f"stopped by {stop}{left_to_do(state, jobs, connection.profile.free) if runs else ''}."
+            is_done = runs and Progress(state, config, connection.identity).is_done()
+            left = left_to_do(state, jobs, connection.profile.free) if runs else ""
+            said = f"stopped by {stop}{'; every step is done' if is_done else left}."
             if not asks:
                 log.write(f"{stamp(clock)} {said}")
-            line = Lines(sys.stderr).line(text=f"{said} Go on with: {command}" if runs else said, style="yellow")
-            _leave([line], 128 + stop.signum)
+            if not stop.told:
+                tell_stopped(stop, f"{said} Go on with: {command}" if runs and not is_done else said)
+            raise
         except FinetuneError as error:
             if not asks:
                 log.write(f"{stamp(clock)} error: {called.typable(str(error))}")

@@ -10,6 +10,7 @@ import typer
 
 from pipeline.errors import InputError
 from pipeline.invocation import Invocation
+from pipeline.signals import SignalStop
 from pipeline.workplace import say
 
 _ERASED = "\r\x1b[2K"  # the line that the cursor is in: what was being waited for
@@ -86,6 +87,9 @@ def init(
         made = write_config(given, Questions(input if asks else None, tell))
     except EOFError:
         raise InputError("finetune init", "the answers ended", fix="Nothing was written; begin again.") from None
+    except SignalStop:
+        say("")  # the cursor was left behind a question
+        raise
     for line in what_next(made, Invocation(made.path), lines):
         say(line)
 
