@@ -17,6 +17,7 @@ from pipeline.signals import SignalStop
 from pipeline.state import State
 from pipeline.steps.outputs import Convert, PollJob
 from pipeline.steps.step import Work
+from pipeline.terminal import say_aside
 from pipeline.workplace import say
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def converse(config: Config, state: State, work: Work, message: str | None) -> N
         SignalStop: Ctrl-C, which ends a conversation as Ctrl-D does.
     """
     model, system = _whom(config, state, work)
+    if state.body.steps["poll_job"].status != "done":
+        say_aside(f"The training is not done; this is {model}, the model of the one before.")
     history: list[ChatCompletionMessageParam] = [{"role": "system", "content": system}] if system else []
     with _quiet_on_ctrl_c():
         if message is None and sys.stdin.isatty():
@@ -45,10 +48,11 @@ def converse(config: Config, state: State, work: Work, message: str | None) -> N
 def _whom(config: Config, state: State, work: Work) -> tuple[str, str | None]:
     """The tuned model's name, and the system prompt to talk to it with."""
     trained = state.body.steps.get("poll_job")
-    if trained is None or trained.status != "done":
-        raise InputError("chat", "there is no tuned model yet", fix="Train one with `finetune run CONFIG`.")
+    if trained is None or trained.last_made is None:
+        fix = "Train one with `finetune run CONFIG`." if work.beside is None else f"{work.go_on} Wait for it."
+        raise InputError("chat", "there is no tuned model yet", fix=fix)
     progress = Progress(state, config, work.connection.identity)
-    tuned, converted = progress.output_here("poll_job", "chat"), progress.output("convert")
+    tuned, converted = progress.output_here("poll_job", "chat"), progress.last_output("convert")
     if not isinstance(tuned, PollJob) or not isinstance(converted, Convert):
         raise TypeError(f"poll_job made {tuned!r}, convert {converted!r}")
     return tuned.model, inference_prompt(config, converted.system_prompt)

@@ -12,7 +12,7 @@ import typer
 
 from pipeline import failpoints
 from pipeline.errors import FinetuneError, InputError
-from pipeline.invocation import Invocation
+from pipeline.invocation import Invocation, require_text
 from pipeline.signals import SignalStop, leave_at_once, this_process
 from pipeline.start import commands as start
 from pipeline.start.commands import Overrides
@@ -41,6 +41,7 @@ def main() -> None:
     failpoints.arm_from_environment()
     try:
         with this_process.handled(), in_words_of(Invocation()):
+            require_text(sys.argv[1:], os.environ)
             app()
     except SignalStop as stop:
         leave_stopped(stop)
@@ -187,8 +188,11 @@ def inspect(
     from pipeline.lines import Lines
 
     lines = Lines(sys.stdout)
-    with at_work(config_path, overrides, aside=True, asks=True) as (config, state, work):
-        runner.run(config, state, work, runner.Range(last="convert"))
+    with at_work(config_path, overrides, aside=True, asks=True, beside=True) as (config, state, work):
+        if work.beside is None:
+            runner.run(config, state, work, runner.Range(last="convert"))
+        else:
+            inspection.require_done(config, state, work)
         if dropped is not None:
             inspection.left_out(config, state, work, dropped, lambda _, words: say(words))
             return
@@ -234,7 +238,7 @@ def cancel(config_path: ConfigPath, overrides: Overrides = None) -> None:
     """Cancel the training job."""
     from pipeline.job import cancel_job
 
-    with at_work(config_path, overrides) as (config, state, work):
+    with at_work(config_path, overrides, beside=True) as (config, state, work):
         say(cancel_job(config, state, work))
 
 
@@ -249,7 +253,7 @@ def chat(
 
     if message is not None and not message.strip():
         raise InputError("--message", "says nothing", fix="Say something, or leave it out to talk in turns.")
-    with at_work(config_path, overrides, asks=True) as (config, state, work):
+    with at_work(config_path, overrides, asks=True, beside=True) as (config, state, work):
         converse(config, state, work, message)
 
 

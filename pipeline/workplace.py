@@ -4,6 +4,7 @@ Imports nothing heavy until it is needed.
 """
 
 import contextlib
+import dataclasses
 import os
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from pipeline.errors import FinetuneError
+from pipeline.errors import FinetuneError, Locked
 from pipeline.invocation import Invocation
 from pipeline.lines import Lines
 from pipeline.signals import SignalStop, this_process
@@ -84,8 +85,14 @@ def in_words_of(called: Invocation) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def locked_state(config_path: Path, overrides: list[str] | None) -> "Iterator[tuple[Config, State]]":
-    """The config and the state, with the run directory locked."""
+def locked_state(
+    config_path: Path, overrides: list[str] | None, beside: list[str] | None = None
+) -> "Iterator[tuple[Config, State]]":
+    """The config and the state, with the run directory locked.
+
+    Args:
+        beside: where given, a run at work is no hindrance: who it is is put in here, and nothing may be written.
+    """
     from pipeline.config_file import load_config
     from pipeline.durable import make_private_dir
     from pipeline.runner import run_directory
@@ -95,7 +102,13 @@ def locked_state(config_path: Path, overrides: list[str] | None) -> "Iterator[tu
     with in_words_of(called):
         config = load_config(config_path, called.overrides)
         run_dir = make_private_dir(run_directory(config.name))
-        with locked(run_dir):
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(locked(run_dir))
+            except Locked as busy:
+                if beside is None:
+                    raise
+                beside.append(busy.got or "another run")
             yield config, State.load(run_dir)
 
 
@@ -108,6 +121,7 @@ def at_work(
     runs: bool = False,
     aside: bool = False,
     asks: bool = False,
+    beside: bool = False,
 ) -> "Iterator[tuple[Config, State, Work]]":
     """The run directory locked, signals handled, the log open; the backend is closed whatever happens.
 
@@ -115,6 +129,7 @@ def at_work(
         runs: this is `finetune run`, so that a signal leaves something to go on with.
         aside: show on stderr what is done, and not what was done before: stdout is for something else.
         asks: this only asks about the run; how that ends is no part of the run's story, and run.log does not tell it.
+        beside: where a run is at work already, stand beside it (Work.beside) and use its embedded server.
     """
     from pipeline.backends.client import Connection
     from pipeline.clock import SystemClock, stamp
@@ -128,17 +143,21 @@ def at_work(
     called = Invocation.of(config_path, overrides)
     command = called.command("run")
     clock, signals = SystemClock(), this_process
+    others: list[str] = []
     with (
-        locked_state(config_path, overrides) as (config, state),
+        locked_state(config_path, overrides, others if beside else None) as (config, state),
         contextlib.closing(RunLog(state.run_dir, say_aside)) as log,
     ):
         jobs = jobs_of(state)
-        connection = Connection(config.backend, state.run_dir, clock, config.create_job.model)
+        connection = Connection(config.backend, state.run_dir, clock, config.create_job.model, next(iter(others), None))
         display: Display = TextDisplay(log, clock, called, Lines(sys.stderr) if aside else None, is_aside=aside)
         if as_json:
             display = JsonDisplay(log, clock, called)
         ledger = Ledger(state, connection, clock, signals, display.note)
         work = Work(state.run_dir, display, clock, connection, ledger, go_on=f"Go on with: {command}")
+        if others:
+            asks = True  # run.log is the other run's
+            work = dataclasses.replace(work, beside=others[0], go_on=f"A run is at work here: {others[0]}.")
         try:
             with signals.handled():
                 try:

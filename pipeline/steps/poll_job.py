@@ -221,7 +221,8 @@ def _valid(loss: object) -> str:
 
 def _ended_badly(job: "FineTuningJob", work: Work) -> RemoteEnded:
     code, message = (job.error.code, job.error.message) if job.error and job.error.code else (None, None)
-    reason = work.connection.quote(f"{code}: {message}" if code else "no reason given")
+    unsaid = "by the user" if job.status == "cancelled" and work.connection.profile.free else "no reason given"
+    reason = work.connection.quote(f"{code}: {message}") if code else unsaid
     again = "A job costs nothing here: run again to start another."
     if not work.connection.profile.free:
         again = "Change what it names, then start another with --new-job (it is a new purchase)."
