@@ -13,7 +13,7 @@ import typer
 from pipeline import failpoints
 from pipeline.errors import FinetuneError, InputError
 from pipeline.invocation import Invocation, require_text
-from pipeline.signals import SignalStop, leave_at_once, this_process
+from pipeline.signals import SignalStop, this_process
 from pipeline.start import commands as start
 from pipeline.start.commands import Overrides
 from pipeline.terminal import prepare_streams
@@ -35,7 +35,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, fo
 def main() -> None:
     """Run the command; every foreseeable failure becomes one message and its exit code."""
     os.umask(0o077)
-    leave_at_once()
     prepare_streams()
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "1"  # of other packages; even to look for them takes time
     failpoints.arm_from_environment()
