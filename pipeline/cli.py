@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import failpoints
+from pipeline import __version__, failpoints
 from pipeline.errors import FinetuneError, InputError
 from pipeline.invocation import Invocation, require_text
 from pipeline.signals import SignalStop, this_process
@@ -20,9 +20,9 @@ from pipeline.terminal import prepare_streams
 from pipeline.workplace import at_work, in_words_of, leave_stopped, locked_state, read_only, say
 
 app = typer.Typer(
-    help="A chat archive goes in, a model that talks like one of the people in it comes out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/tortoise.yaml.")]
@@ -44,6 +44,21 @@ def main() -> None:
             app()
     except SignalStop as stop:
         leave_stopped(stop)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        say(f"finetune {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def finetune(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """A chat archive goes in, a model that talks like one of the people in it comes out."""
 
 
 app.command()(start.init)
@@ -111,7 +126,8 @@ def status(config_path: ConfigPath, overrides: Overrides = None, as_json: AsJson
         say(called.typable(line))
     if at_work is None:
         is_done = all(row["would_run"] is None for row in rows)
-        say(f"Talk to it: {called.command('chat')}" if is_done else f"Go on with: {called.command('run')}")
+        go_on = f"Talk to it: {called.command('chat')}" if is_done else f"Go on with: {called.command('run')}"
+        say(lines.line(text=go_on))
 
 
 @app.command()
