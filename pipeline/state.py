@@ -17,6 +17,7 @@ from typing import Any, Literal
 import msgspec
 
 from pipeline import __version__
+from pipeline.counted import counted
 from pipeline.durable import (
     Artifact,
     describe_artifact,
@@ -313,7 +314,7 @@ def repair(run_dir: Path) -> list[str]:
     try:
         before = _decode(previous.read_bytes(), previous)
         body = before if lineage_of_lock(run_dir) in (None, before.lineage) else body
-        said.append(f"{PREVIOUS} is good: serial {body.serial}, {len(body.steps)} steps recorded.")
+        said.append(f"{PREVIOUS} is good: serial {body.serial}, {counted(len(body.steps), 'step')} recorded.")
     except FileNotFoundError:
         said.append(f"There is no {PREVIOUS} either; every step is checked anew.")
     except StateDamaged as damage:

@@ -57,19 +57,17 @@ def signals(lab: Lab) -> Iterator[Case]:
 
 def any_moment(lab: Lab) -> Iterator[Case]:
     """T10: a process of its own, imports and all, and a signal at a moment that nobody has chosen."""
-    whole_run: list[float] = []
+    started = time.monotonic()
+    with lab.world() as world:
+        in_a_process_of_its_own(world, None, 0)
+    whole_run_s = time.monotonic() - started
 
     for seed in range(ANY_MOMENTS):
 
         def happens(world: World, seed: int = seed) -> None:
-            if not whole_run:
-                started = time.monotonic()
-                with lab.world() as other:
-                    in_a_process_of_its_own(other, None, 0)
-                whole_run.append(time.monotonic() - started)
             random = Random(seed)
             signum = random.choice(SIGNALS)
-            code, out, err = in_a_process_of_its_own(world, random.uniform(0, whole_run[0]), signum)
+            code, out, err = in_a_process_of_its_own(world, random.uniform(0, whole_run_s), signum)
             if code != 128 + signum and not (code == 0 and "Talk to it" in out):
                 world.bad(f"T10: exit {code} after {signum.name}: {err[-600:]}")
             if "Traceback" in err or "Exception ignored" in err:
