@@ -88,7 +88,8 @@ class Convert(Output, frozen=True):
         valid = f" and {self.valid_examples:,} for validation" if self.valid else ""
         return (
             f"Prepared {counted(self.examples, 'dialogue')} for training{valid}: {about}"
-            f"{counted(self.tokens, 'token')}, {self.tokens_least:,} to {self.tokens_most:,} each, median {self.tokens_median:,}{_dropped(self.dropped)}"
+            f"{counted(self.tokens, 'token')}, {self.tokens_least:,} to {self.tokens_most:,} each, "
+            f"median {self.tokens_median:,}{_dropped(self.dropped)}"
         )
 
 
