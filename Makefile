@@ -1,5 +1,5 @@
 # Everything sets itself up on first use: a virtual environment in .venv, the versions of constraints.txt.
-# On Linux without an NVIDIA GPU, PIP_ARGS="--extra-index-url …" with PyTorch's CPU index saves gigabytes (README, "Installing").
+# On Linux without an NVIDIA GPU, PIP_ARGS with the index of PyTorch's CPU builds saves gigabytes (README, "Installing").
 
 PYTHON ?= python3
 VENV ?= .venv

@@ -17,7 +17,7 @@ from pipeline.signals import SignalStop
 from pipeline.state import State
 from pipeline.steps.outputs import Convert, PollJob
 from pipeline.steps.step import Work
-from pipeline.terminal import show
+from pipeline.terminal import say_aside, show
 from pipeline.workplace import say
 
 if TYPE_CHECKING:
@@ -31,11 +31,13 @@ def converse(config: Config, state: State, work: Work, message: str | None) -> N
 
     Raises:
         FinetuneError: nothing is trained yet, or not on this backend, or the backend refuses.
-        SystemExit: Ctrl-C, which ends a conversation as Ctrl-D does.
+        SignalStop: Ctrl-C, which ends a conversation as Ctrl-D does.
     """
     model, system = _whom(config, state, work)
+    if state.body.steps["poll_job"].status != "done":
+        say_aside(f"The training is not done; this is {model}, the model of the one before.")
     history: list[ChatCompletionMessageParam] = [{"role": "system", "content": system}] if system else []
-    with _ended_by_ctrl_c():
+    with _quiet_on_ctrl_c():
         if message is None and sys.stdin.isatty():
             say(Lines(sys.stdout).line(text=_introduction(model, system)))
         for said in filter(None, map(str.strip, _lines() if message is None else [message])):
@@ -46,10 +48,11 @@ def converse(config: Config, state: State, work: Work, message: str | None) -> N
 def _whom(config: Config, state: State, work: Work) -> tuple[str, str | None]:
     """The tuned model's name, and the system prompt to talk to it with."""
     trained = state.body.steps.get("poll_job")
-    if trained is None or trained.status != "done":
-        raise InputError("chat", "there is no tuned model yet", fix="Train one with `finetune run CONFIG`.")
+    if trained is None or trained.last_made is None:
+        fix = "Train one with `finetune run CONFIG`." if work.beside is None else f"{work.go_on} Wait for it."
+        raise InputError("chat", "there is no tuned model yet", fix=fix)
     progress = Progress(state, config, work.connection.identity)
-    tuned, converted = progress.output_here("poll_job", "chat"), progress.output("convert")
+    tuned, converted = progress.output_here("poll_job", "chat"), progress.last_output("convert")
     if not isinstance(tuned, PollJob) or not isinstance(converted, Convert):
         raise TypeError(f"poll_job made {tuned!r}, convert {converted!r}")
     return tuned.model, inference_prompt(config, converted.system_prompt)
@@ -61,13 +64,12 @@ def _introduction(model: str, system: str | None) -> str:
 
 
 @contextlib.contextmanager
-def _ended_by_ctrl_c() -> Iterator[None]:
+def _quiet_on_ctrl_c() -> Iterator[None]:
     try:
         yield
     except SignalStop as stop:
-        if stop.signum != signal.SIGINT:
-            raise
-        sys.exit(128 + signal.SIGINT)
+        stop.told = stop.signum == signal.SIGINT
+        raise
 
 
 def _lines() -> Iterable[str]:

@@ -3,25 +3,27 @@
 import contextlib
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline import failpoints, libraries, privacy
+from pipeline import __version__, failpoints, libraries, privacy
 from pipeline.errors import FinetuneError, InputError
-from pipeline.invocation import Invocation
+from pipeline.invocation import Invocation, require_text
 from pipeline.private import settle_process
+from pipeline.signals import SignalStop, this_process
 from pipeline.start import commands as start
 from pipeline.start.commands import Overrides
 from pipeline.terminal import prepare_streams
-from pipeline.workplace import at_work, in_words_of, locked_state, read_only, say
+from pipeline.workplace import at_work, in_words_of, leave_stopped, locked_state, read_only, say
 
 app = typer.Typer(
-    help="A chat archive goes in, a model that talks like one of the people in it comes out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/tortoise.yaml.")]
@@ -40,10 +42,26 @@ def main() -> None:
     libraries.quieten_warnings()
     failpoints.arm_from_environment()
     try:
-        with in_words_of(Invocation()):
+        with this_process.handled(), in_words_of(Invocation()):
+            require_text(sys.argv[1:], os.environ)
             app()
-    except KeyboardInterrupt:  # before the handlers of a run are there
-        sys.exit(130)
+    except SignalStop as stop:
+        leave_stopped(stop)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        say(f"finetune {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def finetune(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """A chat archive goes in, a model that talks like one of the people in it comes out."""
 
 
 app.command()(start.init)
@@ -111,7 +129,8 @@ def status(config_path: ConfigPath, overrides: Overrides = None, as_json: AsJson
         say(line)
     if at_work is None:
         is_done = all(row["would_run"] is None for row in rows)
-        say(f"Talk to it: {called.command('chat')}" if is_done else f"Go on with: {called.command('run')}")
+        go_on = f"Talk to it: {called.command('chat')}" if is_done else f"Go on with: {called.command('run')}"
+        say(lines.line(text=go_on))
 
 
 @app.command()
@@ -132,8 +151,12 @@ def logs(
     with in_words_of(called):
         log = run_directory(load_config(config_path, called.overrides).name) / LOG
         lines = Lines(sys.stdout)
-        for line in log_lines(log, follow=follow, clock=SystemClock()):
-            say(shown(line, lines))
+        try:
+            for line in log_lines(log, follow=follow, clock=SystemClock()):
+                say(shown(line, lines))
+        except SignalStop as stop:
+            stop.told = follow and stop.signum == signal.SIGINT  # the only way to end it
+            raise
 
 
 @app.command()
@@ -183,8 +206,11 @@ def inspect(
     from pipeline.lines import Lines
 
     lines = Lines(sys.stdout)
-    with at_work(config_path, overrides, aside=True, asks=True) as (config, state, work):
-        runner.run(config, state, work, runner.Range(last="convert"))
+    with at_work(config_path, overrides, aside=True, asks=True, beside=True) as (config, state, work):
+        if work.beside is None:
+            runner.run(config, state, work, runner.Range(last="convert"))
+        else:
+            inspection.require_done(config, state, work)
         if dropped is not None:
             inspection.left_out(config, state, work, dropped, lambda _, words: say(words))
             return
@@ -231,7 +257,7 @@ def cancel(config_path: ConfigPath, overrides: Overrides = None) -> None:
     """Cancel the training job."""
     from pipeline.job import cancel_job
 
-    with at_work(config_path, overrides) as (config, state, work):
+    with at_work(config_path, overrides, beside=True) as (config, state, work):
         say(cancel_job(config, state, work))
 
 
@@ -246,7 +272,7 @@ def chat(
 
     if message is not None and not message.strip():
         raise InputError("--message", "says nothing", fix="Say something, or leave it out to talk in turns.")
-    with at_work(config_path, overrides, asks=True) as (config, state, work):
+    with at_work(config_path, overrides, asks=True, beside=True) as (config, state, work):
         converse(config, state, work, message)
 
 

@@ -14,14 +14,35 @@ from pipeline.dataset.funnel import Listener, Lost, Tally
 from pipeline.dataset.notebook import Example, to_example
 from pipeline.dataset.preset import texting_of
 from pipeline.durable import reading
-from pipeline.errors import InputError
+from pipeline.errors import InputError, Locked
 from pipeline.lines import Piece
 from pipeline.runner import Progress
 from pipeline.state import State
+from pipeline.steps import STEPS
 from pipeline.steps.outputs import Convert, Download, Load, Map
 from pipeline.steps.step import Work
 
 _ROLE = 10
+
+
+def require_done(config: Config, state: State, work: Work) -> None:
+    """Make sure that nothing has to run before there is something to show, for another run is at work.
+
+    Raises:
+        Locked: something has.
+    """
+    progress = Progress(state, config, work.connection.identity)
+    for step in STEPS[: [step.name for step in STEPS].index("convert") + 1]:
+        why = progress.why(step)
+        if why is not None:
+            record = state.body.steps.get(step.name)
+            what = "is not done yet" if record and record.status == "running" else f"has to run first ({why})"
+            raise Locked(
+                str(state.run_dir),
+                f"another run is at work here, and {step.name} {what}",
+                got=work.beside,
+                fix="Wait for it or stop it, then try again.",
+            )
 
 
 def overview(config: Config, state: State, work: Work, examples: int) -> Iterator[list[Piece]]:

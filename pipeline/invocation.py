@@ -6,9 +6,10 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pipeline.errors import InputError
 from pipeline.visible import visible
 
 _NAMED = re.compile(r"`finetune (\w+)( CONFIG)?")
@@ -62,6 +63,24 @@ def _in_bytes(character: str) -> str:
     if visible(character) == character:
         return character
     return "".join(f"\\x{byte:02x}" for byte in character.encode(errors="surrogateescape"))
+
+
+def require_text(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Make sure that what the user gives can be written down: in the state, in a message, in a request.
+
+    Raises:
+        InputError: an argument, or the value of a variable of ours, is not UTF-8.
+    """
+    ours = [(f"environment {name}", value) for name, value in environment.items() if name.startswith("FINETUNE_")]
+    for where, value in [*(("command line", each) for each in arguments), *ours]:
+        if not is_text(value):
+            shown = os.fsencode(value).decode(errors="backslashreplace")
+            raise InputError(where, "not UTF-8", got=shown, fix="Write it in UTF-8; rename the file if it is a file's.")
+
+
+def is_text(value: str) -> bool:
+    """Whether a value of the system is UTF-8; Python puts surrogates in the place of other bytes (PEP 383)."""
+    return not any("\ud800" <= each <= "\udfff" for each in value)
 
 
 def _program() -> str:

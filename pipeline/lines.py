@@ -17,7 +17,7 @@ MARK_WIDTH = 11
 INDENT = " " * 6
 _NARROWEST = 30
 _FIRST_COLUMN = re.compile(r" *(?:\S+ {2,})*")
-_COMMAND = re.compile(r"`[^`]+`|(?<=with: ).+$")  # to be copied as it stands
+_COMMAND = re.compile(r"`[^`]+`|(?<=with: ).+$|(?<=to it: ).+$|(?<=chats: ).+$")  # to be copied as it stands
 _JOINED = "\x1f"
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
@@ -48,15 +48,22 @@ class Lines:
         return shutil.get_terminal_size().columns
 
     def line(self, *before: Piece, text: str = "", style: str = "") -> Shown:
-        """One line: what stands `before` it, and a text that is broken below its own beginning where it is too long."""
+        """One line: what stands `before` it, and a text that is broken below its own beginning where it is too long.
+
+        Where `before` leaves too little room, the text begins on the line below.
+        """
         before, text = tuple((visible(words), style) for words, style in before), visible(text)
-        room = self.width - sum(len(words) for words, _ in before)
-        if self.is_terminal and len(text) > room >= _NARROWEST:
-            margin = "\n" + " " * (self.width - room)
-            whole = _COMMAND.sub(lambda command: command[0].replace(" ", _JOINED), text)
-            words = textwrap.wrap(whole, room, break_long_words=False, break_on_hyphens=False)
-            text = margin.join(words).replace(_JOINED, " ")
-        return self._styled([*before, (text, style)])
+        taken = sum(len(words) for words, _ in before)
+        if not self.is_terminal or taken + len(text) <= self.width:
+            return self._styled([*before, (text, style)])
+        is_below = taken > len(INDENT) and self.width - taken < _NARROWEST
+        indent = len(INDENT) if is_below else taken
+        whole = _COMMAND.sub(lambda command: command[0].replace(" ", _JOINED), text)
+        room = max(1, self.width - indent)
+        words = textwrap.wrap(whole, room, break_long_words=False, break_on_hyphens=False)
+        margin = "\n" + " " * indent
+        broken = margin.join(words).replace(_JOINED, " ")
+        return self._styled([*before, (margin if is_below else "", ""), (broken, style)])
 
     def flow(self, text: str) -> Shown:
         """A plain line, broken below its own text: after its margin and what stands in a column of its own."""

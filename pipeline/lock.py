@@ -4,6 +4,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import socket
 import stat
 import time
 import uuid
@@ -68,6 +69,11 @@ def holder(run_dir: Path) -> str | None:
 
 def _signed(fd: int) -> str:
     return os.pread(fd, 200, 0).decode(errors="replace").partition(" lineage ")[0].strip() or "an unknown process"
+
+
+def signature() -> str:
+    """How this process signs what it holds."""
+    return f"process {os.getpid()} on {socket.gethostname()}"
 
 
 def take(fd: int, run_dir: Path) -> None:

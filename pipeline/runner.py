@@ -14,6 +14,7 @@ from pipeline.config import Config
 from pipeline.durable import DISK_ERRORS, unusable
 from pipeline.errors import FinetuneError, InputError, RemoteEnded, StateDamaged
 from pipeline.purchase import FREE, generation_of, give_up_others
+from pipeline.signals import this_process
 from pipeline.state import Json, State, StepRecord, digest, stat_of
 from pipeline.steps import STEPS
 from pipeline.steps.outputs import Convert, CreateJob, Output, artifacts_of
@@ -117,6 +118,10 @@ class Progress:
                 return f"{name} made something else"
         return self._state.intact(record)
 
+    def is_done(self) -> bool:
+        """Whether a run would find nothing to do."""
+        return all(self.why(step) is None for step in STEPS)
+
     def _file_was_removed(self, record: StepRecord) -> bool:
         ids = (record.output or {}).values()
         return any(attempt.deleted and attempt.remote_id in ids for attempt in self._state.body.remote.values())
@@ -127,25 +132,36 @@ class Progress:
         Raises:
             InputError: it is not done, or was made by another version.
         """
+        record = self._state.body.steps.get(name)
+        if record is None or record.status != "done":
+            raise InputError(name, "not done yet", fix="Run `finetune run CONFIG` first.")
+        return self.last_output(name)
+
+    def last_output(self, name: str) -> Output:
+        """What a step made when it was last done; it may be at work on another one.
+
+        Raises:
+            InputError: it never was, or it was made by another version.
+        """
         step = next(step for step in STEPS if step.name == name)
         record = self._state.body.steps.get(name)
-        if record is None or record.status != "done" or record.output is None:
+        if record is None or record.last_made is None:
             raise InputError(name, "not done yet", fix="Run `finetune run CONFIG` first.")
         try:
-            return msgspec.convert(record.output, step.output)
+            return msgspec.convert(record.last_made.output, step.output)
         except msgspec.ValidationError:
             raise InputError(
                 name, "recorded by another version of finetune", fix=f"Run `finetune run CONFIG --from {name}`."
             ) from None
 
     def output_here(self, name: str, where: str) -> Output:
-        """What a remote step made on the backend that the config names.
+        """What a remote step made on the backend that the config names, when it was last done.
 
         Raises:
-            InputError: see `output`; or another backend has it.
+            InputError: see `last_output`; or another backend has it.
         """
-        output, record = self.output(name), self._state.body.steps[name]
-        there = str(record.declared.get("backend"))
+        output, made = self.last_output(name), self._state.body.steps[name].last_made
+        there = str(made.declared.get("backend")) if made else ""
         if there != self._identity:
             raise InputError(
                 where,
@@ -230,6 +246,7 @@ def _run_step(number: int, step: Step, why: str, config: Config, state: State, w
         needs=needs,
         started_at=stamp(work.clock),
         attempts=before.attempts + 1 if before and before.status != "done" else 1,
+        earlier=before.last_made if before else None,
     )
     state.body.steps[step.name] = record
     state.save()
@@ -239,9 +256,11 @@ def _run_step(number: int, step: Step, why: str, config: Config, state: State, w
     try:
         output = step.run(config, *(progress.output(name) for name in step.needs), work)
     except FinetuneError as error:
+        this_process.stop_if_asked()
         _failed(step, record, error, state)
         raise
     except OSError as error:
+        this_process.stop_if_asked()
         refused = unusable(error, step.name)
         if error.errno in DISK_ERRORS:
             refused = StateDamaged(
@@ -282,7 +301,7 @@ def _failed(step: Step, record: StepRecord, error: FinetuneError, state: State) 
 def _done(record: StepRecord, output: Output, state: State, work: Work) -> None:
     record.status, record.finished_at = "done", stamp(work.clock)
     record.output = msgspec.to_builtins(output)
-    record.output_digest = digest(record.output)
+    record.output_digest, record.earlier = digest(record.output), None
     record.artifacts = artifacts_of(output)
     for artifact in record.artifacts:
         stat = stat_of(state.run_dir / artifact.path)

@@ -8,7 +8,6 @@ a fresh start. The lock is flock on `state.lock`, which is never unlinked; the k
 import contextlib
 import hashlib
 import os
-import socket
 import stat
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from typing import Any, Literal
 import msgspec
 
 from pipeline import __version__
+from pipeline.counted import counted
 from pipeline.durable import (
     Artifact,
     describe_artifact,
@@ -28,7 +28,7 @@ from pipeline.durable import (
     write_atomically,
 )
 from pipeline.errors import InputError, StateDamaged
-from pipeline.lock import LOCK, lineage_of_lock, open_lock, take
+from pipeline.lock import LOCK, lineage_of_lock, open_lock, signature, take
 
 FORMAT = "finetune-state"
 VERSION = 1
@@ -67,6 +67,13 @@ class Attempt(msgspec.Struct, kw_only=True):
     ended: bool = False
 
 
+class Made(msgspec.Struct, frozen=True):
+    """What a step made, with the config keys that it declared then."""
+
+    declared: dict[str, Json]
+    output: dict[str, Json]
+
+
 class StepRecord(msgspec.Struct, kw_only=True):
     """One step's last run.
 
@@ -75,6 +82,7 @@ class StepRecord(msgspec.Struct, kw_only=True):
         needs: for each step it builds on, the digest of that step's output.
         stats: for each artifact, [mtime in ns, size, inode] when it was last hashed.
         stale: a reason to run again that no fingerprint shows, such as a job that failed.
+        earlier: while it is not done, what it made when it last was.
     """
 
     status: Literal["running", "done", "failed"]
@@ -92,6 +100,12 @@ class StepRecord(msgspec.Struct, kw_only=True):
     stats: dict[str, list[int]] = {}
     error: str | None = None
     stale: str | None = None
+    earlier: Made | None = None
+
+    @property
+    def last_made(self) -> Made | None:
+        """What it made when it was last done."""
+        return Made(self.declared, self.output) if self.status == "done" and self.output is not None else self.earlier
 
 
 class Body(msgspec.Struct, kw_only=True):
@@ -301,7 +315,7 @@ def repair(run_dir: Path) -> list[str]:
     try:
         before = _decode(read_file(previous), previous)
         body = before if lineage_of_lock(run_dir) in (None, before.lineage) else body
-        said.append(f"{PREVIOUS} is good: serial {body.serial}, {len(body.steps)} steps recorded.")
+        said.append(f"{PREVIOUS} is good: serial {body.serial}, {counted(len(body.steps), 'step')} recorded.")
     except FileNotFoundError:
         said.append(f"There is no {PREVIOUS} either; every step is checked anew.")
     except StateDamaged as damage:
@@ -335,7 +349,7 @@ def locked(run_dir: Path) -> Iterator[None]:
             make_private(run_dir)
             sweep_temporaries(run_dir)
             lineage = lineage_of_lock(run_dir) or _lineage_of_state(run_dir) or str(uuid.uuid4())
-            line = f"process {os.getpid()} on {socket.gethostname()} lineage {lineage}\n".encode()
+            line = f"{signature()} lineage {lineage}\n".encode()
             os.pwrite(fd, line, 0)  # before cutting what is there: a full disk must not lose the lineage
             os.ftruncate(fd, len(line))
         yield

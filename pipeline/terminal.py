@@ -12,7 +12,7 @@ from pipeline.visible import visible
 
 
 def prepare_streams() -> None:
-    """Put something in the place of closed streams, and have no character be too much for any of them.
+    """Put something in the place of closed streams, and have no character be too much for any of them, written or read.
 
     A file that is opened later must never get the number of a closed stream: it would be printed into.
     """
@@ -30,6 +30,8 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # what is typed or piped in may be of any encoding, or cut short
 
 
 def printable(text: str) -> str:

@@ -4,6 +4,8 @@ Imports nothing heavy until it is needed.
 """
 
 import contextlib
+import dataclasses
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +13,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from pipeline.errors import FinetuneError
+from pipeline.errors import FinetuneError, Locked
 from pipeline.invocation import Invocation
 from pipeline.lines import Lines
+from pipeline.signals import SignalStop, this_process
 from pipeline.terminal import printable, say_aside, speak_to_nobody
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from pipeline.runner import Progress
     from pipeline.state import State
     from pipeline.steps.step import Work
+
+_CLOSING = b"stopping; once more stops at once\n"
 
 
 def say(text: str) -> None:
@@ -38,17 +43,31 @@ def say(text: str) -> None:
 def fail(message: str, code: int) -> NoReturn:
     """End with a message on standard error."""
     lines = Lines(sys.stderr)
-    _leave([lines.line(("error: ", "bold red"), text=line) for line in message.splitlines()], code)
+    for line in message.splitlines():
+        say_aside(lines.line(("error: ", "bold red"), text=line))
+    _flush()
+    sys.exit(code)
 
 
-def _leave(lines: list[str], code: int) -> NoReturn:
-    for line in lines:
-        say_aside(line)
+def leave_stopped(stop: SignalStop) -> NoReturn:
+    """End as a signal asked; at once, for what was cut short could still complain while Python takes itself apart."""
+    if not stop.told:
+        tell_stopped(stop, f"stopped by {stop}.")
+    _flush()
+    os._exit(128 + stop.signum)
+
+
+def tell_stopped(stop: SignalStop, said: str) -> None:
+    """Say on standard error what a stop leaves."""
+    say_aside(Lines(sys.stderr).line(text=said, style="yellow"))
+    stop.told = True
+
+
+def _flush() -> None:
     try:
         sys.stdout.flush()
     except OSError:
         speak_to_nobody()
-    sys.exit(code)
 
 
 @contextlib.contextmanager
@@ -66,8 +85,14 @@ def in_words_of(called: Invocation) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def locked_state(config_path: Path, overrides: list[str] | None) -> "Iterator[tuple[Config, State]]":
-    """The config and the state, with the run directory locked."""
+def locked_state(
+    config_path: Path, overrides: list[str] | None, beside: list[str] | None = None
+) -> "Iterator[tuple[Config, State]]":
+    """The config and the state, with the run directory locked.
+
+    Args:
+        beside: where given, a run at work is no hindrance: who it is is put in here, and nothing may be written.
+    """
     from pipeline.config_file import load_config
     from pipeline.durable import make_private_dir
     from pipeline.runner import run_directory
@@ -77,7 +102,13 @@ def locked_state(config_path: Path, overrides: list[str] | None) -> "Iterator[tu
     with in_words_of(called):
         config = load_config(config_path, called.overrides)
         run_dir = make_private_dir(run_directory(config.name))
-        with locked(run_dir):
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(locked(run_dir))
+            except Locked as busy:
+                if beside is None:
+                    raise
+                beside.append(busy.got or "another run")
             yield config, State.load(run_dir)
 
 
@@ -90,6 +121,7 @@ def at_work(
     runs: bool = False,
     aside: bool = False,
     asks: bool = False,
+    beside: bool = False,
 ) -> "Iterator[tuple[Config, State, Work]]":
     """The run directory locked, signals handled, the log open; the backend is closed whatever happens.
 
@@ -97,6 +129,7 @@ def at_work(
         runs: this is `finetune run`, so that a signal leaves something to go on with.
         aside: show on stderr what is done, and not what was done before: stdout is for something else.
         asks: this only asks about the run; how that ends is no part of the run's story, and run.log does not tell it.
+        beside: where a run is at work already, stand beside it (Work.beside) and use its embedded server.
     """
     from pipeline.backends.client import Connection
     from pipeline.clock import SystemClock, stamp
@@ -105,37 +138,45 @@ def at_work(
     from pipeline.libraries import heard_by
     from pipeline.remote import Ledger
     from pipeline.run_log import RunLog
-    from pipeline.signals import Signals, SignalStop
+    from pipeline.runner import Progress
     from pipeline.steps.step import Work
 
     called = Invocation.of(config_path, overrides)
     command = called.command("run")
-    clock, signals = SystemClock(), Signals()
+    clock, signals = SystemClock(), this_process
+    others: list[str] = []
     with (
-        locked_state(config_path, overrides) as (config, state),
+        locked_state(config_path, overrides, others if beside else None) as (config, state),
         contextlib.closing(RunLog(state.run_dir, say_aside)) as log,
         heard_by(lambda said: log.write(f"{stamp(clock)} {said}")),
     ):
         jobs = jobs_of(state)
-        connection = Connection(config.backend, state.run_dir, clock, config.create_job.model)
+        connection = Connection(config.backend, state.run_dir, clock, config.create_job.model, next(iter(others), None))
         display: Display = TextDisplay(log, clock, called, Lines(sys.stderr) if aside else None, is_aside=aside)
         if as_json:
             display = JsonDisplay(log, clock, called)
         ledger = Ledger(state, connection, clock, signals, display.note)
         work = Work(state.run_dir, display, clock, connection, ledger, go_on=f"Go on with: {command}")
+        if others:
+            asks = True  # run.log is the other run's
+            work = dataclasses.replace(work, beside=others[0], go_on=f"A run is at work here: {others[0]}.")
         try:
             with signals.handled():
                 try:
                     yield config, state, work
                 finally:
-                    display.end("")
-                    connection.close()
+                    with signals.uninterrupted(_CLOSING):
+                        display.end("")
+                        connection.close()
         except SignalStop as stop:
-            said = f"stopped by {stop}{left_to_do(state, jobs, connection.profile.free) if runs else ''}."
+            is_done = runs and Progress(state, config, connection.identity).is_done()
+            left = left_to_do(state, jobs, connection.profile.free) if runs else ""
+            said = f"stopped by {stop}{'; every step is done' if is_done else left}."
             if not asks:
                 log.write(f"{stamp(clock)} {said}")
-            line = Lines(sys.stderr).line(text=f"{said} Go on with: {command}" if runs else said, style="yellow")
-            _leave([line], 128 + stop.signum)
+            if not stop.told:
+                tell_stopped(stop, f"{said} Go on with: {command}" if runs and not is_done else said)
+            raise
         except FinetuneError as error:
             if not asks:
                 log.write(f"{stamp(clock)} error: {called.typable(str(error))}")

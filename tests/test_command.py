@@ -265,7 +265,7 @@ def test_cancel_cancels_the_job(shop: Workshop) -> None:
     assert after.code == 6
     message(
         after.err,
-        "poll_job: ftjob-ID was cancelled (no reason given). A job costs nothing here: run again to start another.",
+        "poll_job: ftjob-ID was cancelled (by the user). A job costs nothing here: run again to start another.",
     )
 
 

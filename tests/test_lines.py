@@ -42,9 +42,26 @@ def test_force_color_colours_a_pipe_and_breaks_nothing(monkeypatch: pytest.Monke
     assert "\x1b" not in Lines(io.StringIO()).line(*STEP, text=TEXT)
 
 
-def test_where_there_is_no_room_for_a_column_the_terminal_breaks_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_there_is_no_room_for_a_column_the_text_begins_on_the_line_below(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    assert "\n" not in Lines(io.StringIO(), is_terminal=True).line(*STEP, text=TEXT)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert Lines(io.StringIO(), is_terminal=True).line(*STEP, text=TEXT) == (
+        " 2/10 load             0.1 s  \n      10 sessions, 126 messages; 1 left\n      out"
+    )
+
+
+@pytest.mark.parametrize("columns", [20, 30, 40, 50, 60, 80])
+def test_no_word_is_cut_that_fits_on_a_line(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
+    shown = Lines(io.StringIO(), is_terminal=True).line(("      ", ""), text=TEXT).split("\n")
+    assert " ".join(line.strip() for line in shown) == TEXT
+    assert max(map(len, shown)) <= columns
+
+
+def test_what_to_type_stands_on_a_line_of_its_own_where_it_does_not_fit_beside_its_words() -> None:
+    command = "finetune chat configs/a-config-with-a-name.yaml --set a=1"
+    assert Lines(io.StringIO(), is_terminal=True).line(text=f"Talk to it: {command}") == f"Talk to it:\n{command}"
 
 
 def test_a_command_is_never_broken() -> None:

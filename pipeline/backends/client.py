@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pipeline import failpoints
 from pipeline.backends.embedded import EmbeddedServer, embedded_identity
+from pipeline.backends.lent import LentServer, lend, take_back
 from pipeline.backends.profiles import Profile, profile_of
 from pipeline.backends.quoting import quote
 from pipeline.clock import Clock
@@ -34,14 +35,22 @@ SERVER_DIR = "server"
 class Connection:
     """A backend that has been reached, or is about to be. The embedded server starts at first use."""
 
-    def __init__(self, backend: Backend, run_dir: Path, clock: Clock, model: str | None = None) -> None:
-        """`model` may be the path of a local model, which the embedded server must be told of when it starts."""
+    def __init__(
+        self, backend: Backend, run_dir: Path, clock: Clock, model: str | None = None, owner: str | None = None
+    ) -> None:
+        """Nothing is started yet.
+
+        Args:
+            model: may be the path of a local model, which the embedded server must be told of when it starts.
+            owner: the run at work in `run_dir`, if that is another process: its embedded server is used.
+        """
+        self._owner = owner
         self._model = model
         self._backend = backend
         self._clock = clock
         self._run_dir = run_dir
         self._data_dir = run_dir / SERVER_DIR
-        self._server: EmbeddedServer | None = None
+        self._server: EmbeddedServer | LentServer | None = None
         self._client: openai.OpenAI | None = None
         self._http: httpx2.Client | None = None
         self.profile: Profile = profile_of(backend)
@@ -217,12 +226,17 @@ class Connection:
             self._http.close()
             self._http = self._client = None
         if self._server is not None:
+            if self._owner is None:
+                take_back(self._data_dir)
             self._server.stop()
             self._server = None
 
-    def _running(self) -> EmbeddedServer:
-        if self._server is None:
+    def _running(self) -> EmbeddedServer | LentServer:
+        if self._server is None and self._owner is not None:
+            self._server = LentServer(self._data_dir, self._owner)
+        elif self._server is None:
             self._server = EmbeddedServer(self._data_dir, self._backend, self._model)
+            lend(self._data_dir, self._server.base_url, self._server.key)
         return self._server
 
 

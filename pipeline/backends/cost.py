@@ -5,6 +5,7 @@ import functools
 
 from pipeline.backends.profiles import profile_of
 from pipeline.config import Config
+from pipeline.counted import counted
 from pipeline.errors import InputError
 
 AUTO_EPOCHS = 4
@@ -27,7 +28,7 @@ class Cost:
 
     def __str__(self) -> str:
         price = "a price that is not known here" if self.usd is None else f"about ${self.usd:,.2f}"
-        return f"{price} for about {self.tokens:,} tokens ({self.assumed})"
+        return f"{price} for about {counted(self.tokens, 'token')} ({self.assumed})"
 
 
 def estimate(config: Config, tokens: int) -> Cost:
@@ -35,7 +36,7 @@ def estimate(config: Config, tokens: int) -> Cost:
     epochs = config.create_job.hyperparameters.n_epochs
     if epochs == "auto":
         return _priced(config, tokens * AUTO_EPOCHS, [f"{AUTO_EPOCHS} epochs assumed"])
-    return _priced(config, tokens * epochs, [f"{epochs} epochs"])
+    return _priced(config, tokens * epochs, [counted(epochs, "epoch")])
 
 
 def cost_of(config: Config, trained_tokens: int) -> Cost:
@@ -63,7 +64,7 @@ def refuse_if_too_much(config: Config, tokens: int) -> None:
     if limits.max_tokens is not None and cost.tokens > limits.max_tokens:
         raise InputError(
             "create_job.max_tokens",
-            f"the training would take about {cost.tokens:,} tokens ({cost.assumed}), more than allowed",
+            f"the training would take about {counted(cost.tokens, 'token')} ({cost.assumed}), more than allowed",
             got=f"{limits.max_tokens:,}",
             fix="Raise it, or train on less. Nothing was sent.",
         )

@@ -9,6 +9,7 @@ from pipeline.backends.cost import Cost, cost_of, estimate
 from pipeline.backends.profiles import profile_of
 from pipeline.chats.session import read_sessions
 from pipeline.config import Config
+from pipeline.counted import counted
 from pipeline.dataset.funnel import Funnel
 from pipeline.durable import Artifact
 from pipeline.report import curves, examples, origin, people
@@ -151,7 +152,7 @@ def _funnel(made: Made, gaps: dict[str, str]) -> Iterator[FunnelRow]:
     if load is not None:
         yield FunnelRow(load.messages + sum(load.dropped.values()), "rows in the archive")
         yield from _losses(load.dropped)
-        yield FunnelRow(load.messages, f"messages, in {load.count:,} sessions")
+        yield FunnelRow(load.messages, f"messages, in {counted(load.count, 'session')}")
     if merge is not None:
         yield FunnelRow(merge.after, "after joining what one sender said in a row")
     if convert is not None:
@@ -228,7 +229,7 @@ def _training(config: Config, made: Made, gaps: dict[str, str]) -> Training | No
 
 
 def _consumed(took: Consumed) -> str:
-    parts = [f"{took.examples:,} examples with {took.targets:,} targets"]
+    parts = [f"{counted(took.examples, 'example')} with {counted(took.targets, 'target')}"]
     parts += [f"{number:,} {what}" for number, what in ((took.truncated, "cut"), (took.skipped, "skipped")) if number]
     return ", ".join(parts)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import jinja2
 from markupsafe import Markup
 
+from pipeline.counted import counted
 from pipeline.report import charts
 from pipeline.report.contents import Contents
 from pipeline.visible import visible
@@ -110,8 +111,7 @@ def _training_charts(curves: "Curves") -> dict[str, str]:
 
 
 def _count(number: int, noun: str | None = None) -> str:
-    said = f"{number:,}"
-    return said if noun is None else f"{said} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,}" if noun is None else counted(number, noun)
 
 
 def _duration(seconds: float | None) -> str:

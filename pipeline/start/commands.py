@@ -10,6 +10,7 @@ import typer
 
 from pipeline.errors import InputError
 from pipeline.invocation import Invocation
+from pipeline.signals import SignalStop
 from pipeline.terminal import show_in_place
 from pipeline.visible import visible
 from pipeline.workplace import say
@@ -90,6 +91,9 @@ def init(
         made = write_config(given, Questions(ask if asks else None, tell))
     except EOFError:
         raise InputError("finetune init", "the answers ended", fix="Nothing was written; begin again.") from None
+    except SignalStop:
+        say("")  # the cursor was left behind a question
+        raise
     for line in what_next(made, Invocation(made.path), lines):
         say(line)
 

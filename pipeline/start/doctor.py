@@ -17,6 +17,7 @@ from pipeline.backends.profiles import PROFILES
 from pipeline.clock import SystemClock
 from pipeline.config import Config
 from pipeline.config_file import load_config
+from pipeline.counted import counted
 from pipeline.errors import FinetuneError, InputError
 from pipeline.fetch.local import explain, missing_log
 from pipeline.polling import Transient
@@ -221,7 +222,11 @@ def _device() -> Finding:
         return Finding(
             "fail", "device", f"torch does not work here ({type(error).__name__})", "Install it anew: see README."
         )
-    names = {"cuda": "an NVIDIA GPU", "mps": "this Mac's GPU", "cpu": f"the processor, {os.cpu_count()} cores"}
+    names = {
+        "cuda": "an NVIDIA GPU",
+        "mps": "this Mac's GPU",
+        "cpu": f"the processor, {counted(os.cpu_count() or 1, 'core')}",
+    }
     said = f"trains on {names[device.type]}, in {dtype}"
     if device.type == "cpu" and Path("/dev/nvidia0").exists():
         return Finding(

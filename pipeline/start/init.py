@@ -15,6 +15,7 @@ from pipeline.chats.archive import read_archive, reading_of
 from pipeline.chats.session import OWNER
 from pipeline.config import Backend
 from pipeline.config_file import load_config
+from pipeline.counted import counted
 from pipeline.durable import write_atomically
 from pipeline.errors import InputError
 from pipeline.fetch import check_any, fetch_archive
@@ -169,7 +170,8 @@ def _in_words(found: _Found) -> str:
     people = found.people
     span = f", {people.first} to {people.last}" if people.first else ""
     chats = f" in {people.sessions:,} conversations" if people.sessions > 1 else ""
-    return f"{found.archive.what}: {people.messages:,} messages{chats} by {len(people.counts):,} people{span}"
+    who = counted(len(people.counts), "person", "people")
+    return f"{found.archive.what}: {counted(people.messages, 'message')}{chats} by {who}{span}"
 
 
 def _tell(found: _Found, questions: Questions) -> None:
@@ -190,7 +192,7 @@ def _assistant(given: Given, questions: Questions, found: _Found) -> str:
         questions.say("Whom shall the model text like? Usually yourself; everybody else becomes the one it talks to.")
         for number, name in enumerate(names[:_LISTED], start=1):
             shown = "me, the owner of the archive" if name == OWNER else name
-            questions.say(f"  {number:>2}  {shown:<30} {counts[name]:>9,} messages")
+            questions.say(f"  {number:>2}  {shown:<30} {counts[name]:>9,} message{'' if counts[name] == 1 else 's'}")
         if len(names) > _LISTED:
             questions.say(f"      and {len(names) - _LISTED:,} more: give a name")
 

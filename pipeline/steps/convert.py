@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pipeline.config import Config
+from pipeline.counted import counted
 from pipeline.dataset.checks import check_example
 from pipeline.dataset.funnel import Lost, Tally, Unaccounted, funnel
 from pipeline.durable import HashingWriter, atomic_writer
@@ -161,7 +162,7 @@ def _too_few(found: int, held_out: int, needed: int, made: _Notebook | _Texting)
     held = f"; {held_out:,} held out for validation" if held_out else ""
     return InputError(
         "convert.min_examples",
-        f"needs at least {needed:,} examples to train on",
+        f"needs at least {counted(needed, 'example')} to train on",
         got=f"{found:,}{held}{reasons}",
         fix="Load more conversations, or lower convert.min_examples (OpenAI refuses fewer than 10).",
     )

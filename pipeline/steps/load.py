@@ -1,6 +1,7 @@
 """Step 2: the archive becomes sessions."""
 
 from pipeline.config import Config
+from pipeline.counted import counted
 from pipeline.durable import atomic_writer
 from pipeline.errors import InputError
 from pipeline.steps.outputs import Download, Load
@@ -28,7 +29,7 @@ def run(config: Config, download: Download, work: Work) -> Load:
                 fix="Check `download.source`, and what `load` leaves out.",
             )
     for what, number in sorted(loaded.noted.items()):
-        work.display.note(f"kept: {number:,} messages {what}")
+        work.display.note(f"kept: {counted(number, 'message')} {what}")
     return Load(
         file.artifact(SESSIONS),
         loaded.sessions,

@@ -6,6 +6,7 @@ may hold a time, a duration or a count of attempts; those belong to the step's r
 
 import msgspec
 
+from pipeline.counted import counted
 from pipeline.dataset.funnel import Funnel
 from pipeline.durable import Artifact
 
@@ -36,7 +37,7 @@ class Load(Output, frozen=True):
     dropped: dict[str, int]
 
     def summary(self) -> str:  # noqa: D102
-        return f"{_count(self.count, 'session')}, {_count(self.messages, 'message')}{_dropped(self.dropped)}"
+        return f"{counted(self.count, 'session')}, {counted(self.messages, 'message')}{_dropped(self.dropped)}"
 
 
 class Merge(Output, frozen=True):
@@ -47,7 +48,7 @@ class Merge(Output, frozen=True):
     after: int
 
     def summary(self) -> str:  # noqa: D102
-        return f"{_count(self.before, 'message')} became {self.after:,}"
+        return f"{counted(self.before, 'message')} became {self.after:,}"
 
 
 class Map(Output, frozen=True):
@@ -86,8 +87,9 @@ class Convert(Output, frozen=True):
         about = "" if self.tokens_are_exact else "about "
         valid = f" and {self.valid_examples:,} for validation" if self.valid else ""
         return (
-            f"Prepared {_count(self.examples, 'dialogue')} for training{valid}: {about}{self.tokens:,} tokens, "
-            f"{self.tokens_least:,} to {self.tokens_most:,} each, median {self.tokens_median:,}{_dropped(self.dropped)}"
+            f"Prepared {counted(self.examples, 'dialogue')} for training{valid}: {about}"
+            f"{counted(self.tokens, 'token')}, {self.tokens_least:,} to {self.tokens_most:,} each, "
+            f"median {self.tokens_median:,}{_dropped(self.dropped)}"
         )
 
 
@@ -148,7 +150,7 @@ class PollJob(Output, frozen=True):
     consumed: Consumed | None = None
 
     def summary(self) -> str:  # noqa: D102
-        tokens = "" if self.trained_tokens is None else f", {self.trained_tokens:,} tokens trained"
+        tokens = "" if self.trained_tokens is None else f", {counted(self.trained_tokens, 'token')} trained"
         return f"{self.model}{tokens}"
 
 
@@ -159,17 +161,13 @@ class SmokeTest(Output, frozen=True):
     answers: int
 
     def summary(self) -> str:  # noqa: D102
-        return f"{_count(self.answers, 'answer')} in {self.transcript.path}"
+        return f"{counted(self.answers, 'answer')} in {self.transcript.path}"
 
 
 def artifacts_of(output: Output) -> list[Artifact]:
     """The files a step vouches for."""
     values = (getattr(output, name) for name in output.__struct_fields__)
     return [value for value in values if isinstance(value, Artifact)]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _size(size: int) -> str:

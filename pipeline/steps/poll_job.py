@@ -9,6 +9,7 @@ import msgspec
 
 from pipeline.backends.listing import NoList, rows
 from pipeline.config import Config
+from pipeline.counted import counted
 from pipeline.durable import Artifact, atomic_writer
 from pipeline.errors import BackendFailed, InputError, RemoteEnded
 from pipeline.polling import Transient, pace_of, wait_until
@@ -188,11 +189,13 @@ class _Watch:
             made = self._converted.examples, self._converted.funnel.target
             if not self._converted.weights:  # then the trainer may learn what is repeated as context, too
                 made = made[0], took.targets
+            examples, targets = counted(made[0], "example"), counted(made[1], "target")
             if (took.examples, took.targets, took.truncated) == (*made, 0):
-                text = f"the trainer took all {made[0]:,} examples with their {made[1]:,} targets"
+                every, whose = ("the", "its") if made[0] == 1 else ("all", "their")
+                text = f"the trainer took {every} {examples} with {whose} {targets}"
             else:
                 text = (
-                    f"WARNING: convert made {made[0]:,} examples with {made[1]:,} targets, the trainer took "
+                    f"WARNING: convert made {examples} with {targets}, the trainer took "
                     f"{took.examples:,} with {took.targets:,} ({took.truncated:,} cut, {took.skipped:,} skipped)"
                 )
             self._work.display.note(text)
@@ -221,7 +224,8 @@ def _valid(loss: object) -> str:
 
 def _ended_badly(job: "FineTuningJob", work: Work) -> RemoteEnded:
     code, message = (job.error.code, job.error.message) if job.error and job.error.code else (None, None)
-    reason = work.connection.quote(f"{code}: {message}" if code else "no reason given")
+    unsaid = "by the user" if job.status == "cancelled" and work.connection.profile.free else "no reason given"
+    reason = work.connection.quote(f"{code}: {message}") if code else unsaid
     again = "A job costs nothing here: run again to start another."
     if not work.connection.profile.free:
         again = "Change what it names, then start another with --new-job (it is a new purchase)."

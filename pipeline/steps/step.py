@@ -20,6 +20,7 @@ class Work:
     Attributes:
         generation: for create_job: which of the jobs for this data and config to have.
         goes_on: the step was at work on the same before, and was stopped or failed.
+        beside: the run that is at work in the directory, where this only stands beside it: nothing may be written.
         go_on: a sentence with the command that resumes this run, for error messages.
     """
 
@@ -31,6 +32,7 @@ class Work:
     go_on: str
     generation: int = 0
     goes_on: bool = False
+    beside: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

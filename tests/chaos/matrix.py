@@ -46,6 +46,7 @@ MATRIX = (
     Row("T9", "200 times eight processes on one directory", _storm),
     Row("T9", "a state changed underneath, two directories with the same data", stops.neighbours, 1),
     Row("T10", "SIGINT, SIGTERM, SIGHUP at every failpoint, and twice", stops.signals, 50),
+    Row("T10", "one of them at a random moment of a run, imports and all", stops.any_moment, 50),
     Row("T10", "SIGSTOP for eight hours; a closed pipe", stops.pauses, 6),
     Row("T15", "jobs and outages of days, clocks that are wrong", time_passes.days, 1),
     Row("T15", "the same at a user's pace", _slow_days),

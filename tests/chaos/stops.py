@@ -1,15 +1,31 @@
 """T9 and T10: locks, signals, and a reader that goes away."""
 
 import os
+import re
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from random import Random
 
-from tests.chaos.harness import Lab, World
+from tests.chaos.harness import ROOT, Lab, World
 from tests.chaos.order import Request
 from tests.chaos.rows import Case, resume
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CONTENDERS = 8
+ANY_MOMENTS = 100
+WAY_ON = re.compile(r"(Go on with: .*run run\.yaml.*|; every step is done\.)\n\Z")
+PROGRAM = """
+import sys
+from pipeline.__main__ import leave_at_once, main
+leave_at_once()
+print(flush=True)
+sys.argv[0] = "finetune"
+main()
+"""
+"""The command, which tells when the interpreter has started: until then Python does with signals as it likes."""
 
 
 def signals(lab: Lab) -> Iterator[Case]:
@@ -22,7 +38,7 @@ def signals(lab: Lab) -> Iterator[Case]:
                 ended = world.run(signals={point: signum})
                 if ended.code not in (128 + signum, 0) or (ended.code == 0 and point < len(trace) - 12):
                     world.bad(f"T10: exit {ended.code} after {signal.Signals(signum).name}")
-                if ended.code and not ended.err.endswith("Go on with: finetune run run.yaml\n"):
+                if ended.code and not WAY_ON.search(ended.err):
                     world.bad(f"T10: the way on is not told: {ended.err}")
                 check_recorded(world)
                 resume(world, job_posts=1)
@@ -37,6 +53,54 @@ def signals(lab: Lab) -> Iterator[Case]:
             resume(world)
 
         yield Case(f"T10 SIGINT at {point} ({name}) and at once again", twice)
+
+
+def any_moment(lab: Lab) -> Iterator[Case]:
+    """T10: a process of its own, imports and all, and a signal at a moment that nobody has chosen."""
+    started = time.monotonic()
+    with lab.world() as world:
+        in_a_process_of_its_own(world, None, 0)
+    whole_run_s = time.monotonic() - started
+
+    for seed in range(ANY_MOMENTS):
+
+        def happens(world: World, seed: int = seed) -> None:
+            random = Random(seed)
+            signum = random.choice(SIGNALS)
+            code, out, err = in_a_process_of_its_own(world, random.uniform(0, whole_run_s), signum)
+            if code != 128 + signum and not (code == 0 and "Talk to it" in out):
+                world.bad(f"T10: exit {code} after {signum.name}: {err[-600:]}")
+            if "Traceback" in err or "Exception ignored" in err:
+                world.bad(f"T10: a traceback after {signum.name}: {err[-600:]}")
+            if out and code and not WAY_ON.search(err):
+                world.bad(f"T10: the way on is not told: {err}")
+            check_recorded(world)
+            resume(world, job_posts=1)
+
+        yield Case(f"T10 a signal at the random moment {seed}", happens)
+
+
+def in_a_process_of_its_own(world: World, after_s: float | None, signum: int) -> tuple[int, str, str]:
+    """A run that is not forked from the zygote, and gets a signal after so many seconds."""
+    often = ["--set=poll_job.interval_s=0.05", "--set=poll_file.interval_s=0.05"]
+    env = {**os.environ, **world.env, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "run", "run.yaml", *often],
+        cwd=world.folder / "work",
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            out, err = process.communicate(timeout=after_s)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signum)
+            out, err = process.communicate()
+    return process.returncode, out, err
 
 
 def check_recorded(world: World) -> None:

@@ -92,6 +92,16 @@ def test_it_can_be_read_without_seeing_it(run: Run) -> None:
     assert {attributes.get("scope") for tag, attributes in page.elements if tag == "th"} == {"row", "col"}
 
 
+def test_what_is_wider_than_a_phone_scrolls_in_a_frame_of_its_own(run: Run) -> None:
+    page = run.html()
+    framed = re.findall(r'<div class="(scroll|half)"><svg [^>]*aria-labelledby="(\w+)-title', page)
+    assert {name for how, name in framed if how == "scroll"} == {"times", "lengths", "loss"}
+    heads = re.findall(
+        r'(<div class="scroll">)?<table[^>]*>(?:\s*<caption>.*?</caption>)?\s*<thead><tr>(.*?)</tr>', page
+    )
+    assert {bool(frame) for frame, head in heads if head.count("<th") > 3} == {True}
+
+
 def test_charts_take_the_colours_of_the_page(run: Run) -> None:
     drawings = re.findall(r"<svg.*?</svg>", run.html(), re.S)
     assert len(drawings) >= 4
