@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.testing import MockServer, mock_openai, mocked_openai
+from pipeline.training.scripted import OPENAI_MODELS
 
 __all__ = ["mocked_openai"]
 
@@ -15,7 +16,8 @@ def _client(server: MockServer) -> openai.OpenAI:
 
 def test_the_fixture_is_a_whole_api(mocked_openai: MockServer) -> None:
     with _client(mocked_openai) as client:
-        assert [model.id for model in client.models.list()] == ["smollm2-135m-instruct"]
+        models = [model.id for model in client.models.list()]
+        assert models == ["smollm2-135m-instruct", *OPENAI_MODELS]
         assert mocked_openai.data_dir.is_dir()
 
 
