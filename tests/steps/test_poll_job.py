@@ -255,7 +255,7 @@ def test_metrics_are_kept_as_the_table_that_they_are_or_not_at_all(
 
 
 def test_a_silent_job_is_said_to_be_waited_for_with_the_last_that_it_said(desk: Desk, server: FaultServer) -> None:
-    server.status_by_time = lambda seconds: "running" if seconds < 1000 else "succeeded"
+    server.status_by_time = lambda seconds: "running" if seconds < 1500 else "succeeded"
     desk.wait()
     silent = [note for note in desk.display.notes if "silent" in note]
     assert len(silent) == 5  # after 1, 2, 4, 8 and 16 minutes
