@@ -10,6 +10,7 @@ from pipeline.chats.archive import read_archive, reading_of
 from pipeline.chats.session import Message, read_sessions
 from pipeline.chats.stream import read_streams
 from pipeline.config import Config
+from pipeline.dataset.checks import too_few_to_learn
 from pipeline.dataset.funnel import Listener, Lost, Tally
 from pipeline.dataset.notebook import Example, to_example
 from pipeline.dataset.preset import texting_of
@@ -53,6 +54,8 @@ def overview(config: Config, state: State, work: Work, examples: int) -> Iterato
     converted = _converted(config, state, work)
     for line in converted.funnel.lines():
         yield [(line, "")]
+    if warning := too_few_to_learn(converted.examples, converted.funnel.target):
+        yield [(warning, "bold yellow")]
     for number, example in _samples(work.run_dir / converted.train.path, converted.examples, examples):
         yield []
         yield [(f"example {number:,} of {converted.examples:,}", "bold")]

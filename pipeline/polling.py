@@ -16,6 +16,7 @@ T = TypeVar("T")
 GROWTH = 1.5
 JITTER = 0.2
 LONGEST_RETRY_AFTER_S = 3600.0
+FIRST_REMINDER_S = 60.0
 
 
 class Transient(Exception):
@@ -31,6 +32,27 @@ class Transient(Exception):
         super().__init__(reason)
         self.cause = cause
         self.retry_after_s = retry_after_s
+
+
+class Reminder:
+    """When to say again what is waited for: after a minute, then after twice as long each time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.begin()
+
+    def begin(self) -> None:
+        """What was waited for has come; waiting begins anew."""
+        self._since, self._next_s = self._clock.monotonic(), FIRST_REMINDER_S
+
+    def due_after(self) -> float | None:
+        """How many seconds it has been, if it is time to say so."""
+        waited = self._clock.monotonic() - self._since
+        if waited < self._next_s:
+            return None
+        while self._next_s <= waited:
+            self._next_s *= 2
+        return waited
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +88,7 @@ def wait_until(
     march in step; a server's Retry-After wins. A look may raise Transient for `outage_s` seconds without a break.
 
     Args:
-        complain: told once per outage why looks fail.
+        complain: told why looks fail, at the beginning of an outage and from time to time while it lasts.
         go_on: the command that goes on waiting, for the errors.
 
     Raises:
@@ -75,7 +97,7 @@ def wait_until(
     import tenacity
 
     start = last_seen = clock.monotonic()
-    failing = False
+    failing, reminder = False, Reminder(clock)
 
     def look_once() -> T:
         nonlocal last_seen, failing
@@ -89,6 +111,9 @@ def wait_until(
                 raise TryLater(what, f"the server asks to come back in {after} ({trouble})", fix=go_on) from None
             if not failing:
                 complain(f"{trouble}; trying again")
+                reminder.begin()
+            elif waited := reminder.due_after():
+                complain(f"{trouble}, for {duration(waited)} now; still trying")
             failing = True
             raise
         last_seen, failing = clock.monotonic(), False

@@ -82,6 +82,7 @@ class FaultServer(http.server.ThreadingHTTPServer):
         self.files: list[Json] = []
         self.jobs: list[Json] = []
         self.contents: dict[str, bytes] = {}
+        self.result = RESULT
         self.deleted: list[str] = []
         self.posts: list[str] = []
         self.requests: Counter[str] = Counter()
@@ -270,7 +271,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if fault is not None and fault.kind not in ("duplicate", "drip"):
             self._go_wrong(fault, answer)
         elif call == "file.content":
-            self._send(200, RESULT, content_type="text/csv")
+            self._send(200, self.server.result, content_type="text/csv")
         elif call == "chat" and answer.get("stream"):
             self._stream(answer)
         else:

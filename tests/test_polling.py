@@ -1,6 +1,7 @@
 """Waiting: patient, bounded, polite."""
 
 import email.utils
+import math
 
 import pytest
 from hypothesis import given
@@ -78,6 +79,17 @@ def test_trouble_is_told_once_and_outlived(clock: FakeClock) -> None:
     backend = Backend(*[Transient("the server answered 502")] * 5, "running", Transient("no route"), "done")
     assert wait(backend, clock, notes=notes) == "done"
     assert notes == ["the server answered 502; trying again", "no route; trying again"]
+
+
+def test_trouble_that_lasts_is_told_again_ever_more_rarely(clock: FakeClock) -> None:
+    notes: list[str] = []
+    with pytest.raises(TryLater):
+        wait(Backend(Transient("the server answered 507: its disk is full")), clock, notes=notes)
+    first, *later = notes
+    assert first == "the server answered 507: its disk is full; trying again"
+    assert later[0] == "the server answered 507: its disk is full, for 1.1 min now; still trying"
+    minutes = [float(note.partition(", for ")[2].partition(" min")[0]) for note in later]
+    assert [2 ** int(math.log2(each)) for each in minutes] == [1, 2, 4, 8, 16, 32]
 
 
 def test_retry_after_wins_over_the_interval(clock: FakeClock) -> None:

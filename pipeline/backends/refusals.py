@@ -12,6 +12,7 @@ from pipeline.polling import Transient, retry_after
 SWITCH = "To train on this machine instead: --set backend.kind=embedded --set create_job.model=smollm2-135m-instruct"
 _NOT_ALLOWED = ("not allowed", "not permitted", "no longer", "wind", "not available", "does not have access to fine")
 _MAY_PASS = (408, 409, 429)
+_DISK_FULL = 507  # Insufficient Storage, as the embedded server says
 
 
 def never_sent(error: openai.APIError) -> bool:
@@ -32,7 +33,8 @@ def transient(error: openai.APIError) -> Transient | None:
     if isinstance(error, openai.APIStatusError):
         if error.status_code >= 500 or error.status_code in _MAY_PASS:
             wait = retry_after(error.response.headers, time.time())
-            return Transient(f"the server answered {error.status_code}", error, wait)
+            full = ": its disk is full" if error.status_code == _DISK_FULL else ""
+            return Transient(f"the server answered {error.status_code}{full}", error, wait)
         return None
     if isinstance(error, openai.APITimeoutError):
         return Transient("the server did not answer in time", error)

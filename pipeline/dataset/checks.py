@@ -6,6 +6,12 @@ may end with a user's turn: it teaches nothing after its last assistant turn, bu
 
 from pipeline.visible import visible
 
+FEWEST_EXAMPLES = 10
+"""What OpenAI trains on at least, and the embedded server too (OpenAI's guide to fine-tuning)."""
+
+FEWEST_TARGETS = 10
+"""Replies, however few examples they are in; the guide advises 50 to begin with."""
+
 _EXAMPLE_KEYS = {"messages", "tools", "parallel_tool_calls", "functions"}
 _PREFERENCE_KEYS = ("input", "preferred_output", "non_preferred_output")
 _MESSAGE_KEYS = {
@@ -18,6 +24,23 @@ _MESSAGE_KEYS = {
 }
 _SPEAKERS = ("system", "user", "assistant")
 _LISTS = ("tools", "functions")
+
+
+def too_few_to_learn(examples: int, targets: int) -> str | None:
+    """A warning in words where there is very little to train on; None where there is enough.
+
+    Args:
+        targets: replies of the assistant's that are learnt.
+    """
+    if examples < FEWEST_EXAMPLES:
+        return (
+            f"WARNING: only {examples:,} example{'' if examples == 1 else 's'} with {targets:,} "
+            f"repl{'y' if targets == 1 else 'ies'} to learn; OpenAI and the embedded server refuse fewer than "
+            f"{FEWEST_EXAMPLES} examples. Load more conversations"
+        )
+    if targets < FEWEST_TARGETS:
+        return f"WARNING: only {targets:,} replies to learn, which teaches next to nothing. Load more conversations"
+    return None
 
 
 def check_example(example: object) -> str | None:

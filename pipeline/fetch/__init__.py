@@ -51,7 +51,7 @@ def fetch_archive(
         timeout_s: of each connection, each read, and of waiting for a locked database.
         attempts: how often a download is tried before giving up.
         progress: called with the bytes that are here and the bytes in all, where that is known.
-        note: told what of a folder is left out.
+        note: told what of a folder is left out, and why a download waits.
         drive: where Google Drive is.
 
     Returns:
@@ -77,6 +77,7 @@ def fetch_archive(
                 attempts=attempts,
                 progress=progress,
                 sleep=sleep,
+                note=note,
             )
             original = arrived
         else:

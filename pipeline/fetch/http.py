@@ -16,7 +16,7 @@ from pipeline.durable import rename, write_atomically
 from pipeline.errors import InputError, TryLater
 from pipeline.fetch.drive import DriveHosts, answer_page, direct_url, is_drive_link
 from pipeline.network import blaming_the_environment
-from pipeline.polling import Transient, retry_after
+from pipeline.polling import Transient, duration, retry_after
 
 _MOST_PAGES = 3
 _LONGEST_WAIT_S = 120.0
@@ -47,8 +47,12 @@ def download(
     attempts: int,
     progress: Callable[[int, int | None], None],
     sleep: Callable[[float], None],
+    note: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Download `source` to `target` by way of `part`, which is what stays behind if it does not come to its end.
+
+    Args:
+        note: told of each attempt that failed, and how long it is until the next.
 
     Raises:
         InputError: the server says no for good, or the URL is unusable.
@@ -63,6 +67,7 @@ def download(
         wait=_wait,
         retry=tenacity.retry_if_exception_type(Transient),
         sleep=sleep,
+        before_sleep=lambda retry: note(_said(host, retry)),
         reraise=True,
     )
     try:
@@ -87,6 +92,12 @@ def _wait(retry: tenacity.RetryCallState) -> float:
     if isinstance(trouble, Transient) and trouble.retry_after_s is not None:
         return min(trouble.retry_after_s, _LONGEST_WAIT_S)
     return tenacity.wait_exponential_jitter(initial=1, max=_LONGEST_WAIT_S)(retry)
+
+
+def _said(host: str, retry: tenacity.RetryCallState) -> str:
+    """Why the download waits, and for how long."""
+    trouble = retry.outcome.exception() if retry.outcome else None
+    return f"{host}: {trouble}; trying again in {duration(round(retry.upcoming_sleep))}"
 
 
 class _Transfer:

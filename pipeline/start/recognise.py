@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.chats.whatsapp import looks_like_whatsapp
+from pipeline.chats.zips import opened
 from pipeline.config import Load
 from pipeline.errors import InputError
 from pipeline.fetch.check import SQLITE_HEADER
@@ -98,7 +99,7 @@ def _database(path: Path) -> Archive:
 
 
 def _zip(path: Path) -> Archive:
-    with zipfile.ZipFile(path) as archive:
+    with opened(path, "Export the chat again.") as archive:
         names = archive.namelist()
         if any(map(_SLACK_DAY.fullmatch, names)):
             return _langchain("slack", "a Slack export", "its files, one for each channel and day", path)
@@ -159,6 +160,6 @@ def _folder(path: Path) -> Archive:
 def _whatsapp_or_none(path: Path) -> Archive | None:
     try:
         archive = recognise(path)
-    except (InputError, zipfile.BadZipFile):
+    except InputError:
         return None
     return archive if archive.load.source == "whatsapp" else None

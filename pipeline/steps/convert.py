@@ -10,7 +10,7 @@ import msgspec
 
 from pipeline.config import Config
 from pipeline.counted import counted
-from pipeline.dataset.checks import check_example
+from pipeline.dataset.checks import check_example, too_few_to_learn
 from pipeline.dataset.funnel import Lost, Tally, Unaccounted, funnel
 from pipeline.durable import HashingWriter, atomic_writer
 from pipeline.errors import InputError
@@ -59,6 +59,8 @@ def run(config: Config, mapped: Map, load: Load, work: Work) -> Convert:
         (work.run_dir / VALID).unlink(missing_ok=True)  # left by an earlier config; it would mislead
     if settings.preset == "texting":
         work.display.table(list(found.lines()))
+    if warning := too_few_to_learn(len(tokens), found.target):
+        work.display.note(warning)
     return Convert(
         train=train.artifact(TRAIN),
         valid=None if valid is None else valid.artifact(VALID),

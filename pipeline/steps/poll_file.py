@@ -4,12 +4,16 @@ from typing import TYPE_CHECKING
 
 from pipeline.config import Config
 from pipeline.errors import RemoteEnded
-from pipeline.polling import pace_of, wait_until
+from pipeline.polling import Reminder, duration, pace_of, wait_until
 from pipeline.steps.outputs import PollFile, Upload
 from pipeline.steps.step import Step, Work
 
 if TYPE_CHECKING:
     from openai.types import FileObject
+
+
+# "deleted" and "cancelled" are Azure's; a status nobody has heard of is waited for.
+_ENDED = ("processed", "error", "deleted", "cancelled")
 
 
 def run(config: Config, upload: Upload, work: Work) -> PollFile:
@@ -26,17 +30,19 @@ def run(config: Config, upload: Upload, work: Work) -> PollFile:
 
 def _wait_for(file_id: str, config: Config, work: Work) -> None:
     profile, since = work.connection.profile, work.clock.monotonic()
+    reminder = Reminder(work.clock)
 
     def look() -> "FileObject":
         file = work.connection.look_at("poll_file", file_id, lambda client: client.files.retrieve(file_id), since)
         work.display.progress(0, None, f"{file_id} is {file.status}")
+        if file.status not in _ENDED and (waited := reminder.due_after()):
+            work.display.note(f"{file_id} is still {file.status}, for {duration(waited)} now; waiting on")
         return file
 
     file = wait_until(
         "poll_file",
         look,
-        # "deleted" and "cancelled" are Azure's; a status nobody has heard of is waited for.
-        lambda file: file.status in ("processed", "error", "deleted", "cancelled"),
+        lambda file: file.status in _ENDED,
         pace=pace_of(config.poll_file, profile.interval_s, profile.max_interval_s),
         clock=work.clock,
         go_on=work.go_on,

@@ -1,6 +1,10 @@
 """Step 9: wait for the tuned model, and show how the training goes."""
 
+import base64
+import binascii
+import codecs
 import contextlib
+import shutil
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -12,7 +16,7 @@ from pipeline.config import Config
 from pipeline.counted import counted
 from pipeline.durable import Artifact, atomic_writer
 from pipeline.errors import BackendFailed, InputError, RemoteEnded
-from pipeline.polling import Transient, pace_of, wait_until
+from pipeline.polling import Reminder, Transient, duration, pace_of, wait_until
 from pipeline.remote import ENDED
 from pipeline.steps.outputs import Consumed, Convert, CreateJob, PollJob
 from pipeline.steps.step import Step, Work
@@ -25,7 +29,10 @@ METRICS = "09_metrics.csv"
 EVENTS = "09_events.jsonl"
 KNOWN = ("validating_files", "queued", "running", "paused", "pending", *ENDED)
 _PAGE = 50
+_STEP = (b"step,", b'"step"')
 _LATELY_S = 30
+_QUOTED = 200  # characters
+_ROOM = 1_000_000  # bytes on a disk; with less, a store cannot take what comes
 
 
 def run(config: Config, created: CreateJob, converted: Convert, work: Work) -> PollJob:
@@ -73,6 +80,8 @@ class _Watch:
         self._status: str | None = None
         self._started = self._moved = work.clock.monotonic()
         self._told_stuck = False
+        self._reminder = Reminder(work.clock)
+        self._heard = ""
         self._told: set[str] = set()
         self._pace: deque[tuple[int, int]] = deque()
         self._told_until = int(work.clock.now().timestamp()) if work.goes_on else 0
@@ -96,11 +105,23 @@ class _Watch:
             if job.status not in ENDED:
                 unheard = "" if job.status in KNOWN else ", a status that this version does not know; waiting on"
                 self._work.display.note(f"{self._job_id} is {job.status}{unheard}")
-        elif not events:
+        elif not events and job.status not in ENDED:
+            self._remind(job.status)
             self._notice_if_stuck(job.status)
         return job
 
+    def _remind(self, status: str) -> None:
+        """Say from time to time what is waited for, and where it is seen, why."""
+        waited = self._reminder.due_after()
+        if waited is None:
+            return
+        why = f"; the last that it said: {self._heard}" if self._heard else ""
+        if self._work.connection.profile.free and shutil.disk_usage(self._work.run_dir).free < _ROOM:
+            why = f"; the disk that {self._work.run_dir} is on is full: free some space there, and it goes on"
+        self._work.display.note(f"{self._job_id} is still {status}, and has been silent for {duration(waited)}{why}")
+
     def _has_moved(self) -> None:
+        self._reminder.begin()
         self._moved, self._told_stuck = self._work.clock.monotonic(), False
 
     @contextlib.contextmanager
@@ -180,6 +201,7 @@ class _Watch:
             self._reconcile(data)
         else:
             said = event.message if event.level == "info" else self._work.connection.quote(event.message)
+            self._heard = said if len(said) <= _QUOTED else said[: _QUOTED - 1] + "…"
             self._work.display.note(said)
 
     def _reconcile(self, data: dict[str, object]) -> None:
@@ -255,9 +277,27 @@ def _save_metrics(job: "FineTuningJob", work: Work) -> Artifact | None:
     except (BackendFailed, InputError) as error:
         work.display.note(f"no metrics: {error}")
         return None
+    table = _table(content)
+    if table is None:
+        work.display.note(f"no metrics: {job.result_files[0]} is no table of steps")
+        return None
     with atomic_writer(work.run_dir / METRICS) as file:
-        file.write(content)
+        file.write(table)
     return file.artifact(METRICS)
+
+
+def _table(content: bytes) -> bytes | None:
+    """The CSV in a result file, which OpenAI sends in base64; None if it is something else.
+
+    Its first line names the columns, `step` the first of them (OpenAI's guide to fine-tuning, "Analyzing your model").
+    """
+    plain = content.removeprefix(codecs.BOM_UTF8)
+    if not plain.startswith(_STEP):
+        try:
+            plain = base64.b64decode(b"".join(plain.split()), validate=True).removeprefix(codecs.BOM_UTF8)
+        except binascii.Error:
+            return None
+    return plain if plain.startswith(_STEP) else None
 
 
 def _save_events(events: "Sequence[FineTuningJobEvent]", work: Work) -> Artifact | None:

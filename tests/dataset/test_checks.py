@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dataset.checks import check_example, check_preference
+from pipeline.dataset.checks import check_example, check_preference, too_few_to_learn
 
 USER = {"role": "user", "content": "Hi"}
 ASSISTANT = {"role": "assistant", "content": "Hello"}
@@ -132,3 +132,13 @@ def test_a_pair_of_answers_passes(good: object) -> None:
 )
 def test_a_pair_that_openai_refuses_is_named_with_its_rule(bad: object, reason: str) -> None:
     assert check_preference(bad) == reason
+
+
+def test_too_little_to_learn_from_is_said_with_its_numbers() -> None:
+    few = "OpenAI and the embedded server refuse fewer than 10 examples. Load more conversations"
+    assert too_few_to_learn(1, 1) == f"WARNING: only 1 example with 1 reply to learn; {few}"
+    assert too_few_to_learn(9, 40) == f"WARNING: only 9 examples with 40 replies to learn; {few}"
+    assert too_few_to_learn(10, 9) == (
+        "WARNING: only 9 replies to learn, which teaches next to nothing. Load more conversations"
+    )
+    assert too_few_to_learn(10, 10) is None

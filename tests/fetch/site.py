@@ -81,6 +81,7 @@ class Fetch:
     def __init__(self, site: Site, folder: Path) -> None:
         self.target = folder / "01_archive.db"
         self.sleeps: list[float] = []
+        self.notes: list[str] = []
         self.progress: list[tuple[int, int | None]] = []
         self.drive = DriveHosts(site.url, f"{site.url}/accounts")
         self.check: Callable[[Path], None] = check_any
@@ -97,6 +98,7 @@ class Fetch:
             timeout_s=self.timeout_s,
             attempts=self.attempts,
             progress=lambda done, total: self.progress.append((done, total)),
+            note=self.notes.append,
             sleep=self.sleeps.append,
             drive=self.drive,
         )

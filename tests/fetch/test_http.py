@@ -1,6 +1,7 @@
 import email.utils
 import errno
 import hashlib
+import http
 import signal
 import stat
 import subprocess
@@ -122,6 +123,9 @@ def test_a_failing_server_is_asked_again(site: Site, fetch: Fetch, status: int) 
     assert fetch(site.url).read_bytes() == BODY
     assert len(fetch.sleeps) == 2
     assert 1 <= fetch.sleeps[0] <= 2 <= fetch.sleeps[1] <= 3
+    assert [note.rpartition(" in ")[0] for note in fetch.notes] == [
+        f"127.0.0.1: answered {status} {http.HTTPStatus(status).phrase}; trying again"
+    ] * 2
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import sqlite3
 import zipfile
@@ -150,3 +151,24 @@ def test_the_brackets_of_an_iphones_export_are_no_json(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     assert recognise(path).load.source == "whatsapp"
+
+
+@pytest.mark.parametrize("packed", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_is_damaged_or_locked_is_one_message(tmp_path: Path, packed: int) -> None:
+    path = tmp_path / "chat.zip"
+    with zipfile.ZipFile(path, "w", packed) as archive:
+        archive.writestr("_chat.txt", "[15/08/2023, 09:12:43] Hare: Hi\n" * 100)
+    whole = path.read_bytes()
+    begin = len("_chat.txt") + 30
+    flags = whole.index(b"PK\x01\x02") + 8
+    locked = whole[:6] + b"\x01" + whole[7:flags] + b"\x01" + whole[flags + 1 :]
+    for data in (whole[:begin] + b"\xff" * 40 + whole[begin + 40 :], locked):
+        path.write_bytes(data)
+        with pytest.raises(InputError, match=rf"^{re.escape(str(path))}: a damaged or locked zip \(.*\)\. Export the "):
+            recognise(path)
+
+
+def test_a_pipe_is_no_archive_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "chat.txt")
+    with pytest.raises(InputError, match=r"chat\.txt: neither a file nor a folder\. Known are: "):
+        recognise(tmp_path / "chat.txt")

@@ -1,6 +1,9 @@
 """Waiting for the job: patient with servers, honest with the user, and never fooled by a strange answer."""
 
+import base64
 import dataclasses
+import shutil
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -219,3 +222,54 @@ def test_what_the_trainer_took_is_compared_with_what_was_made(
     server.consumed = dict(zip(("examples", "targets", "truncated", "skipped"), consumed, strict=True))
     assert desk.wait().consumed == Consumed(*consumed)
     assert desk.display.notes[-1] == said
+
+
+CSV = b"step,train_loss\n1,2.5\n2,1.5\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (CSV, CSV),
+        (base64.b64encode(CSV), CSV),
+        (base64.encodebytes(CSV * 9), CSV * 9),
+        (b"\xef\xbb\xbf" + CSV, CSV),
+        (base64.b64encode(b"\xef\xbb\xbf" + CSV), CSV),
+        (b'"step","train_loss"\n', b'"step","train_loss"\n'),
+        (b"<!doctype html><title>Sign in</title>", None),
+        (base64.b64encode(b"%PDF-1.7"), None),
+        (b"c3RlcC", None),
+        (b"", None),
+    ],
+)
+def test_metrics_are_kept_as_the_table_that_they_are_or_not_at_all(
+    desk: Desk, server: FaultServer, sent: bytes, kept: bytes | None
+) -> None:
+    server.result = sent
+    metrics = desk.wait().metrics
+    path = desk.work.run_dir / "09_metrics.csv"
+    assert (path.read_bytes() if path.exists() else None) == kept
+    assert (metrics is None) == (kept is None)
+    said = ["no metrics: file-result-ftjob-1 is no table of steps"] if kept is None else []
+    assert [note for note in desk.display.notes if "metrics" in note] == said
+
+
+def test_a_silent_job_is_said_to_be_waited_for_with_the_last_that_it_said(desk: Desk, server: FaultServer) -> None:
+    server.status_by_time = lambda seconds: "running" if seconds < 1500 else "succeeded"
+    desk.wait()
+    silent = [note for note in desk.display.notes if "silent" in note]
+    assert len(silent) == 5  # after 1, 2, 4, 8 and 16 minutes
+    assert silent[0].startswith("ftjob-1 is still running, and has been silent for 1.")
+    assert silent[0].endswith("; the last that it said: Created the job")
+
+
+def test_a_job_that_is_silent_because_our_disk_is_full_is_said_to_be_so(
+    desk: Desk, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.status_by_time = lambda seconds: "running" if seconds < 100 else "succeeded"
+    monkeypatch.setattr(desk.connection, "profile", dataclasses.replace(desk.connection.profile, free=True))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: types.SimpleNamespace(free=0))
+    desk.wait()
+    (silent,) = (note for note in desk.display.notes if "silent" in note)
+    full = f"; the disk that {desk.work.run_dir} is on is full: free some space there, and it goes on"
+    assert silent.endswith(full)
