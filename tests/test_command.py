@@ -481,3 +481,15 @@ def test_a_local_model_directory_can_be_the_base(shop: Workshop) -> None:
     refused = shop.run("--set", "create_job.model=./nothing", "--until", "create_job")
     assert refused.code == 2
     assert "no such model" in refused.err
+
+
+def test_the_version_is_told_and_every_command_has_a_short_help(shop: Workshop) -> None:
+    from pipeline import __version__
+    from pipeline.cli import app
+
+    assert shop.finetune("--version").out == f"finetune {__version__}\n"
+    assert shop.finetune("-h").out == shop.finetune("--help").out
+    asked = shop.finetune("run", "-h")
+    assert (asked.code, asked.err) == (0, "")
+    assert "Run the ten steps" in asked.out
+    assert app.info.context_settings == {"help_option_names": ["-h", "--help"]}  # for all of them
