@@ -215,6 +215,17 @@ class Connection:
         """Make sure that there is a key and, if the server is ours, that it answers."""
         _ = self.key
 
+    def check_model(self) -> None:
+        """See that a base model on this machine's disk can be trained, before anything is sent or created.
+
+        Raises:
+            InputError: it cannot; names what is wrong with it.
+        """
+        if self._model is not None and self._backend.kind == "embedded" and self._backend.trainer == "lora":
+            from pipeline.training import model_check
+
+            model_check.check(self._model)
+
     def check(self) -> None:
         """Notice an embedded server that has died."""
         if self._server is not None:

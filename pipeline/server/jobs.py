@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
+from pipeline.errors import InputError
 from pipeline.server import bodies, wire
 from pipeline.server.context import After, Context, ContextDep, list_response
 from pipeline.server.database import Page
@@ -16,6 +17,7 @@ from pipeline.server.envelope import ApiError, json_response
 from pipeline.server.json_bodies import json_body
 from pipeline.server.openapi import Json, answers, lists, takes
 from pipeline.server.records import JobRecord, NewJob
+from pipeline.training import model_check
 
 router = APIRouter(prefix="/v1/fine_tuning/jobs")
 
@@ -74,6 +76,11 @@ def _new_job(body: bodies.JobCreate, context: Context) -> NewJob:
         # As the live API says it (reported in Denis2054/Transformers-for-NLP-and-Computer-Vision-3rd-Edition, issue 5).
         message = f"Model {body.model} is not available for fine-tuning or does not exist."
         raise ApiError(400, message, code="model_not_available")
+    if context.settings.trainer == "lora":
+        try:
+            model_check.check(body.model)
+        except InputError as error:
+            raise ApiError(400, str(error), param="model", code="invalid_model") from None
     method = "supervised" if body.method is None else body.method.type
     if method == "reinforcement":
         raise ApiError(

@@ -13,6 +13,7 @@ def made_of(config: Config, convert: Convert) -> str:
 
 def run(config: Config, convert: Convert, files: PollFile, work: Work) -> CreateJob:
     """Create the fine-tuning job, or find the one that this data and config already have."""
+    work.connection.check_model()
     what = made_of(config, convert)
     job, generation = work.ledger.create_job(
         config.create_job, files.train_file, files.valid_file, what, work.generation

@@ -11,9 +11,10 @@ def run(config: Config, convert: Convert, work: Work) -> Upload:
     """Upload the training and the validation file, named by the hash of their content.
 
     Raises:
-        InputError: the training would cost more than `create_job` allows; nothing is sent.
+        InputError: the training would cost more than `create_job` allows, or the base model is broken; nothing is sent.
     """
     refuse_if_too_much(config, convert.tokens)
+    work.connection.check_model()
 
     def send(file: Artifact) -> str:
         return work.ledger.upload(work.run_dir / file.path, file.sha256, timeout_s=config.upload.timeout_s)

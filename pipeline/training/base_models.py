@@ -48,12 +48,17 @@ class _Manifest(msgspec.Struct):
     sizes: dict[str, int]
 
 
+def is_path(name: str) -> bool:
+    """Whether the name is a path; relative ones start with a dot."""
+    return name.startswith(_PATH_STARTS)
+
+
 def is_known(name: str) -> bool:
     """Whether `prepare(name)` has something to prepare: a known name, or the path of a Hugging Face directory.
 
     Cheap: looks at a few file names at most. A known name counts even where its package is not installed.
     """
-    if not name.startswith(_PATH_STARTS):
+    if not is_path(name):
         return name in BASE_MODELS
     try:
         return not _missing_from(expand_home(name, "create_job.model"))
@@ -75,7 +80,7 @@ def prepare(name: str) -> Path:
     Raises:
         InputError: no such model, its package is not installed, or the directory lacks a file.
     """
-    if name.startswith(_PATH_STARTS):
+    if is_path(name):
         return _local_directory(name)
     if name not in BASE_MODELS:
         raise InputError(
@@ -125,6 +130,22 @@ def _missing_from(directory: Path) -> str | None:
         if not (directory / file).is_file():
             return file
     return None if any(directory.glob("*.safetensors")) else "*.safetensors"
+
+
+def unloadable(directory: Path, what: str, error: BaseException) -> InputError:
+    """The error for a base model's directory that transformers cannot load; `what` is the part that is wrong."""
+    said = " ".join(str(error).split())[:200]
+    if "trust_remote_code" in said or "custom code" in said:
+        return InputError(
+            f"base model {directory.name}",
+            f"{what} needs code of its own (`auto_map`), which is never run",
+            fix="Choose a model of an architecture that transformers knows.",
+        )
+    return InputError(
+        f"base model {directory.name}",
+        f"transformers cannot load {what} ({type(error).__name__}: {said})",
+        fix="Mend the directory, or choose another base model.",
+    )
 
 
 def find_gguf(name: str) -> Path:

@@ -14,7 +14,8 @@ from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
 from pipeline.errors import InputError
-from pipeline.training.base_models import quiet_transformers
+from pipeline.training.base_models import quiet_transformers, unloadable
+from pipeline.training.chat_template import ChatTemplate
 from pipeline.training.protocol import ChatMessage
 
 IGNORED = -100
@@ -45,10 +46,15 @@ class ChatFormat:
 
         quiet_transformers()
         self._where = f"base model {directory.name}"
-        self.tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
-        if not self.tokenizer.chat_template:
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+            self._control: Tokenizer = self.tokenizer.backend_tokenizer
+            source = self.tokenizer.get_chat_template() if self.tokenizer.chat_template else None
+        except Exception as error:  # tokenizers raises plain ones, transformers whatever a file leads to
+            raise unloadable(directory, "its tokenizer.json or tokenizer_config.json", error) from error
+        if source is None:
             raise InputError(self._where, "its tokenizer has no chat template", fix="Choose a model made for chat.")
-        self._control: Tokenizer = self.tokenizer.backend_tokenizer
+        self._template = ChatTemplate(self._where, source, dict(self.tokenizer.special_tokens_map))
         self._plain = Tokenizer.from_str(self._control.to_str())
         self._plain.encode_special_tokens = True
         self._letters = _byte_letters() if "ByteLevel(" in str(self._control.decoder) else {}
@@ -158,18 +164,7 @@ class ChatFormat:
         return self._plain.encode_batch([content], add_special_tokens=False)[0].ids
 
     def _render(self, messages: Sequence[ChatMessage], *, answer_next: bool) -> str:
-        from jinja2 import TemplateError
-
-        turns = [{"role": turn.role, "content": f"\ue000{index}\ue001"} for index, turn in enumerate(messages)]
-        try:
-            rendered = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=answer_next)
-        except TemplateError as error:
-            raise InputError(
-                self._where,
-                f"its chat template refuses the conversation ({error})",
-                fix="Change the order or the roles of the messages.",
-            ) from None
-        return str(rendered)
+        return self._template.render([turn.role for turn in messages], answer_next=answer_next)
 
     def _check_that_turns_end(self) -> None:
         """Render an assistant's turn and see that a control token ends it."""

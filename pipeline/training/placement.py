@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from pipeline.errors import InputError
-from pipeline.training.base_models import quiet_transformers
+from pipeline.training.base_models import quiet_transformers, unloadable
+from pipeline.training.deaths import exit_status
 
 Dtype = Literal["float32", "bfloat16"]
 
@@ -52,21 +52,52 @@ def load_model(directory: Path, dtype: Dtype, device: torch.device) -> PreTraine
         InputError: transformers cannot load it.
     """
     quiet_transformers()
+    model = _pretrained(directory, dtype=getattr(torch, dtype))
+    model.to(device)  # type: ignore[arg-type]  # transformers wraps the method and loses its `self`
+    return model
+
+
+def check_model(directory: Path) -> None:
+    """See that a base model could be loaded, without reading its weights: their names and shapes are enough.
+
+    Raises:
+        InputError: it could not.
+    """
+    quiet_transformers()
     try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+        AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # as below
+        raise unloadable(directory, "its config.json", error) from error
+    _pretrained(directory, device_map="meta")
+
+
+def _pretrained(directory: Path, **how: object) -> PreTrainedModel:
+    try:
+        loaded: tuple[PreTrainedModel, dict[str, Any]] = AutoModelForCausalLM.from_pretrained(  # type: ignore[assignment]
             directory,
-            dtype=getattr(torch, dtype),
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
+            ignore_mismatched_sizes=True,  # found out below, by name
+            output_loading_info=True,
+            **how,
         )
-    except (OSError, ValueError, SafetensorError) as error:
+    except Exception as error:  # a config may say anything, and it shows anywhere in transformers
+        if exit_status(error) != 1:  # the machine is to blame
+            raise
+        raise unloadable(directory, "it", error) from error
+    model, found = loaded
+    wrong = [
+        f"{name} has the shape {list(has)}, expected {list(wants)}" for name, has, wants in found["mismatched_keys"]
+    ]
+    wrong += [f"{name} is missing" for name in sorted(found["missing_keys"])]
+    if wrong:
+        more = f" and {len(wrong) - 1} more" if wrong[1:] else ""
         raise InputError(
             f"base model {directory.name}",
-            f"transformers cannot load it ({type(error).__name__}: {str(error).splitlines()[0]})",
-            fix="Mend the directory, or choose another base model.",
-        ) from error
-    model.to(device)  # type: ignore[arg-type]  # transformers wraps the method and loses its `self`
+            f"its weights are not those of its config.json ({wrong[0]}{more})",
+            fix=f"Put files that belong together into {directory}, or choose another base model.",
+        )
     return model
 
 

@@ -7,16 +7,15 @@ import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 from tokenizers import Tokenizer
 
+from pipeline.durable import read_file
+from pipeline.training.base_models import unloadable
 from pipeline.training.chat_format import ChatFormat
+from pipeline.training.chat_template import ChatTemplate
 from pipeline.training.protocol import ChatMessage, Role
-
-if TYPE_CHECKING:
-    import jinja2
 
 _PLACEHOLDER = re.compile("\ue000[0-9]+\ue001")
 
@@ -53,11 +52,14 @@ class TokenCounts:
         self.tokenizer = self._load()
         added = self.tokenizer.get_added_tokens_decoder().values()
         self.special = frozenset(token.content for token in added if token.special)
-        self._template, self._words = _template(directory)
+        self._template = _template(directory)
         self.frame = functools.cache(self._frame)
 
     def _load(self) -> Tokenizer:
-        tokenizer = Tokenizer.from_file(str(self._directory / "tokenizer.json"))
+        try:
+            tokenizer = Tokenizer.from_file(str(self._directory / "tokenizer.json"))
+        except Exception as error:  # noqa: BLE001  tokenizers raises plain ones
+            raise unloadable(self._directory, "its tokenizer.json", error) from None
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return tokenizer
@@ -78,15 +80,7 @@ class TokenCounts:
         if self._template is None:  # not the usual kind: the long way, with torch
             messages = [ChatMessage(role, "") for role in roles]
             return len(_chat_format(self._directory).example(messages, [False] * len(messages))[0])
-        from jinja2 import TemplateError
-
-        turns = [{"role": role, "content": f"\ue000{number}\ue001"} for number, role in enumerate(roles)]
-        try:
-            rendered = self._template.render(messages=turns, add_generation_prompt=False, **self._words)
-        except (TemplateError, TypeError, ValueError):
-            self._template = None  # ChatFormat says what is wrong
-            return self._frame(roles)
-        parts = _PLACEHOLDER.split(rendered)
+        parts = _PLACEHOLDER.split(self._template.render(roles, answer_next=False))
         encoded = self.tokenizer.encode_batch_fast(parts, add_special_tokens=False)
         return sum(map(len, encoded))
 
@@ -100,28 +94,19 @@ def _chat_format(directory: Path) -> ChatFormat:
     return ChatFormat(directory)
 
 
-def _template(directory: Path) -> "tuple[jinja2.Template | None, dict[str, str]]":
-    """The chat template, and the words that it may use; None where it is not of the usual kind.
-
-    Compiled as transformers does (utils/chat_template_utils.py), whose import takes seconds.
-    """
-    import jinja2
-    from jinja2.ext import loopcontrols
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
+def _template(directory: Path) -> ChatTemplate | None:
+    """The chat template with the words that it may use; None where it is not of the usual kind."""
     try:
-        config = msgspec.json.decode((directory / "tokenizer_config.json").read_bytes(), type=_TokenizerConfig)
+        config = msgspec.json.decode(read_file(directory / "tokenizer_config.json"), type=_TokenizerConfig)
         file = directory / "chat_template.jinja"
         source = file.read_text(encoding="utf-8") if file.is_file() else config.chat_template
         if not isinstance(source, str):
-            return None, {}
-        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-        template = environment.from_string(source)
-    except (OSError, UnicodeDecodeError, msgspec.DecodeError, jinja2.TemplateError):
-        return None, {}
+            return None
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError):
+        return None
     words = {}
     for name in ("bos_token", "eos_token", "pad_token", "unk_token"):
         token = getattr(config, name)
         if token is not None:
             words[name] = token.content if isinstance(token, _Named) else token
-    return template, words
+    return ChatTemplate(f"base model {directory.name}", source, words)
