@@ -7,7 +7,7 @@ CONFIG ?= configs/tortoise.yaml
 PIP_ARGS ?=
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pipeline.start.installing --constraint constraints.txt $(PIP_ARGS)
+PIP := $(BIN)/python -m pipeline.commands.installing --constraint constraints.txt $(PIP_ARGS)
 
 .PHONY: finetune help init test smoke bench chaos soak pictures schema sample clean
 
@@ -51,7 +51,7 @@ pictures: $(VENV)/.dev
 
 # What editors complete configs by.
 schema: $(VENV)/.core
-	@$(BIN)/python -m pipeline.schema
+	@$(BIN)/python -m pipeline.config.schema
 
 sample: $(VENV)/.core
 	$(BIN)/python -m pipeline.samples.build

@@ -3,11 +3,15 @@
 import contextlib
 import ipaddress
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pipeline.errors import FinetuneError, InputError
+
+if TYPE_CHECKING:
+    pass
 
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -58,3 +62,44 @@ def unproxied(base_url: str) -> dict[str, None]:
     except ValueError:  # another name
         is_here = False
     return {f"all://[{host}]" if ":" in host else f"all://{host}": None} if is_here else {}
+
+
+class Transient(Exception):
+    """A look that failed in a way that may pass.
+
+    Args:
+        reason: what to tell the user.
+        cause: the SDK's error.
+        retry_after_s: what the server asked for, if it did.
+    """
+
+    def __init__(self, reason: str, cause: Exception | None = None, retry_after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.cause = cause
+        self.retry_after_s = retry_after_s
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds that a server asks to wait: `retry-after-ms`, or Retry-After as seconds or an HTTP date (RFC 9110).
+
+    Args:
+        headers: with lower-case names, or case-insensitive.
+        now: Unix seconds, to measure a date against.
+
+    Returns:
+        None if absent, negative or unreadable.
+    """
+    import email.utils
+
+    try:
+        if "retry-after-ms" in headers:
+            seconds = float(headers["retry-after-ms"]) / 1000
+        else:
+            text = headers.get("retry-after", "").strip()
+            if not text:
+                return None
+            number = text.replace(".", "", 1).isdigit()
+            seconds = float(text) if number else email.utils.parsedate_to_datetime(text).timestamp() - now
+    except (ValueError, OverflowError):
+        return None
+    return seconds if 0 <= seconds < float("inf") else None

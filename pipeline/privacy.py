@@ -1,10 +1,11 @@
-"""What an environment can make libraries send away or print of the chats; all of it is switched off.
+"""What this process must not let out of the chats: by switches of the environment, in core dumps, in readable files.
 
 Observability tools are set up once for a whole machine or container, and would take private chats along unasked.
 """
 
 import contextlib
 import os
+import resource
 from collections.abc import Callable, Iterator
 
 _PREFIXES = (
@@ -82,3 +83,13 @@ def _is_for_tracing(name: str, value: str) -> bool:
     if name.startswith(_NEVER_TRACING) or (name == "LANGCHAIN_TRACING" and value != "true"):
         return False
     return name.startswith(("LANGSMITH_", "LANGCHAIN_", "OTEL_"))
+
+
+def settle_process() -> None:
+    """Make files 0600 and folders 0700 by default, and leave no core dump, which would hold chats and keys.
+
+    Processes that are started from here inherit both.
+    """
+    os.umask(0o077)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -413,7 +413,7 @@ def test_help_names_every_command(shop: Workshop) -> None:
 
 HEAVY = {
     "asyncio", "fastapi", "httpx", "httpx2", "jinja2", "langchain_community", "langchain_core", "multiprocessing",
-    "openai", "pipeline.chats.archive", "pipeline.dataset.texting", "pipeline.server.store", "platformdirs",
+    "openai", "pipeline.archives.reading", "pipeline.dataset.texting", "pipeline.server.storage.store", "platformdirs",
     "pydantic_settings", "rich", "ssl", "statistics", "tenacity", "tiktoken", "torch", "transformers",
 }  # fmt: skip
 
@@ -425,7 +425,7 @@ def test_a_finished_run_and_its_status_need_no_heavy_import(shop: Workshop) -> N
         again = shop.finetune(command, "run.yaml")
         assert "10/10 smoke_test" in again.out
         imported = {line.rpartition("|")[2].strip() for line in again.err.splitlines()}
-        assert "pipeline.runner" in imported
+        assert "pipeline.run.runner" in imported
         assert not imported & HEAVY
 
 

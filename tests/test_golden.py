@@ -9,13 +9,14 @@ from typing import cast
 import pytest
 
 from pipeline.backends.client import Connection
+from pipeline.backends.ledger import Ledger
 from pipeline.clock import SystemClock
-from pipeline.config import Config
-from pipeline.config_file import load_config
-from pipeline.remote import Ledger
-from pipeline.runner import Progress
+from pipeline.config.file import load_config
+from pipeline.config.settings import Config
+from pipeline.run.progress import Progress
 from pipeline.signals import Signals
-from pipeline.state import MIGRATIONS, VERSION, State, repair
+from pipeline.state.file import MIGRATIONS, VERSION, State
+from pipeline.state.repair import repair
 from pipeline.steps import STEPS
 from pipeline.steps.create_job import made_of
 from pipeline.steps.outputs import Convert

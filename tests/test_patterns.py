@@ -16,11 +16,10 @@ from pipeline.dataset import tokens
 PACKAGE = Path(tokens.__file__).parents[1]
 METHODS = {"search", "match", "fullmatch", "sub", "subn", "split", "findall", "finditer"}
 MADE_OF_PARTS = {
-    "pipeline/chats/typedstream.py": "a name and a fixed end",
-    "pipeline/config.py": "the user's own, compiled to see whether it is one",
-    "pipeline/dataset/byte_pairs.py": "one set of characters",
+    "pipeline/archives/imessage/typedstream.py": "a name and a fixed end",
+    "pipeline/config/settings.py": "the user's own, compiled to see whether it is one",
     "pipeline/dataset/tokens.py": "a choice of fixed words",
-    "pipeline/server/envelope.py": "one of our own routes",
+    "pipeline/server/http/envelope.py": "one of our own routes",
     "pipeline/steps/smoke_test.py": "the user's own",
     "pipeline/visible.py": "one set of characters, and a repeat of six at most",
 }

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from pipeline import privacy
+from tests.archives.exports import SPOKEN
 from tests.command import BOUND_S, ROOT, Workshop
-from tests.start.exports import SPOKEN
 
 CANARY = "canary"
 CONFIG = f"""

@@ -16,18 +16,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.chats.senders import Chat, Sender
-from pipeline.display import JsonDisplay, TextDisplay
+from pipeline.commands.context import say
+from pipeline.commands.logs import shown
+from pipeline.commands.senders import lines_of
 from pipeline.errors import FinetuneError
-from pipeline.invocation import Invocation
-from pipeline.lines import Lines
-from pipeline.live import Below
-from pipeline.logs import shown
-from pipeline.run_log import RunLog
-from pipeline.senders import lines_of
-from pipeline.terminal import say_aside, show, show_in_place
+from pipeline.sessions.senders import Chat, Sender
+from pipeline.terminal.display import JsonDisplay, TextDisplay
+from pipeline.terminal.invocation import Invocation
+from pipeline.terminal.live_region import Below
+from pipeline.terminal.run_log import RunLog
+from pipeline.terminal.streams import say_aside, show, show_in_place
+from pipeline.terminal.style import Lines
 from pipeline.visible import visible
-from pipeline.workplace import say
 from tests.command import Workshop
 from tests.conftest import FakeClock
 

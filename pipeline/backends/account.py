@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pipeline.backends.client import Connection
 from pipeline.clock import Clock
 from pipeline.errors import DecisionNeeded, InputError
-from pipeline.state import Attempt
+from pipeline.state.file import Attempt
 
 if TYPE_CHECKING:
     import openai

@@ -15,12 +15,11 @@ from pipeline.backends.lent import LentServer, lend, take_back
 from pipeline.backends.profiles import Profile, profile_of
 from pipeline.backends.quoting import quote
 from pipeline.clock import Clock
-from pipeline.config import Backend
+from pipeline.config.settings import Backend
 from pipeline.errors import InputError, TryLater
-from pipeline.libraries import quieten_logging
-from pipeline.network import blaming_the_environment, unproxied
-from pipeline.polling import Transient
+from pipeline.network import Transient, blaming_the_environment, unproxied
 from pipeline.privacy import withhold_account
+from pipeline.terminal.libraries import quieten_logging
 
 if TYPE_CHECKING:
     import httpx2
@@ -222,7 +221,7 @@ class Connection:
             InputError: it cannot; names what is wrong with it.
         """
         if self._model is not None and self._backend.kind == "embedded" and self._backend.trainer == "lora":
-            from pipeline.training import model_check
+            from pipeline.models import model_check
 
             model_check.check(self._model)
 

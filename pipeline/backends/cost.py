@@ -4,7 +4,7 @@ import dataclasses
 import functools
 
 from pipeline.backends.profiles import profile_of
-from pipeline.config import Config
+from pipeline.config.settings import Config
 from pipeline.counted import counted
 from pipeline.errors import InputError
 

@@ -10,11 +10,11 @@ from typing import IO
 
 import msgspec
 
-from pipeline.config import Backend
+from pipeline.config.settings import Backend
 from pipeline.durable import make_private_dir, unusable
 from pipeline.errors import FinetuneError, InputError, Locked, StateDamaged, TryLater
-from pipeline.server.database import read_store_id
-from pipeline.training.deaths import signal_name
+from pipeline.models.exit_codes import signal_name
+from pipeline.server.storage.database import read_store_id
 
 LOG = "server.log"
 STOP_GRACE_S = 60.0

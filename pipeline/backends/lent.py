@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.errors import Locked, TryLater
-from pipeline.lock import holder, signature
+from pipeline.state.lock import holder, signature
 
 FILE = "address.json"
 

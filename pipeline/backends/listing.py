@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from pipeline.polling import Transient
+from pipeline.network import Transient
 
 if TYPE_CHECKING:
     import openai

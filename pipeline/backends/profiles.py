@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from pipeline.config import Backend
+from pipeline.config.settings import Backend
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ import openai
 
 from pipeline.backends.profiles import Profile
 from pipeline.errors import BackendFailed, FinetuneError, InputError, TryLater
-from pipeline.polling import Transient, retry_after
+from pipeline.network import Transient, retry_after
 
 SWITCH = "To train on this machine instead: --set backend.kind=embedded --set create_job.model=smollm2-135m-instruct"
 _NOT_ALLOWED = ("not allowed", "not permitted", "no longer", "wind", "not available", "does not have access to fine")

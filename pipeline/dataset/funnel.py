@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from pipeline.chats.session import Session
 from pipeline.errors import FinetuneError
+from pipeline.sessions.session import Session
 
 
 class Lost(enum.StrEnum):

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from pipeline.chats.session import OWNER
-from pipeline.config import Config
+from pipeline.config.settings import Config
 from pipeline.dataset.funnel import Listener
+from pipeline.sessions.session import OWNER
 
 if TYPE_CHECKING:
     from pipeline.dataset.texting import Texting

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from pipeline.chats.session import Message, Session
-from pipeline.chats.stream import Stream
 from pipeline.dataset.funnel import Lost, Tally, Turn
 from pipeline.dataset.turns import Rules, talks
+from pipeline.sessions.session import Message, Session
+from pipeline.sessions.stream import Stream
 
 _SHELF = 100_000  # keys counted at once: a table of all would be large
 _DRAWN_OUT = re.compile(r"(.)\1\1+|(..)\2\2+")  # "soooo", "hahaha"

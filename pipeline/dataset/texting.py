@@ -11,14 +11,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import msgspec
 
-from pipeline.chats.stream import Stream
+from pipeline.dataset.example import Example
+from pipeline.dataset.example import Turn as Message
 from pipeline.dataset.funnel import Listener, Lost, Tally
-from pipeline.dataset.notebook import Example
-from pipeline.dataset.notebook import Turn as Message
 from pipeline.dataset.survey import Choice, Conversation, Limits, survey
 from pipeline.dataset.tokens import Role, Tokens
 from pipeline.dataset.turns import Rules, talks
 from pipeline.dataset.windows import Room, Talk, Window, windows
+from pipeline.sessions.stream import Stream
 
 DIRECT_PROMPT = "You are {me}, texting {friend} on {platform}."
 GROUP_PROMPT = "You are {me}, texting in the group {group} on {platform}."

@@ -1,18 +1,16 @@
 """How many tokens an example has: an estimate at once, or exactly as the model counts them."""
 
-import contextlib
 import math
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from pipeline.dataset.notebook import Example
+from pipeline.dataset.example import Example
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
     import tiktoken
 
-    from pipeline.dataset.byte_pairs import Twin
     from pipeline.training.token_counts import TokenCounts
 
 _CHARACTERS_PER_TOKEN = 3.5
@@ -43,7 +41,7 @@ def tokens_of(model: str, mode: Literal["exact", "estimate"]) -> Tokens:
     """Return what counts the tokens of `model`.
 
     Args:
-        model: what is fine-tuned: an OpenAI model, or a base model of pipeline.training.base_models.
+        model: what is fine-tuned: an OpenAI model, or a base model of pipeline.models.base_models.
         mode: "estimate" counts characters, and knows no model; "exact" loads the model's tokenizer first, and for a
             base model converts it if that has not been done.
 
@@ -117,29 +115,9 @@ class _BaseModel:
     """Counts as the embedded trainer does."""
 
     def __init__(self, counts: "TokenCounts") -> None:
-        from pipeline.dataset.byte_pairs import SEPARATOR, twin
-
-        self._counts = counts
-        self._separator = SEPARATOR
-        self._twin = twin(counts.tokenizer)
         self.special = _any_of(counts.special)
+        self.count = counts.count
         self.frame = counts.frame
-
-    def count(self, texts: Sequence[str]) -> list[int]:
-        texts = list(texts)
-        if self._twin is None or not texts:
-            return self._counts.count(texts)
-        together = "\n".join(texts)
-        if self._separator not in together and not self._twin.unsure.search(together):
-            with contextlib.suppress(ValueError):  # tiktoken's, where too many blanks stand in a row for its pattern
-                return self._twin.count(texts)
-        return [self._count_one(text, self._twin) for text in texts]
-
-    def _count_one(self, text: str, twin: "Twin") -> int:
-        if self._separator not in text and not twin.unsure.search(text):
-            with contextlib.suppress(ValueError):
-                return twin.count([text])[0]
-        return self._counts.count([text])[0]
 
 
 def _any_of(words: "frozenset[str] | set[str]") -> re.Pattern[str] | None:
@@ -167,7 +145,7 @@ def _openai(model: str) -> _OpenAI | None:
 def _base_model(model: str) -> _BaseModel:
     estimate = "set `convert.tokens: estimate`."
     try:
-        from pipeline.training.base_models import is_known, prepare
+        from pipeline.models.base_models import is_known, prepare
         from pipeline.training.token_counts import TokenCounts
     except ModuleNotFoundError as error:
         raise InputError(

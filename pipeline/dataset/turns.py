@@ -10,8 +10,8 @@ from datetime import datetime
 
 import msgspec
 
-from pipeline.chats.stream import Stream
 from pipeline.dataset.funnel import Lost, Tally, Turn
+from pipeline.sessions.stream import Stream
 
 
 class Rules(msgspec.Struct, frozen=True):

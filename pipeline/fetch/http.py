@@ -12,11 +12,11 @@ import httpx
 import msgspec
 import tenacity
 
+from pipeline.backends.polling import duration
 from pipeline.durable import rename, write_atomically
 from pipeline.errors import InputError, TryLater
 from pipeline.fetch.drive import DriveHosts, answer_page, direct_url, is_drive_link
-from pipeline.network import blaming_the_environment
-from pipeline.polling import Transient, duration, retry_after
+from pipeline.network import Transient, blaming_the_environment, retry_after
 
 _MOST_PAGES = 3
 _LONGEST_WAIT_S = 120.0

@@ -7,16 +7,16 @@ import msgspec
 
 from pipeline.backends.cost import Cost, cost_of, estimate
 from pipeline.backends.profiles import profile_of
-from pipeline.chats.session import read_sessions
-from pipeline.config import Config
+from pipeline.config.settings import Config
 from pipeline.counted import counted
 from pipeline.dataset.funnel import Funnel
 from pipeline.durable import Artifact
 from pipeline.report import curves, examples, origin, people
 from pipeline.report.made import Made
-from pipeline.runner import Progress
-from pipeline.server.history import History, read_history
-from pipeline.state import State, StepRecord
+from pipeline.run.progress import Progress
+from pipeline.server.storage.history import History, read_history
+from pipeline.sessions.session import read_sessions
+from pipeline.state.file import State, StepRecord
 from pipeline.steps.outputs import Consumed, Convert, CreateJob, Download, Load, Map, Merge, Output, PollJob, SmokeTest
 from pipeline.steps.smoke_test import TRANSCRIPT, Exchange
 

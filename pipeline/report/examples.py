@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.dataset.notebook import Example
+from pipeline.dataset.example import Example
 from pipeline.dataset.tokens import TokenCounter, token_counter
 from pipeline.errors import InputError
-from pipeline.training.base_models import is_prepared
+from pipeline.models.base_models import is_prepared
 
 BINS = 16
 SHOWN = 3

@@ -4,8 +4,8 @@ from typing import TypeVar
 
 import msgspec
 
-from pipeline.runner import Progress
-from pipeline.state import State, StepRecord
+from pipeline.run.progress import Progress
+from pipeline.state.file import State, StepRecord
 from pipeline.steps import STEPS
 from pipeline.steps.outputs import Output
 from pipeline.steps.step import Step

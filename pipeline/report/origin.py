@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from pipeline.config import Config
+from pipeline.config.settings import Config
 from pipeline.report.made import Made
-from pipeline.state import Json
+from pipeline.state.file import Json
 
 WITHHELD = "(withheld)"
 _HARMLESS = {

@@ -5,8 +5,8 @@ import datetime
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from pipeline.chats.session import OWNER, Session
-from pipeline.chats.transform import map_roles
+from pipeline.sessions.session import OWNER, Session
+from pipeline.sessions.transform import map_roles
 
 LISTED = 12
 _LONGEST_BY_DAY, _LONGEST_BY_MONTH = 62, 62

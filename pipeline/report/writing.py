@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from pipeline.config import Config
+from pipeline.config.settings import Config
 from pipeline.durable import write_atomically
 from pipeline.errors import InputError
 from pipeline.report.contents import gather
 from pipeline.report.page import as_html, as_markdown
-from pipeline.runner import Progress
-from pipeline.state import State
+from pipeline.run.progress import Progress
+from pipeline.state.file import State
 
 NAME = "report"
 

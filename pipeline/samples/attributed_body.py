@@ -1,6 +1,7 @@
 """Writes `message.attributedBody` blobs as Messages does, for the sample archive and for tests.
 
-Grammar from python-typedstream's reader and docs/TYPEDSTREAM.md of imessage-chatdb; pipeline.chats.typedstream reads.
+Grammar from python-typedstream's reader and docs/TYPEDSTREAM.md of imessage-chatdb;
+archives/imessage/typedstream.py reads them.
 """
 
 from collections.abc import Mapping, Sequence

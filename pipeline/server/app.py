@@ -9,20 +9,20 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from pipeline import __version__
-from pipeline.server import completions, files, health, jobs, models, uploads
-from pipeline.server.auth import AuthMiddleware
-from pipeline.server.chats import Chats
+from pipeline.inference.generation import Engine
+from pipeline.models.base_models import BASE_MODELS
 from pipeline.server.context import Context
-from pipeline.server.envelope import EnvelopeMiddleware, add_error_handlers
-from pipeline.server.faults import FaultMiddleware
-from pipeline.server.limits import RateLimitMiddleware
+from pipeline.server.generations import Chats
+from pipeline.server.http.auth import AuthMiddleware
+from pipeline.server.http.envelope import EnvelopeMiddleware, add_error_handlers
+from pipeline.server.http.faults import FaultMiddleware
+from pipeline.server.http.limits import RateLimitMiddleware
+from pipeline.server.http.metrics import Metrics, ObserveMiddleware
+from pipeline.server.http.openapi import describe
+from pipeline.server.interfaces import Queue, Store
 from pipeline.server.logs import log_failure
-from pipeline.server.metrics import Metrics, ObserveMiddleware
-from pipeline.server.openapi import describe
-from pipeline.server.seams import Queue, Store
+from pipeline.server.routes import completions, files, health, jobs, models, uploads
 from pipeline.server.settings import ServerSettings
-from pipeline.training.base_models import BASE_MODELS
-from pipeline.training.generation import Engine
 from pipeline.training.scripted import read_script
 
 EXPIRE_EVERY_S = 60.0

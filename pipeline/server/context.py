@@ -5,16 +5,16 @@ from typing import Annotated, TypeVar
 import msgspec
 from fastapi import Depends, Query, Request, Response
 
-from pipeline.server import wire
-from pipeline.server.chats import Chats
-from pipeline.server.database import Page
-from pipeline.server.envelope import json_response
-from pipeline.server.metrics import Metrics
-from pipeline.server.seams import Queue, Store
+from pipeline.models.base_models import is_known
+from pipeline.server import responses
+from pipeline.server.generations import Chats
+from pipeline.server.http.envelope import json_response
+from pipeline.server.http.metrics import Metrics
+from pipeline.server.interfaces import Queue, Store
+from pipeline.server.records import Page
 from pipeline.server.settings import ServerSettings
-from pipeline.training.base_models import is_known
 
-T = TypeVar("T", wire.File, wire.Job, wire.Event, wire.Checkpoint)
+T = TypeVar("T", responses.File, responses.Job, responses.Event, responses.Checkpoint)
 
 
 class Context(msgspec.Struct, frozen=True):

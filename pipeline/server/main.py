@@ -14,17 +14,18 @@ import uvicorn
 
 from pipeline import durable
 from pipeline.errors import InputError
-from pipeline.private import settle_process
-from pipeline.server import disk, keys
+from pipeline.inference.engines import create_engine
+from pipeline.inference.generation import Engine
+from pipeline.privacy import settle_process
+from pipeline.server import keys
 from pipeline.server.app import create_app
-from pipeline.server.connections import ACCEPTED_AT_ONCE, Connections, Limits, allow_most_descriptors
 from pipeline.server.context import Context
-from pipeline.server.database import StoreLock
+from pipeline.server.http.connections import ACCEPTED_AT_ONCE, Connections, Limits, allow_most_descriptors
+from pipeline.server.queue.supervisor import Supervisor
 from pipeline.server.settings import ServerSettings
-from pipeline.server.store import Store
-from pipeline.server.supervisor import Supervisor
-from pipeline.training.engines import create_engine
-from pipeline.training.generation import Engine
+from pipeline.server.storage import disk_errors
+from pipeline.server.storage.database import StoreLock
+from pipeline.server.storage.store import Store
 
 # Longer than clients keep idle connections (httpx: 5 s), so that a server never closes one just as a request is sent.
 KEEP_ALIVE_S = 75
@@ -80,7 +81,7 @@ def serving(
         raise InputError("server key", "expected a key, which every client must send", fix="Set FINETUNE_SERVER_KEY.")
     keys.check(given, settings.host, is_loopback=_is_loopback(settings.host))
     with contextlib.ExitStack() as stack:
-        with disk.explained(settings.data_dir):
+        with disk_errors.explained(settings.data_dir):
             durable.make_private_dir(settings.data_dir)
             stack.callback(StoreLock.acquire(settings.data_dir).release)
             digests = frozenset(map(keys.digest, given)) or keys.made(settings.data_dir)

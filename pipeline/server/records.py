@@ -1,12 +1,11 @@
-"""What the store returns, and how it is read from a row."""
+"""What the store is given and what it returns: plain data, whatever the store is made of."""
 
-import sqlite3
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
-from pipeline.server import wire
+from pipeline.server import responses
 
 T = TypeVar("T")
 
@@ -42,8 +41,8 @@ class NewJob(msgspec.Struct, frozen=True):
     seed: int
     suffix: str | None
     metadata: dict[str, str] | None
-    hyperparameters: wire.Hyperparameters
-    method: wire.MethodName = "supervised"
+    hyperparameters: responses.Hyperparameters
+    method: responses.MethodName = "supervised"
 
 
 class JobRecord(msgspec.Struct, frozen=True):
@@ -51,7 +50,7 @@ class JobRecord(msgspec.Struct, frozen=True):
 
     id: str
     created_at: int
-    status: wire.Status
+    status: responses.Status
     model: str
     model_name: str
     training_file: str
@@ -60,10 +59,10 @@ class JobRecord(msgspec.Struct, frozen=True):
     seed: int
     suffix: str | None
     metadata: dict[str, str] | None
-    method: wire.MethodName
-    asked: wire.Hyperparameters
-    used: wire.Hyperparameters | None
-    error: wire.JobError | None
+    method: responses.MethodName
+    asked: responses.Hyperparameters
+    used: responses.Hyperparameters | None
+    error: responses.JobError | None
     finished_at: int | None
     trained_tokens: int | None
     estimated_finish: int | None
@@ -80,83 +79,11 @@ class ModelRecord(msgspec.Struct, frozen=True):
     created_at: int
 
 
-def read_file(row: sqlite3.Row) -> wire.File:
-    """A row of `files`."""
-    return wire.File(
-        id=row["id"],
-        bytes=row["bytes"],
-        created_at=row["created_at"],
-        filename=row["filename"],
-        purpose=row["purpose"],
-        status=row["status"],
-        expires_at=msgspec.UNSET if row["expires_at"] is None else row["expires_at"],
-        status_details=msgspec.UNSET if row["status_details"] is None else row["status_details"],
-    )
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """One page of a listing."""
+
+    items: list[T]
+    has_more: bool
 
 
-def read_upload(row: sqlite3.Row, file: wire.File | None) -> wire.Upload:
-    """A row of `uploads`; `file` is what it became."""
-    return wire.Upload(
-        id=row["id"],
-        bytes=row["bytes"],
-        created_at=row["created_at"],
-        expires_at=row["expires_at"],
-        filename=row["filename"],
-        purpose=row["purpose"],
-        status=row["status"],
-        file=msgspec.UNSET if file is None else file,
-    )
-
-
-def read_job(row: sqlite3.Row) -> JobRecord:
-    """A row of `jobs`."""
-    return JobRecord(
-        id=row["id"],
-        created_at=row["created_at"],
-        status=row["status"],
-        model=row["model"],
-        model_name=row["model_name"],
-        training_file=row["training_file"],
-        validation_file=row["validation_file"],
-        result_file=row["result_file"],
-        seed=row["seed"],
-        suffix=row["suffix"],
-        metadata=_maybe(row["metadata"], dict[str, str]),
-        method=row["method"],
-        asked=msgspec.json.decode(row["asked"], type=wire.Hyperparameters),
-        used=_maybe(row["used"], wire.Hyperparameters),
-        error=_maybe(row["error"], wire.JobError),
-        finished_at=row["finished_at"],
-        trained_tokens=row["trained_tokens"],
-        estimated_finish=row["estimated_finish"],
-        validated=bool(row["validated"]),
-        idempotency_digest=row["idempotency_digest"],
-    )
-
-
-def _maybe(text: str | None, kind: type[T]) -> T | None:
-    return None if text is None else msgspec.json.decode(text, type=kind)
-
-
-def read_event(row: sqlite3.Row) -> wire.Event:
-    """A row of `events`."""
-    return wire.Event(
-        id=row["id"],
-        created_at=row["created_at"],
-        level=row["level"],
-        message=row["message"],
-        type=row["type"],
-        data=_maybe(row["data"], wire.Metrics),
-    )
-
-
-def read_checkpoint(row: sqlite3.Row) -> wire.Checkpoint:
-    """A row of `checkpoints`."""
-    return wire.Checkpoint(
-        id=row["id"],
-        created_at=row["created_at"],
-        fine_tuned_model_checkpoint=row["model_name"],
-        fine_tuning_job_id=row["job_id"],
-        step_number=row["step"],
-        metrics=msgspec.json.decode(row["metrics"], type=wire.Metrics),
-    )
+FINISHED: frozenset[responses.Status] = frozenset({"succeeded", "failed", "cancelled"})

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.server.database import DATABASE, LOCK, is_free
+from pipeline.server.storage.database import DATABASE, LOCK, is_free
 
 PREFIX = "mock-openai-"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pipeline.config import Config
+from pipeline.config.settings import Config
 from pipeline.counted import counted
 from pipeline.dataset.checks import check_example, too_few_to_learn
 from pipeline.dataset.funnel import Lost, Tally, Unaccounted, funnel
@@ -18,8 +18,8 @@ from pipeline.steps.outputs import Convert, Load, Map
 from pipeline.steps.step import Step, Work
 
 if TYPE_CHECKING:
-    from pipeline.chats.stream import Sink
     from pipeline.dataset.texting import Texting
+    from pipeline.sessions.stream import Sink
 
 _WRITTEN_AT_ONCE = 1 << 20
 
@@ -35,7 +35,7 @@ def run(config: Config, mapped: Map, load: Load, work: Work) -> Convert:
     """
     import statistics
 
-    from pipeline.training.base_models import is_prepared
+    from pipeline.models.base_models import is_prepared
 
     settings = config.convert
     if settings.tokens == "exact" and not is_prepared(config.create_job.model):
@@ -91,7 +91,7 @@ class _Notebook:
 
     def write(self, train: "Sink", validation: "Callable[[], Sink]") -> tuple[Sequence[int], int]:
         """Write the examples; returns the tokens of each in the training file, and how many are in the other."""
-        from pipeline.dataset.notebook_file import Noting, note_file, note_part, usable_ids
+        from pipeline.dataset.notebook import note_file, usable_ids
         from pipeline.dataset.split import validation_ids
         from pipeline.dataset.tokens import tokens_of
 
@@ -99,12 +99,15 @@ class _Notebook:
         chosen: frozenset[str] = frozenset()
         if settings.validation_fraction:  # the choice needs every id, so the sessions are read once more
             chosen = validation_ids(usable_ids(self._path), settings.validation_fraction)
-        task = Noting(str(self._path), str(self._path.parent), settings.system_prompt, chosen)
-        if chosen or settings.tokens == "exact":
-            tokens = tokens_of(self._model, settings.tokens) if settings.tokens == "exact" else None
-            noted = note_part(task, train, validation() if chosen else None, tokens)
-        else:
-            noted = note_file(task, train)
+        noted = note_file(
+            self._path,
+            train,
+            validation() if chosen else None,
+            folder=self._path.parent,
+            system_prompt=settings.system_prompt,
+            held_out=chosen,
+            tokens=tokens_of(self._model, "exact") if settings.tokens == "exact" else None,
+        )
         self.train.whole(noted.train)
         self.valid.whole(noted.valid)
         if noted.left_out:
@@ -130,7 +133,7 @@ class _Texting:
 
     def write(self, train: "Sink", validation: "Callable[[], Sink]") -> tuple[Sequence[int], int]:
         """Write the examples; returns the tokens of each in the training file, and how many are in the other."""
-        from pipeline.chats.stream import read_streams
+        from pipeline.sessions.stream import read_streams
 
         tokens, held_out = array("q"), 0
         # Written by the megabyte: each time the other thread goes first.

@@ -1,7 +1,7 @@
 """Step 8: start the training. The one step that can cost real money."""
 
-from pipeline.config import Config
-from pipeline.state import digest
+from pipeline.config.settings import Config
+from pipeline.state.file import digest
 from pipeline.steps.outputs import Convert, CreateJob, PollFile
 from pipeline.steps.step import Step, Work
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.config import Config
+from pipeline.config.settings import Config
 from pipeline.durable import describe_artifact
 from pipeline.steps.outputs import Download
 from pipeline.steps.step import Step, Work

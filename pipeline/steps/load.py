@@ -1,6 +1,6 @@
 """Step 2: the archive becomes sessions."""
 
-from pipeline.config import Config
+from pipeline.config.settings import Config
 from pipeline.counted import counted
 from pipeline.durable import atomic_writer
 from pipeline.errors import InputError
@@ -16,7 +16,7 @@ def run(config: Config, download: Download, work: Work) -> Load:
     Raises:
         InputError: the archive cannot be read, a filter names nobody in it, or no message is left.
     """
-    from pipeline.chats.archive import load_archive, reading_of
+    from pipeline.archives.reading import load_archive, reading_of
 
     archive = work.run_dir / download.archive.path
     with atomic_writer(work.run_dir / SESSIONS) as file:

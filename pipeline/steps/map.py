@@ -3,10 +3,10 @@
 from collections import Counter
 from pathlib import Path
 
-from pipeline.chats.session import OWNER
-from pipeline.config import Config
+from pipeline.config.settings import Config
 from pipeline.durable import atomic_writer
 from pipeline.errors import InputError
+from pipeline.sessions.session import OWNER
 from pipeline.steps.outputs import Map, Merge
 from pipeline.steps.step import Step, Work
 
@@ -22,13 +22,13 @@ def run(config: Config, merge: Merge, work: Work) -> Map:
         InputError: nobody of that name speaks in the archive, or `me` and it does not say who that is; lists who
             does, with counts.
     """
-    from pipeline.chats.passes import Casting, cast_file
+    from pipeline.sessions.transform import cast_file
 
     wanted = config.map.assistant
     names = [wanted] if isinstance(wanted, str) else wanted
     path = work.run_dir / merge.sessions.path
     with atomic_writer(work.run_dir / MAPPED) as file:
-        cast = cast_file(Casting(str(path), frozenset(names)), file, work.run_dir)
+        cast = cast_file(path, file, frozenset(names))
         for name in names:
             if name not in cast.senders:
                 raise _not_found(name, path)
@@ -36,7 +36,7 @@ def run(config: Config, merge: Merge, work: Work) -> Map:
 
 
 def _not_found(name: str, path: Path) -> InputError:
-    from pipeline.chats.stream import read_streams
+    from pipeline.sessions.stream import read_streams
 
     blocks = (block for stream in read_streams(path) for block in stream.blocks)
     senders = Counter(message.sender for block in blocks for message in block)

@@ -1,6 +1,6 @@
 """Step 3: consecutive messages of one sender become one."""
 
-from pipeline.config import Config
+from pipeline.config.settings import Config
 from pipeline.dataset.preset import BURST_GAP_S
 from pipeline.durable import atomic_writer
 from pipeline.steps.outputs import Load, Merge
@@ -11,7 +11,7 @@ MERGED = "03_merged.jsonl"
 
 def run(config: Config, load: Load, work: Work) -> Merge:
     """Merge runs: as LangChain's merge_chat_runs does, or for texting up to a pause."""
-    from pipeline.chats.passes import Merging, merge_file
+    from pipeline.sessions.transform import merge_file
 
     texting = config.convert.preset == "texting"
     delimiter, max_gap_s = config.merge.delimiter, config.merge.max_gap_s
@@ -21,8 +21,7 @@ def run(config: Config, load: Load, work: Work) -> Merge:
         max_gap_s = BURST_GAP_S
 
     with atomic_writer(work.run_dir / MERGED) as file:
-        task = Merging(str(work.run_dir / load.sessions.path), delimiter, max_gap_s)
-        merged = merge_file(task, file, work.run_dir)
+        merged = merge_file(work.run_dir / load.sessions.path, file, delimiter, max_gap_s)
     return Merge(file.artifact(MERGED), merged.before, merged.after)
 
 

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from pipeline.config import Config
+from pipeline.backends.polling import Reminder, duration, pace_of, wait_until
+from pipeline.config.settings import Config
 from pipeline.errors import RemoteEnded
-from pipeline.polling import Reminder, duration, pace_of, wait_until
 from pipeline.steps.outputs import PollFile, Upload
 from pipeline.steps.step import Step, Work
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pipeline.backends.ledger import ENDED
 from pipeline.backends.listing import NoList, rows
-from pipeline.config import Config
+from pipeline.backends.polling import Reminder, duration, pace_of, wait_until
+from pipeline.config.settings import Config
 from pipeline.counted import counted
 from pipeline.durable import Artifact, atomic_writer
 from pipeline.errors import BackendFailed, InputError, RemoteEnded
-from pipeline.polling import Reminder, Transient, duration, pace_of, wait_until
-from pipeline.remote import ENDED
+from pipeline.network import Transient
 from pipeline.steps.outputs import Consumed, Convert, CreateJob, PollJob
 from pipeline.steps.step import Step, Work
 

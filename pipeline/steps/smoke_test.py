@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pipeline.config import Config, Expectation, Prompt
+from pipeline.config.settings import Config, Expectation, Prompt
 from pipeline.dataset.preset import inference_prompt
 from pipeline.durable import atomic_writer
 from pipeline.errors import ExpectationNotMet, TryLater

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.backends.client import Connection
+from pipeline.backends.ledger import Ledger
 from pipeline.clock import Clock
-from pipeline.config import Config
-from pipeline.display import Display
-from pipeline.remote import Ledger
-from pipeline.state import Json, digest
+from pipeline.config.settings import Config
+from pipeline.state.file import Json, digest
 from pipeline.steps.outputs import Output
+from pipeline.terminal.display import Display
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Step 6: send the training file, unless the backend has it already."""
 
 from pipeline.backends.cost import refuse_if_too_much
-from pipeline.config import Config
+from pipeline.config.settings import Config
 from pipeline.durable import Artifact
 from pipeline.steps.outputs import Convert, Upload
 from pipeline.steps.step import Step, Work

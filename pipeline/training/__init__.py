@@ -1,1 +1,1 @@
-"""What the worker process runs. torch is imported here only, and only inside functions or modules that need it."""
+"""What the worker process runs: one job, from its files to an adapter. The server talks to it by protocol.py."""

@@ -15,9 +15,9 @@ import msgspec
 
 from pipeline.durable import read_file
 from pipeline.errors import InputError
-from pipeline.private import settle_process
-from pipeline.training import environment
-from pipeline.training.deaths import exit_status
+from pipeline.models import environment
+from pipeline.models.exit_codes import exit_status
+from pipeline.privacy import settle_process
 from pipeline.training.examples import ExamplesError
 from pipeline.training.journal import Journal
 from pipeline.training.protocol import Failed, Report, decode_spec

@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from pipeline.training.chat_format import IGNORED, ChatFormat
+from pipeline.models.chat_format import IGNORED, ChatFormat
 from pipeline.training.tensors import TrainingSet
 
 _HEAD_SCALES = ("final_logit_softcapping", "logit_scale", "logits_scaling", "lm_head_multiplier", "output_multiplier")

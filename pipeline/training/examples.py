@@ -9,7 +9,7 @@ import msgspec
 
 from pipeline.durable import reading
 from pipeline.errors import InputError
-from pipeline.training.protocol import ChatMessage
+from pipeline.models.messages import ChatMessage
 
 FileParam = Literal["training_file", "validation_file"]
 

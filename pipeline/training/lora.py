@@ -19,10 +19,11 @@ from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.sft_config import SFTConfig
 
 from pipeline.durable import make_private_dir, read_file, write_atomically
-from pipeline.training import base_models, checkpoints
+from pipeline.models import base_models
+from pipeline.models.chat_format import ChatFormat
+from pipeline.models.device import Dtype, context_length, load_model, pick_device, pick_dtype
+from pipeline.training import checkpoints
 from pipeline.training.answer_trainer import AnswerTrainer
-from pipeline.training.chat_format import ChatFormat
-from pipeline.training.placement import Dtype, context_length, load_model, pick_device, pick_dtype
 from pipeline.training.preference_trainer import PreferenceTrainer
 from pipeline.training.progress import Progress, write_adapter
 from pipeline.training.protocol import JobSpec, Report, Started, Stopped, Succeeded, automatic_epochs

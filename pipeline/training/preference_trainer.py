@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
-from pipeline.training.chat_format import ChatFormat
+from pipeline.models.chat_format import ChatFormat
 from pipeline.training.tensors import PairSet
 
 

@@ -31,19 +31,10 @@ import msgspec
 
 from pipeline.durable import make_private_dir, publish, read_file, write_atomically
 from pipeline.errors import InputError
-from pipeline.training.base_models import BASE_MODELS
+from pipeline.models.base_models import BASE_MODELS
+from pipeline.models.messages import ChatMessage
 from pipeline.training.examples import FileParam, read_examples, read_preferences
-from pipeline.training.protocol import (
-    ChatMessage,
-    Checkpoint,
-    Failed,
-    JobSpec,
-    Report,
-    Started,
-    Step,
-    Stopped,
-    Succeeded,
-)
+from pipeline.training.protocol import Checkpoint, Failed, JobSpec, Report, Started, Step, Stopped, Succeeded
 
 ADAPTER_FILE = "adapter_config.json"
 

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.training.chat_format import IGNORED, ChatFormat
+from pipeline.models.chat_format import IGNORED, ChatFormat
 from pipeline.training.examples import ExamplesError, FileParam, read_examples, read_preferences
 
 Ids = npt.NDArray[np.int32]

@@ -12,10 +12,10 @@ import msgspec
 from tokenizers import Tokenizer
 
 from pipeline.durable import read_file
-from pipeline.training.base_models import unloadable
-from pipeline.training.chat_format import ChatFormat
-from pipeline.training.chat_template import ChatTemplate
-from pipeline.training.protocol import ChatMessage, Role
+from pipeline.models.base_models import unloadable
+from pipeline.models.chat_format import ChatFormat
+from pipeline.models.chat_template import ChatTemplate
+from pipeline.models.messages import ChatMessage, Role
 
 _PLACEHOLDER = re.compile("\ue000[0-9]+\ue001")
 

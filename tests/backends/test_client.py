@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.backends.client import Connection
-from pipeline.config import Backend
+from pipeline.config.settings import Backend
 from pipeline.errors import FinetuneError, InputError, TryLater
 from tests.conftest import FakeClock
 from tests.fault_server import Fault, FaultServer, fault_server

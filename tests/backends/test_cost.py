@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.backends.cost import estimate, refuse_if_too_much
-from pipeline.config import Config
+from pipeline.config.settings import Config
 from pipeline.errors import InputError
 
 NANO = "gpt-4.1-nano-2025-04-14"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.backends.embedded import EmbeddedServer, embedded_identity
-from pipeline.config import Backend
+from pipeline.config.settings import Backend
 from pipeline.errors import FinetuneError, TryLater
 
 SCRIPTED = Backend(trainer="scripted")
@@ -18,7 +18,7 @@ START = """
 import os, sys
 from pathlib import Path
 from pipeline.backends.embedded import EmbeddedServer
-from pipeline.config import Backend
+from pipeline.config.settings import Backend
 server = EmbeddedServer(Path(sys.argv[1]), Backend(trainer="scripted"))
 print(server.pid, flush=True)
 sys.stdin.read()

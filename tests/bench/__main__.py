@@ -18,7 +18,7 @@ from typing import NamedTuple
 import msgspec
 import psutil  # type: ignore[import-untyped]
 
-from pipeline.chats.typedstream import decode_attributed_body
+from pipeline.archives.imessage.typedstream import decode_attributed_body
 from tests.bench.archive import build_archive
 from tests.bench.measure import Measured
 from tests.bench.startup import no_op_seconds

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import msgspec
 
-from pipeline.lines import Lines
+from pipeline.terminal.style import Lines
 
 COLUMNS = (
     "ROWID, date, is_from_me, handle_id, text, attributedBody, subject, service, associated_message_type, item_type, "
@@ -63,16 +63,16 @@ class Measured:
 def ours(archive: Path, folder: Path, preset: str = "notebook", tokens: str = "estimate") -> Run:
     """load, merge, map and convert, as a run does them, with every artifact durable."""
     from pipeline.backends.client import Connection
+    from pipeline.backends.ledger import Ledger
     from pipeline.clock import SystemClock
-    from pipeline.config import Config
-    from pipeline.display import TextDisplay
+    from pipeline.config.settings import Config
     from pipeline.durable import Artifact
-    from pipeline.remote import Ledger
     from pipeline.signals import Signals
-    from pipeline.state import State
+    from pipeline.state.file import State
     from pipeline.steps import convert, load, map, merge
     from pipeline.steps.outputs import Download
     from pipeline.steps.step import Work
+    from pipeline.terminal.display import TextDisplay
 
     config, clock = (
         Config.model_validate({"name": "bench", "convert": {"min_examples": 1, "preset": preset, "tokens": tokens}}),
@@ -104,8 +104,8 @@ def rows(archive: Path, folder: Path) -> Run:
     """What load asks of SQLite, conversation by conversation, and nothing done with it."""
     from collections import deque
 
-    from pipeline.chats.imessage.database import Database, opened
-    from pipeline.chats.imessage.people import People, conversations
+    from pipeline.archives.imessage.database import Database, opened
+    from pipeline.archives.imessage.people import People, conversations
 
     def run() -> Found:
         with opened(archive) as db:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.errors import StateDamaged
-from pipeline.state import State
+from pipeline.state.file import State
 from tests.chaos.harness import Lab, World
 from tests.chaos.order import Disk
 from tests.chaos.rows import Case, resume

@@ -27,7 +27,7 @@ import msgspec
 
 from pipeline.errors import StateDamaged
 from pipeline.samples.chatdb import DIRECT, create_chat_db, insert
-from pipeline.state import State
+from pipeline.state.file import State
 from tests.chaos.order import Disk, Line, Order, Reply, Request
 from tests.fault_server import FaultServer, fault_server
 

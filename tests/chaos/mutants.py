@@ -21,19 +21,21 @@ class Mutant(NamedTuple):
 
 MUTANTS: dict[str, Mutant] = {
     "no intent": Mutant(
-        "pipeline.remote:Ledger._post",
+        "pipeline.backends.ledger:Ledger._post",
         "self._state.save()\n        failpoints.hit('post.intended')",
         "failpoints.hit('post.intended')",
     ),
     "no look": Mutant(
-        "pipeline.remote:Ledger._look",
+        "pipeline.backends.ledger:Ledger._look",
         "found = self._list_or_none(lambda: self._connection.ask(effect.where, effect.look))",
         "found = Found([])",
     ),
-    "no settling": Mutant("pipeline.polling:spread", "if total > 0:", "if total < 0:"),
-    "no sweep": Mutant("pipeline.remote:Ledger.sweep_job", "if not self._is_ours(twin):", "if True:"),
+    "no settling": Mutant("pipeline.backends.polling:spread", "if total > 0:", "if total < 0:"),
+    "no sweep": Mutant("pipeline.backends.ledger:Ledger.sweep_job", "if not self._is_ours(twin):", "if True:"),
     "twins of others cancelled": Mutant(
-        "pipeline.remote:Ledger._is_ours", "return lineage_of(job) in (None, self._state.body.lineage)", "return True"
+        "pipeline.backends.ledger:Ledger._is_ours",
+        "return lineage_of(job) in (None, self._state.body.lineage)",
+        "return True",
     ),
     "the SDK's retries": Mutant("pipeline.backends.client:Connection.client", "max_retries=0", "max_retries=2"),
     "the filter is trusted": Mutant(
@@ -57,36 +59,44 @@ MUTANTS: dict[str, Mutant] = {
         "os.fsync(fd)",
         "os.fsync(fd) if '.state.json' in os.readlink(f'/proc/self/fd/{fd}') else None",
     ),
-    "no checksum": Mutant("pipeline.state:_decode", "if digest(body) != file.sha256:", "if False:"),
-    "the lock is unlinked": Mutant("pipeline.state:locked", "os.close(fd)", "os.close(fd), (run_dir / LOCK).unlink()"),
-    "no lock": Mutant("pipeline.lock:take", "fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),
-    "empty is fresh": Mutant(
-        "pipeline.state:State.load",
-        "body = _decode(raw, path)",
-        "body = _decode(raw, path) if raw.strip() else Body(lineage=lineage_of_lock(run_dir) or 'x')",
+    "no checksum": Mutant("pipeline.state.file:decode_body", "if digest(body) != file.sha256:", "if False:"),
+    "the lock is unlinked": Mutant(
+        "pipeline.state.file:locked", "os.close(fd)", "os.close(fd), (run_dir / LOCK).unlink()"
     ),
-    "missing is fresh": Mutant("pipeline.state:_refuse_lost_state", "if left:", "if False:"),
+    "no lock": Mutant("pipeline.state.lock:take", "fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),
+    "empty is fresh": Mutant(
+        "pipeline.state.file:State.load",
+        "body = decode_body(raw, path)",
+        "body = decode_body(raw, path) if raw.strip() else Body(lineage=lineage_of_lock(run_dir) or 'x')",
+    ),
+    "missing is fresh": Mutant("pipeline.state.file:_refuse_lost_state", "if left:", "if False:"),
     "an artifact is not checked": Mutant(
-        "pipeline.state:State.intact", "if describe_artifact(self.run_dir, artifact.path) != artifact:", "if False:"
+        "pipeline.state.file:State.intact",
+        "if describe_artifact(self.run_dir, artifact.path) != artifact:",
+        "if False:",
     ),
     "other writers are overwritten": Mutant(
-        "pipeline.state:State._refuse_other_writers", "if found != self._on_disk:", "if False:"
+        "pipeline.state.file:State._refuse_other_writers", "if found != self._on_disk:", "if False:"
     ),
     "a stale job is bought again": Mutant(
-        "pipeline.purchase:generation_of",
+        "pipeline.run.purchase:generation_of",
         "known = latest or (bought[-1] if bought else None)",
         "return 0",
     ),
-    "a lost state asks nobody": Mutant("pipeline.remote:Ledger.lost_job", "if not found:", "if True:"),
+    "a lost state asks nobody": Mutant("pipeline.backends.ledger:Ledger.lost_job", "if not found:", "if True:"),
     "no canary": Mutant(
-        "pipeline.remote:Ledger._check_account", "account = self._connection.identity", "return\n    account = ''"
+        "pipeline.backends.ledger:Ledger._check_account",
+        "account = self._connection.identity",
+        "return\n    account = ''",
     ),
     "a signal cuts a request short": Mutant("pipeline.signals:Signals.uninterrupted", "self._shields += 1", "pass"),
     "the chat is logged": Mutant(
-        "pipeline.display:TextDisplay.speech", "self._write(", "self._log and self._log.write(text)\n    self._write("
+        "pipeline.terminal.display:TextDisplay.speech",
+        "self._write(",
+        "self._log and self._log.write(text)\n    self._write(",
     ),
     "the key is written down": Mutant(
-        "pipeline.state:State._write", "written_by=__version__", "written_by=os.environ['OPENAI_API_KEY']"
+        "pipeline.state.file:State._write", "written_by=__version__", "written_by=os.environ['OPENAI_API_KEY']"
     ),
 }
 

@@ -4,9 +4,9 @@ from langchain_community.adapters.openai import convert_messages_for_finetuning
 from langchain_core.chat_sessions import ChatSession
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
-from pipeline.chats.session import Message, Session
 from pipeline.dataset.checks import check_example
 from pipeline.dataset.notebook import to_example
+from pipeline.sessions.session import Message, Session
 
 Turns = list[tuple[bool, str]]
 SESSIONS = st.lists(st.tuples(st.booleans(), st.text()), max_size=6)

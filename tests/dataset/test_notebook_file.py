@@ -1,23 +1,21 @@
-"""The notebook preset over a file: block by block, by one process or two, it is what each session makes by itself."""
+"""The notebook preset over a file: block by block, it is what each session makes by itself."""
 
 import io
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import helper
-from pipeline.chats import stream
-from pipeline.chats.session import Message, Session
-from pipeline.dataset import notebook_file
-from pipeline.dataset.notebook import Example, to_example
-from pipeline.dataset.notebook_file import Noting, note_file, note_part, usable_ids
+from pipeline.dataset import notebook
+from pipeline.dataset.example import Example
+from pipeline.dataset.notebook import note_file, to_example, usable_ids
 from pipeline.dataset.tokens import Role, token_counter
-from tests.sessions import write_sessions
+from pipeline.sessions import stream
+from pipeline.sessions.session import Message, Session
+from tests.sessions.files import write_sessions
 
 TURNS = st.lists(
     st.tuples(st.sampled_from(["assistant", "user", None]), st.text(max_size=40), st.sampled_from([1, 1, 3])),
@@ -76,14 +74,14 @@ def test_a_files_examples_are_those_of_its_sessions(
     path = write_sessions(folder / "04", sessions)
     chosen = frozenset(f"chat-{number}" for number in held)
     train, valid = io.BytesIO(), io.BytesIO()
-    before = stream.BLOCK, notebook_file.HELD
-    stream.BLOCK = notebook_file.HELD = piece
+    before = stream.BLOCK, notebook.HELD
+    stream.BLOCK = notebook.HELD = piece
     try:
-        noting = Noting(str(path), str(folder), prompt, chosen)
-        noted = note_part(noting, train, valid, Letters() if exact else None)
+        counting = Letters() if exact else None
+        noted = note_file(path, train, valid, folder=folder, system_prompt=prompt, held_out=chosen, tokens=counting)
         ids = usable_ids(path)
     finally:
-        stream.BLOCK, notebook_file.HELD = before
+        stream.BLOCK, notebook.HELD = before
     usable = [each for each in sessions if to_example(each, prompt) is not None]
     kept = [each for each in usable if each.id not in chosen]
     assert ids == [each.id for each in usable]
@@ -101,19 +99,3 @@ def test_a_files_examples_are_those_of_its_sessions(
     left = [message.merged or 1 for each in sessions if each not in usable for message in each.messages]
     assert noted.left_out_messages == sum(left)
     assert [each.name for each in folder.iterdir()] == ["04"]
-
-
-def test_a_large_file_is_written_by_two(tmp_path: Path) -> None:
-    roles = ["user", "assistant", "user"]
-    sessions = [
-        session(n, [(roles[at % 3] if n != 3 else "user", "said " * 20, 1) for at in range(10_000)]) for n in range(20)
-    ]
-    path = write_sessions(tmp_path / "04", sessions)
-    assert path.stat().st_size > helper.WORTH_TWO
-    noting = Noting(str(path), str(tmp_path), "Be slow.")
-    alone, by_two = io.BytesIO(), io.BytesIO()
-    noted = note_part(noting, alone)
-    assert note_file(noting, by_two) == noted
-    assert by_two.getvalue() == alone.getvalue()
-    assert noted.left_out_messages == 10_000
-    assert len(noted.tokens) == 19

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.backends.profiles import PROFILES
-from pipeline.config import Config
+from pipeline.config.settings import Config
 from pipeline.dataset.preset import inference_prompt, texting_of
 
 

@@ -5,17 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.chats import stream
-from pipeline.chats.session import Message, Person, Session
-from pipeline.chats.stream import read_streams, streamed
-from pipeline.config import Config
+from pipeline.config.settings import Config
 from pipeline.dataset.checks import check_example
+from pipeline.dataset.example import Example
 from pipeline.dataset.funnel import Unaccounted, funnel
-from pipeline.dataset.notebook import Example
 from pipeline.dataset.preset import texting_of
 from pipeline.dataset.survey import words_of
 from pipeline.dataset.texting import Texting, Written
-from tests.sessions import merge_session, write_sessions
+from pipeline.sessions import stream
+from pipeline.sessions.session import Message, Person, Session
+from pipeline.sessions.stream import read_streams, streamed
+from tests.sessions.files import merge_session, write_sessions
 
 HOUR = 3600
 Said = tuple[str, int, str]

@@ -7,7 +7,7 @@ import tiktoken
 from tiktoken import registry
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from pipeline.dataset.notebook import Example
+from pipeline.dataset.example import Example
 from pipeline.dataset.tokens import token_counter, tokens_of
 from pipeline.errors import InputError
 

@@ -14,18 +14,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.chats.imessage import stream_imessage
-from pipeline.chats.session import Session, read_sessions
-from pipeline.chats.stream import whole
-from pipeline.chats.typedstream import decode_attributed_body
+from pipeline.archives.imessage import stream_imessage
+from pipeline.archives.imessage.typedstream import decode_attributed_body
 from pipeline.errors import FinetuneError, InputError
 from pipeline.fetch.check import check_sqlite
 from pipeline.fetch.local import copy_local, leave_wal_mode
 from pipeline.samples.attributed_body import encode_attributed_body
 from pipeline.samples.chatdb import create_chat_db
+from pipeline.sessions.session import Session, read_sessions
+from pipeline.sessions.stream import whole
 from tests.fuzz.conftest import fuzz
 from tests.fuzz.values import mutated
-from tests.sessions import write_sessions
+from tests.sessions.files import write_sessions
 
 BODY = encode_attributed_body("Slow and steady, said the tortoise. " * 8)
 DATES = [0, -1, 1, 700_000_000, 700_000_000 * 10**9, 2**63 - 1, -(2**63), 10**11, 10**11 + 1]

@@ -7,10 +7,10 @@ import msgspec
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.chats.session import Message, Session, read_sessions
 from pipeline.dataset.checks import check_example
 from pipeline.errors import InputError
-from pipeline.server.validation import check_training_file
+from pipeline.server.queue.validation import check_training_file
+from pipeline.sessions.session import Message, Session, read_sessions
 from pipeline.training.examples import ExamplesError, read_examples, read_preferences
 from tests.fuzz.conftest import fuzz
 from tests.fuzz.values import json_values, mutated, spoilt

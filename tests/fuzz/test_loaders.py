@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.chats.langchain import read_langchain
-from pipeline.chats.session import read_sessions
+from pipeline.archives.langchain import read_langchain
 from pipeline.errors import InputError
+from pipeline.sessions.session import read_sessions
 from tests.fuzz.conftest import fuzz
 from tests.fuzz.values import json_values, mutated, spoilt
-from tests.sessions import write_sessions
+from tests.sessions.files import write_sessions
 
 WHATSAPP = (
     "[8/15/23, 9:12:43 AM] Tortoise: Slow and steady\n[8/15/23, 9:12:44 AM] Hare: Speed is key!\nReally!\n"

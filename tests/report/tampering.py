@@ -7,13 +7,13 @@ import msgspec
 
 from pipeline.backends.client import Connection
 from pipeline.clock import SystemClock
-from pipeline.config import Config
-from pipeline.config_file import load_config
+from pipeline.config.file import load_config
+from pipeline.config.settings import Config
 from pipeline.durable import describe_artifact
 from pipeline.report.contents import Contents, gather
 from pipeline.report.page import as_html, as_markdown
-from pipeline.runner import Progress
-from pipeline.state import State, digest
+from pipeline.run.progress import Progress
+from pipeline.state.file import State, digest
 from tests.command import CI_CONFIG
 
 

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.chats.session import Message, Session
-from pipeline.config import Config
+from pipeline.config.settings import Config
 from pipeline.dataset.funnel import Funnel
 from pipeline.report import people
 from pipeline.report.contents import accounted
 from pipeline.report.curves import Checkpoint, Event, read_metrics, smoothed, thinned, trace
 from pipeline.report.examples import BINS, histogram
 from pipeline.report.origin import as_yaml, model_label
-from pipeline.server.history import read_history
+from pipeline.server.storage.history import read_history
+from pipeline.sessions.session import Message, Session
 
 
 def session(*said: tuple[str, str | None]) -> Session:

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.chats.imessage import stream_imessage
-from pipeline.chats.langchain import read_langchain
-from pipeline.chats.session import Session
-from pipeline.chats.stream import whole
-from pipeline.chats.transform import map_roles
+from pipeline.archives.imessage import stream_imessage
+from pipeline.archives.langchain import read_langchain
 from pipeline.dataset.checks import check_example
 from pipeline.dataset.notebook import to_example
 from pipeline.errors import InputError
 from pipeline.samples import SAMPLES, sample_path
 from pipeline.samples.build import SOURCE, TARGET, build
 from pipeline.samples.chatdb import create_chat_db
-from tests.sessions import merge_session
+from pipeline.sessions.session import Session
+from pipeline.sessions.stream import whole
+from pipeline.sessions.transform import map_roles
+from tests.sessions.files import merge_session
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.server.store import Store
+from pipeline.server.storage.store import Store
 from tests.server.harness import BASE, FINISHED, examples
 
 KEY = "sk-crash-0123456789abcdef"

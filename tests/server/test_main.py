@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InputError, Locked
-from pipeline.server.database import StoreLock
 from pipeline.server.main import run, serving
 from pipeline.server.settings import ServerSettings
+from pipeline.server.storage.database import StoreLock
 from tests.conftest import FakeClock
 from tests.server.harness import ServerProcess, finish, is_alive, messages, saw, start_job, until
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.backends.embedded import EmbeddedServer
-from pipeline.config import Backend
+from pipeline.config.settings import Backend
 from tests.server.harness import ServerProcess, saw, start_job, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads the limits of another process in /proc")

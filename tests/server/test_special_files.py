@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from pipeline import durable
-from pipeline.config_file import load_config
+from pipeline.config.file import load_config
 from pipeline.errors import FinetuneError
-from pipeline.server.database import read_store_id
 from pipeline.server.main import serving
 from pipeline.server.settings import ServerSettings
+from pipeline.server.storage.database import read_store_id
 from pipeline.training.scripted import read_script
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from pipeline.errors import FinetuneError
-from pipeline.server import supervisor
 from pipeline.server.main import run
+from pipeline.server.queue import supervisor
 from pipeline.server.settings import ServerSettings
 
 HANGS_S = 120

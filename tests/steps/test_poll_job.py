@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 
 from pipeline.backends.client import Connection
+from pipeline.backends.ledger import Ledger
 from pipeline.clock import SystemClock
-from pipeline.config import Config
+from pipeline.config.settings import Config
 from pipeline.dataset.funnel import Tally, funnel
-from pipeline.display import TextDisplay
 from pipeline.durable import Artifact
 from pipeline.errors import BackendFailed, InputError
-from pipeline.remote import Ledger
 from pipeline.signals import Signals
-from pipeline.state import State
+from pipeline.state.file import State
 from pipeline.steps import poll_file, poll_job
 from pipeline.steps.outputs import Consumed, Convert, CreateJob, PollJob, Upload
 from pipeline.steps.step import Work
+from pipeline.terminal.display import TextDisplay
 from tests.conftest import FakeClock
 from tests.fault_server import Fault, FaultServer, fault_server
 

@@ -8,20 +8,12 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from pipeline.models.messages import ChatMessage
 from pipeline.training.examples import ExamplesError, read_preferences
-from pipeline.training.protocol import (
-    ChatMessage,
-    Checkpoint,
-    JobSpec,
-    Report,
-    Started,
-    Step,
-    Stopped,
-    Succeeded,
-)
+from pipeline.training.protocol import Checkpoint, JobSpec, Report, Started, Step, Stopped, Succeeded
 
 if TYPE_CHECKING:
-    from pipeline.training.chat_format import ChatFormat
+    from pipeline.models.chat_format import ChatFormat
 
 pytestmark = [pytest.mark.lora, pytest.mark.xdist_group("lora")]
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.models.messages import ChatMessage
 from pipeline.training.examples import Example, ExamplesError, read_examples
-from pipeline.training.protocol import ChatMessage
 
 FIX = 'Write {"messages": [{"role": ..., "content": ...}, ...]} with text only, one example a line.'
 

@@ -140,8 +140,8 @@ def test_the_first_loss_is_the_base_models_over_all_targets_however_the_batch_is
     import torch
     from msgspec.structs import replace
 
-    from pipeline.training.chat_format import IGNORED, ChatFormat
-    from pipeline.training.placement import load_model
+    from pipeline.models.chat_format import IGNORED, ChatFormat
+    from pipeline.models.device import load_model
     from pipeline.training.tensors import load_examples
 
     examples = load_examples(spec.training_file, "training_file", ChatFormat(tiny_model), 256)

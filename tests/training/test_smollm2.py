@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline.training.engines import create_engine
-from pipeline.training.protocol import ChatMessage, Finish, JobSpec, ModelRef, Piece, Sampling, Step, Succeeded
+from pipeline.inference.engines import create_engine
+from pipeline.inference.protocol import Finish, ModelRef, Piece, Sampling
+from pipeline.models.messages import ChatMessage
+from pipeline.training.protocol import JobSpec, Step, Succeeded
 
 pytestmark = [pytest.mark.lora, pytest.mark.xdist_group("lora")]
 

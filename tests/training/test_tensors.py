@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.training.chat_format import IGNORED, ChatFormat
+from pipeline.models.chat_format import IGNORED, ChatFormat
 from pipeline.training.examples import ExamplesError
 from pipeline.training.tensors import load_examples
 

@@ -1,0 +1,276 @@
+"""Any archive to sessions, as the config's `load` section says: which reader, whose names, what to leave out.
+
+A large iMessage database is read by two processes, each half of its conversations: reading it is bound by the
+processor, and one core is all that a process has.
+"""
+
+import multiprocessing
+import os
+import signal
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from pipeline.archives.filters import Chosen, Filters, require_all_found
+from pipeline.archives.pseudonyms import introduced
+from pipeline.durable import TEMPORARY
+from pipeline.sessions.session import ENDLESS, LONGEST, QUOTED, Listener, Message
+from pipeline.sessions.stream import Sink, Stream, streamed, write_stream
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnProcess
+
+    from pipeline.config.settings import Load
+
+WORTH_TWO = 32_000_000
+"""Bytes of a database that two processes get through sooner than one."""
+
+_COPIED = 1 << 20
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_CONTACTS = Path("~/Library/Application Support/AddressBook")
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """How to read an archive; a `load` section, as far as another process can be told of it.
+
+    Attributes:
+        loader: LangChain's, None for our own readers.
+        contacts: an AddressBook folder, None to read none.
+        half: of an iMessage database, only the conversations that hold that half of the messages.
+    """
+
+    path: str
+    source: Literal["imessage", "whatsapp", "langchain"] = "imessage"
+    loader: str | None = None
+    attachments: Literal["drop", "tokens"] = "drop"
+    contacts: str | None = None
+    names: Literal["pseudonyms", "contacts", "addresses"] = "pseudonyms"
+    filters: Filters = Filters()
+    half: Literal[1, 2] | None = None
+
+
+class Loaded(msgspec.Struct):
+    """What became of an archive.
+
+    Attributes:
+        dropped: by reason the messages in no session: rows that are no speech, and what the filters leave out. For an
+            iMessage database these and `messages` add up to its rows.
+        noted: what was kept and may be worth a word.
+        found: names in the filters that stand for somebody.
+    """
+
+    sessions: int = 0
+    messages: int = 0
+    dropped: Counter[str] = msgspec.field(default_factory=Counter)
+    noted: Counter[str] = msgspec.field(default_factory=Counter)
+    found: set[tuple[str, str]] = msgspec.field(default_factory=set)
+
+    def __iadd__(self, other: "Loaded") -> "Loaded":
+        self.sessions += other.sessions
+        self.messages += other.messages
+        self.dropped.update(other.dropped)
+        self.noted.update(other.noted)
+        self.found |= other.found
+        return self
+
+
+def reading_of(settings: "Load", path: Path) -> Reading:
+    """What a `load` section says about the archive at `path`."""
+    contacts = settings.contacts if isinstance(settings.contacts, str) else _CONTACTS if settings.contacts else None
+    return Reading(
+        str(path),
+        settings.source,
+        settings.loader,
+        settings.attachments,
+        str(Path(contacts).expanduser()) if contacts else None,
+        settings.names,
+        Filters(
+            tuple(settings.only_people),
+            tuple(settings.exclude_people),
+            tuple(settings.only_chats),
+            tuple(sorted(set(settings.kinds))),
+            settings.since,
+            settings.until,
+        ),
+    )
+
+
+def read_archive(
+    reading: Reading, loaded: Loaded | None = None, *, strict: bool = True, listener: Listener | None = None
+) -> Iterator[Stream]:
+    """Yield the sessions that are asked for, as streams; some may have no messages left.
+
+    Args:
+        loaded: is told what became of the rest, complete when the iterator is exhausted.
+        strict: whether a filter that names nobody in the archive is a mistake.
+        listener: told of each message that is in no session.
+
+    Raises:
+        InputError: the archive or the contacts cannot be read, or a filter names nobody.
+    """
+    loaded = Loaded() if loaded is None else loaded
+    for stream in _read(reading, loaded, listener):
+        yield Stream(stream.session, _counted(stream.blocks, loaded))
+    _require_sound(reading, loaded, strict=strict)
+
+
+def load_archive(reading: Reading, file: Sink, folder: Path) -> Loaded:
+    """Write all sessions to `file`, one a line; where the archive is large, with the help of a second process.
+
+    What is written does not depend on that.
+
+    Args:
+        folder: where the second process may keep its half meanwhile.
+
+    Raises:
+        InputError: the archive or the contacts cannot be read, or a filter names nobody.
+    """
+    is_large = reading.source == "imessage" and Path(reading.path).stat().st_size >= WORTH_TWO
+    loaded = _load_halves(reading, file, folder) if is_large and (os.cpu_count() or 1) > 1 else load_part(reading, file)
+    _require_sound(reading, loaded, strict=True)
+    return loaded
+
+
+def load_part(reading: Reading, file: Sink) -> Loaded:
+    """Write the sessions of an archive, or of one half of it, to `file`."""
+    loaded = Loaded()
+    for stream in _read(reading, loaded):
+        messages = write_stream(file, stream)
+        loaded.messages += messages
+        loaded.sessions += bool(messages)
+    return loaded
+
+
+def _load_halves(reading: Reading, file: Sink, folder: Path) -> Loaded:
+    """Write all sessions: the first half here, while another process writes the second to a file in `folder`.
+
+    If that process fails, whatever the reason, its half is read here: then the error, if it is one, comes up here too.
+    """
+    first, second = msgspec.structs.replace(reading, half=1), msgspec.structs.replace(reading, half=2)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".half-", suffix=TEMPORARY) as made:
+        process, answer = _start_half(second, made.name)
+        try:
+            loaded = load_part(first, file)
+            try:
+                told: Loaded = answer.recv()
+            except EOFError:
+                loaded += load_part(second, file)
+                return loaded
+        finally:
+            process.kill()
+            process.join()
+            answer.close()
+        loaded += told
+        while chunk := made.read(_COPIED):
+            file.write(chunk)
+    return loaded
+
+
+def _start_half(half: Reading, target: str) -> "tuple[SpawnProcess, Connection[object, Loaded]]":
+    """Start a process that reads `half`; what comes out of the connection at its end is what it was told of it."""
+    context = multiprocessing.get_context("spawn")
+    answer, tell = context.Pipe(duplex=False)
+    process = context.Process(target=write_half, args=(half, target, tell))
+    # Ctrl-C reaches every process of a terminal, and a closed terminal too; only the parent is to act on it. What is
+    # blocked here stays blocked in the child.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        tell.close()
+    return process, answer
+
+
+def write_half(half: Reading, target: str, tell: "Connection[Loaded, object]") -> None:
+    """What the second process does: write its half to `target`, and tell of it. It dies with its parent."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        with Path(target).open("wb", buffering=_COPIED) as file:
+            loaded = load_part(half, file)
+        tell.send(loaded)
+    except Exception:  # noqa: BLE001, S110 - whatever it is, the parent does this half itself and meets it there
+        pass
+    finally:
+        tell.close()
+
+
+def _end_with_parent() -> None:
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _read(reading: Reading, loaded: Loaded, listener: Listener | None = None) -> Iterator[Stream]:
+    path, dropped = Path(reading.path), loaded.dropped
+    if reading.loader is not None:
+        from pipeline.archives.langchain import APPS, read_langchain
+
+        found = read_langchain(reading.loader, path, dropped, listener)
+        app = APPS.get(reading.loader, reading.loader)
+        streams: Iterator[Stream] = map(streamed, introduced(found, reading.names, app))
+    elif reading.source == "whatsapp":
+        from pipeline.archives.whatsapp import read_whatsapp
+
+        found = read_whatsapp(path, dropped, listener)
+        streams = map(streamed, introduced(found, reading.names, "WhatsApp"))
+    else:
+        from pipeline.archives.imessage import stream_imessage
+
+        streams = stream_imessage(
+            path,
+            dropped,
+            attachments=reading.attachments,
+            contacts=Path(reading.contacts) if reading.contacts else None,
+            names=reading.names,
+            noted=loaded.noted,
+            half=reading.half,
+            listener=listener,
+        )
+    streams = (Stream(session, _bounded(blocks, dropped, listener)) for session, blocks in streams)
+    if reading.filters == Filters():
+        return streams
+    chosen = Chosen(reading.filters, dropped, listener)
+    loaded.found = chosen.found
+    return chosen.of(streams)
+
+
+def _bounded(
+    blocks: Iterator[list[Message]], dropped: Counter[str], listener: Listener | None
+) -> Iterator[list[Message]]:
+    """Without the messages that are too long to be any; the listener is told how they begin."""
+    for block in blocks:
+        kept = [message for message in block if len(message.content) + len(message.sender) <= LONGEST]
+        if len(kept) < len(block):
+            dropped[ENDLESS] += len(block) - len(kept)
+            if listener is not None:
+                for message in block:
+                    if len(message.content) + len(message.sender) > LONGEST:
+                        sender, content = message.sender[:QUOTED], message.content[:QUOTED] + "…"
+                        listener(ENDLESS, msgspec.structs.replace(message, sender=sender, content=content))
+        yield kept
+
+
+def _counted(blocks: Iterator[list[Message]], loaded: Loaded) -> Iterator[list[Message]]:
+    is_first = True
+    for block in blocks:
+        loaded.messages += len(block)
+        loaded.sessions += is_first and bool(block)
+        is_first = is_first and not block
+        yield block
+
+
+def _require_sound(reading: Reading, loaded: Loaded, *, strict: bool) -> None:
+    """Every message is accounted for, and if `strict`, every name in a filter stands for somebody."""
+    if reading.source == "imessage":
+        from pipeline.archives.imessage import require_balance
+
+        require_balance(Path(reading.path), loaded.messages + loaded.dropped.total())
+    if strict:
+        require_all_found(reading.filters, loaded.found)

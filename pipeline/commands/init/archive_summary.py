@@ -1,0 +1,74 @@
+"""What is said of an archive before anything is done with it, and who is likely its owner."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from pipeline.sessions.senders import Sender, senders_of
+from pipeline.sessions.session import OWNER, Message
+from pipeline.sessions.stream import Stream
+
+
+class People(NamedTuple):
+    """Who talks in an archive.
+
+    Attributes:
+        counts: messages by sender, the most talkative first; OWNER where the archive marks its owner.
+        everywhere: who talks in every conversation.
+        sessions: how many conversations.
+        characters: of all messages.
+        first, last: days such as "2023-08-28"; None where the archive has no times.
+    """
+
+    counts: dict[str, int]
+    everywhere: list[str]
+    sessions: int
+    characters: int
+    first: str | None
+    last: str | None
+
+    @property
+    def messages(self) -> int:
+        """How many messages there are."""
+        return sum(self.counts.values())
+
+
+def survey(streams: Iterable[Stream]) -> People:
+    """Count who talks."""
+    number = characters = 0
+
+    def blocks(stream: Stream) -> Iterator[list[Message]]:
+        nonlocal characters
+        for block in stream.blocks:
+            characters += sum(len(message.content) for message in block)
+            yield block
+
+    def counted() -> Iterator[Stream]:
+        nonlocal number
+        for stream in streams:
+            number += 1
+            yield Stream(stream.session, blocks(stream))
+
+    senders: list[Sender] = senders_of(counted())
+    times = [time for sender in senders for time in (sender.since, sender.until) if time is not None]
+    return People(
+        counts={sender.sender: sender.messages for sender in senders},
+        everywhere=[sender.sender for sender in senders if sender.chats == number],
+        sessions=number,
+        characters=characters,
+        first=min(times)[:10] if times else None,
+        last=max(times)[:10] if times else None,
+    )
+
+
+def likely_owner(people: People, name: str) -> str | None:
+    """Who exported the archive: marked there, or in all its conversations, or whom its name does not name.
+
+    Args:
+        name: the file's or folder's; phones call an export after the other person.
+    """
+    if OWNER in people.counts:
+        return OWNER
+    if people.sessions > 1 and len(people.everywhere) == 1:
+        return people.everywhere[0]
+    others = [sender for sender in people.counts if sender not in name]
+    return others[0] if len(others) == 1 and len(people.counts) == 2 else None

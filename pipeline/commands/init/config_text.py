@@ -1,0 +1,155 @@
+"""The config that `finetune init` writes: what matters, each key with what it means."""
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from pipeline.backends.profiles import PROFILES
+from pipeline.config.settings import Backend, Load
+from pipeline.sessions.session import OWNER
+from pipeline.terminal.invocation import quoted
+from pipeline.visible import visible
+
+_COLUMN = 40
+_SCHEMA = Path(__file__).parents[2] / "configs" / "schema.json"
+_LONGEST_SUFFIX = 18  # OpenAI API reference, fine-tuning jobs
+
+
+class Answers(NamedTuple):
+    """What was asked for.
+
+    Attributes:
+        source: as `download.source` takes it.
+        what: the archive in words, such as "a chat exported by WhatsApp: 1,234 messages".
+        assistant: as `map.assistant` takes it.
+        model: as `create_job.model` takes it.
+    """
+
+    name: str
+    source: str
+    what: str
+    load: Load
+    assistant: str
+    backend: Backend
+    model: str
+
+
+def config_text(answers: Answers, path: Path) -> str:
+    """The YAML text to be written to `path`, with comments."""
+    who = "you" if answers.assistant == OWNER else answers.assistant
+    embedded = answers.backend.kind == "embedded"
+    where = "on this machine; nothing leaves it" if embedded else f"by {PROFILES[answers.backend.kind].title}"
+    return "\n".join(
+        [
+            *_schema_line(path),
+            f"# A model that texts like {_one_line(who)}, trained {where}.",
+            f"# The archive: {answers.what}.",
+            "#",
+            f"#     finetune run {quoted(str(path))}",
+            "#",
+            "# To see what would be learnt, before anything is trained:",
+            "#",
+            f"#     finetune inspect {quoted(str(path))}",
+            "#",
+            "# Many more keys are in configs/reference.yaml, with what they mean.",
+            "",
+            _key("name", answers.name, f"the run lives in runs/{answers.name}/, readable by you alone"),
+            "",
+            *_backend(answers.backend),
+            "",
+            "download:",
+            _key("  source", answers.source, "copied once; read again with --from download"),
+            "",
+            "load:",
+            *_load(answers.load),
+            "",
+            "map:",
+            _key("  assistant", answers.assistant, _about_the_assistant(answers.assistant)),
+            "",
+            *_convert(answers.assistant, embedded),
+            "",
+            *_create_job(answers, embedded),
+            "",
+            "smoke_test:",
+            "  prompts:                              # asked of the tuned model, and of the base model",
+            "    - What are you up to this weekend?",
+            "    - Did you see what I sent you?",
+            "",
+        ]
+    )
+
+
+def _schema_line(path: Path) -> list[str]:
+    if not _SCHEMA.is_file():
+        return []
+    relative = Path(os.path.relpath(_SCHEMA, path.absolute().parent)).as_posix()
+    return [f"# yaml-language-server: $schema={relative}"] if visible(relative) == relative else []
+
+
+def _backend(backend: Backend) -> list[str]:
+    profile = PROFILES[backend.kind]
+    if profile.key_env is None:
+        about = "free and offline; openai, azure, nebius or compatible would be sent the chats"
+    else:
+        about = f"the chats are sent there; its key is taken from {profile.key_env}"
+    lines = ["backend:", _key("  kind", backend.kind, about)]
+    return lines if backend.base_url is None else [*lines, _key("  base_url", backend.base_url, "where it answers")]
+
+
+def _load(load: Load) -> list[str]:
+    lines = [_key("  source", load.source, "which reader: imessage, whatsapp, or one of LangChain's")]
+    return lines if load.loader is None else [*lines, _key("  loader", load.loader, "which of LangChain's")]
+
+
+def _about_the_assistant(assistant: str) -> str:
+    if assistant == OWNER:
+        return "who the model shall become: me is the owner of the archive"
+    return "who the model shall become, as the archive calls them"
+
+
+def _convert(assistant: str, embedded: bool) -> list[str]:
+    lines = [
+        "convert:",
+        _key("  preset", "texting", "pauses end a talk, bursts are one turn, replies are learnt once"),
+    ]
+    if embedded:
+        lines.append(_key("  tokens", "exact", "talks are cut to the model's window as the model itself counts"))
+        lines.append(_key("  min_examples", 1, "stop where there are fewer"))
+    if assistant == OWNER:
+        lines.append(f"{'  # me: Alex':<{_COLUMN - 2}}  # what the model is told that it is called")
+    return lines
+
+
+def _create_job(answers: Answers, embedded: bool) -> list[str]:
+    lines = ["create_job:"]
+    local = "or the path of a Hugging Face model directory" if embedded else "the base model, as the backend names it"
+    lines.append(_key("  model", answers.model, local))
+    suffix = re.sub(r"[^a-z0-9]+", "-", answers.assistant.lower()).strip("-")[:_LONGEST_SUFFIX].strip("-")
+    if suffix and not suffix.replace("-", "").isdigit():  # a telephone number has no place in a model's name
+        lines.append(_key("  suffix", suffix, "becomes part of the model's name"))
+    lines.append(_key("  seed", 42, "the same data and seed make the same model"))
+    if answers.backend.kind == "openai":
+        lines.append(_key("  max_cost_usd", 10.0, "stop before anything is sent that would cost more"))
+    return lines
+
+
+def _key(key: str, value: str | float | None, about: str) -> str:
+    return f"{f'{key}: {scalar(value)}':<{_COLUMN - 2}}  # {about}"
+
+
+def scalar(value: str | float | None) -> str:
+    """A YAML scalar on one line, with quotes where it needs them or where a reader might stumble."""
+    if value is None:
+        return "null"
+    if not isinstance(value, str):
+        return str(value)
+    if re.fullmatch(r"[A-Za-z~/.][\w~/.-]*(?: [\w~/.-]+)*", value, re.ASCII) and yaml.safe_load(value) == value:
+        return value
+    return yaml.safe_dump(value, default_style='"', allow_unicode=True, width=float("inf")).strip()
+
+
+def _one_line(text: str) -> str:
+    return visible(" ".join(text.split()))

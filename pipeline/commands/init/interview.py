@@ -1,0 +1,296 @@
+"""`finetune init`: from a path and a few answers to a config that runs. Shows names and numbers, never chat text."""
+
+import errno
+import os
+import re
+import shlex
+import sqlite3
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import NamedTuple, get_args
+
+from pipeline.archives.reading import read_archive, reading_of
+from pipeline.archives.recognise import Archive, recognise
+from pipeline.backends.profiles import PROFILES
+from pipeline.commands.init.archive_summary import People, likely_owner, survey
+from pipeline.commands.init.config_text import Answers, config_text
+from pipeline.commands.init.naming import free_path, run_name
+from pipeline.commands.init.questions import Questions, pick
+from pipeline.commands.init.scratch import scratch
+from pipeline.config.file import load_config
+from pipeline.config.settings import Backend
+from pipeline.counted import counted
+from pipeline.durable import write_atomically
+from pipeline.errors import InputError
+from pipeline.fetch import check_any, fetch_archive
+from pipeline.fetch.check import SQLITE_HEADER
+from pipeline.fetch.local import explain, missing_log
+from pipeline.sessions.session import OWNER
+from pipeline.training.protocol import automatic_epochs
+
+MESSAGES = Path("~/Library/Messages/chat.db")
+_LISTED = 12
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # which can only be of the copy's disk
+_KINDS: tuple[str, ...] = get_args(Backend.model_fields["kind"].annotation)
+_BASE_MODEL = {"embedded": "smollm2-135m-instruct", "openai": "gpt-4.1-nano-2025-04-14"}
+_TOKENS_A_SECOND = 200  # SmolLM2-135M on two CPU cores: 300 where they multiply matrices (AMX), 130 where they do not
+_CHARACTERS_A_TOKEN = 3.5
+_TOKENS_AN_EXAMPLE = 250
+_ELSEWHERE = ("http://", "https://", "sample:")
+
+
+class Given(NamedTuple):
+    """What the flags say; None is asked for."""
+
+    source: str | None = None
+    me: str | None = None
+    backend: str | None = None
+    base_url: str | None = None
+    model: str | None = None
+    out: Path | None = None
+
+
+class _Found(NamedTuple):
+    source: str
+    archive: Archive
+    people: People
+
+
+class Made(NamedTuple):
+    """A config that was written, and how long its training may take here, in words."""
+
+    path: Path
+    backend: Backend
+    takes: str
+
+
+def write_config(given: Given, questions: Questions) -> Made:
+    """Ask, read the archive, write the config.
+
+    Raises:
+        InputError: an answer that came as a flag will not do, or one is missing; nothing has been written.
+    """
+    with scratch() as folder:
+        found = _archive(given, questions, folder)
+    _tell(found, questions)
+    assistant = _assistant(given, questions, found)
+    backend, model = _backend(given, questions, found.people)
+    path = _out(given, questions, found)
+    answers = Answers(run_name(path), found.source, _in_words(found), found.archive.load, assistant, backend, model)
+    _write(path, config_text(answers, path))
+    return Made(path, backend, how_long(found.people.characters))
+
+
+def _archive(given: Given, questions: Questions, folder: Path) -> _Found:
+    default = str(MESSAGES) if MESSAGES.expanduser().exists() else None
+    if questions.asks and given.source is None:
+        questions.say("Which archive? Give the path of one of these:")
+        questions.say("  iMessage   chat.db of a Mac (~/Library/Messages/chat.db), or sms.db of a phone's backup")
+        questions.say("  WhatsApp   the .zip or .txt that Export chat makes, or a folder of several")
+        questions.say("  Telegram   the result.json of one chat, exported as machine-readable JSON")
+        questions.say("  Slack      the zip of an export")
+        questions.say("  Messenger  the folder that holds inbox, or one message_1.json")
+        questions.say("  or try sample:tortoise-hare")
+
+    def understand(said: str) -> _Found:
+        questions.say(f"Reading {said} …")
+        source, archive = _recognised(said, folder)
+        people = survey(read_archive(reading_of(archive.load, archive.path)))
+        if not people.messages:
+            raise InputError(
+                source, f"{archive.what}, but nobody says anything in it", fix="Export it again, with text."
+            )
+        return _Found(source, archive, people)
+
+    return questions.answer("Path", "--source", given.source, default, understand)
+
+
+def _recognised(said: str, folder: Path) -> tuple[str, Archive]:
+    """The source as `download.source` takes it, and what is there.
+
+    A database is read from a copy, for it may be in use, and so is what is not on this machine.
+    """
+    path, copy = _local_path(said), folder / "archive"
+    try:
+        if path is not None and not _is_database(path):
+            archive = recognise(path)
+            return _portable(archive.path), archive
+        source = said if path is None else _portable(path)
+        fetch_archive(
+            source,
+            copy,
+            check=check_any,
+            sha256=None,
+            timeout_s=30.0,
+            attempts=3,
+            progress=lambda _done, _total: None,
+        )
+        return source, recognise(copy)
+    except (OSError, sqlite3.Error, zipfile.BadZipFile) as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise
+        raise explain(path or Path(said), error) from None
+    except InputError as error:  # in the words of a config, which is not there yet, or about the copy
+        where = {"download.source": "--source", str(copy): said}.get(error.where, error.where)
+        fix = error.fix.replace("`download.source`", "what you gave")
+        raise InputError(where, error.what, got=error.got, fix=fix) from None
+
+
+def _local_path(said: str) -> Path | None:
+    """The file or folder that is meant; a terminal may have pasted it in quotes or with escaped spaces."""
+    if said.startswith(_ELSEWHERE):
+        return None
+    path = Path(said).expanduser()
+    if not path.exists():
+        try:
+            words = shlex.split(said)
+        except ValueError:
+            words = []
+        if len(words) == 1 and Path(words[0]).expanduser().exists():
+            path = Path(words[0]).expanduser()
+    databases = [path / name for name in ("chat.db", "sms.db") if (path / name).is_file()]
+    return databases[0] if databases else path
+
+
+def _portable(path: Path) -> str:
+    """A path that holds from any folder, with ~ for home."""
+    path, home = path.resolve(), Path.home().resolve()
+    return f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) and path != home else str(path)
+
+
+def _is_database(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(SQLITE_HEADER)) == SQLITE_HEADER
+
+
+def _in_words(found: _Found) -> str:
+    people = found.people
+    span = f", {people.first} to {people.last}" if people.first else ""
+    chats = f" in {people.sessions:,} conversations" if people.sessions > 1 else ""
+    who = counted(len(people.counts), "person", "people")
+    return f"{found.archive.what}: {counted(people.messages, 'message')}{chats} by {who}{span}"
+
+
+def _tell(found: _Found, questions: Questions) -> None:
+    questions.say(f"Found {_in_words(found)}.")
+    questions.say(f"Recognised by {found.archive.because}.")
+    if missing := missing_log(Path(found.source).expanduser()):
+        questions.say(f"Note: {missing[0]}. {missing[1]}")
+
+
+def _assistant(given: Given, questions: Questions, found: _Found) -> str:
+    counts = found.people.counts
+    names = list(counts)
+    if OWNER in counts:
+        names = [OWNER, *(name for name in names if name != OWNER)]
+    likely = likely_owner(found.people, Path(found.source).name)
+    if questions.asks and given.me is None:
+        questions.say("")
+        questions.say("Whom shall the model text like? Usually yourself; everybody else becomes the one it talks to.")
+        for number, name in enumerate(names[:_LISTED], start=1):
+            shown = "me, the owner of the archive" if name == OWNER else name
+            questions.say(f"  {number:>2}  {shown:<30} {counts[name]:>9,} message{'' if counts[name] == 1 else 's'}")
+        if len(names) > _LISTED:
+            questions.say(f"      and {len(names) - _LISTED:,} more: give a name")
+
+    def understand(said: str) -> str:
+        return pick(said, names, "--me")
+
+    if likely is None and given.me is None and not questions.asks:
+        listed = ", ".join(f"{name} ({counts[name]:,})" for name in names[:_LISTED])
+        raise InputError("--me", "the archive does not say whose it is", fix=f"Give --me NAME, one of: {listed}.")
+    assistant = questions.answer("Number or name", "--me", given.me, likely, understand)
+    whom = "you, the owner of the archive" if assistant == OWNER else assistant
+    questions.say(f"The model will text like {whom}.")
+    return assistant
+
+
+def _backend(given: Given, questions: Questions, people: People) -> tuple[Backend, str]:
+    if questions.asks and given.backend is None:
+        questions.say("")
+        questions.say("Where shall it be trained?")
+        for number, kind in enumerate(_KINDS, start=1):
+            questions.say(f"  {number:>2}  {kind:<11} {_about(kind, people)}")
+    kind = questions.answer(
+        "Number or name",
+        "--backend",
+        given.backend,
+        "embedded",
+        lambda said: pick(said, list(_KINDS), "--backend"),
+    )
+    if note := PROFILES[kind].note:
+        questions.say(f"{PROFILES[kind].title}: {note[0].lower()}{note[1:]}")
+    base_url = given.base_url
+    if kind in ("azure", "compatible"):
+        base_url = questions.answer("Its address, such as https://…/v1", "--base-url", base_url, None, _url)
+    model = _BASE_MODEL.get(kind)
+    if model is None or given.model is not None:
+        model = questions.answer("Base model, as the backend names it", "--model", given.model, None, str)
+    return Backend.model_validate({"kind": kind, "base_url": base_url}), model
+
+
+def _url(said: str) -> str:
+    if not re.match(r"https?://[^/\s]+", said):
+        raise InputError("--base-url", "not a URL", got=said, fix="It begins with https://.")
+    return said
+
+
+def _about(kind: str, people: People) -> str:
+    profile = PROFILES[kind]
+    if profile.key_env is None:
+        return (
+            f"this machine: free, offline, nothing leaves it; {how_long(people.characters)} of training without a GPU"
+        )
+    whose = "any server with OpenAI's API" if kind == "compatible" else profile.title
+    is_set = "is set" if os.environ.get(profile.key_env) else "is not set yet"
+    return f"{whose}: the chats are sent there; {profile.key_env} {is_set}"
+
+
+def how_long(characters: int) -> str:
+    """How long a training on two cores without a GPU may take, in words; very rough."""
+    tokens = characters / _CHARACTERS_A_TOKEN
+    epochs = automatic_epochs(max(1, round(tokens / _TOKENS_AN_EXAMPLE)))
+    minutes = tokens * epochs / _TOKENS_A_SECOND / 60
+    for most, words in ((5, "minutes"), (25, "some 15 minutes"), (90, "about an hour"), (60 * 12, "hours")):
+        if minutes < most:
+            return words
+    return "days"
+
+
+def _out(given: Given, questions: Questions, found: _Found) -> Path:
+    load = found.archive.load
+    default = str(free_path((load.loader or load.source).replace("_", "-")))
+
+    def understand(said: str) -> Path:
+        path = Path(said).expanduser()
+        if path.suffix not in (".yaml", ".yml"):
+            path = path.with_name(f"{path.name}.yaml")
+        if path.exists():
+            raise InputError(str(path), "is there already, and is not overwritten", fix="Give another name.")
+        if not path.parent.is_dir():
+            raise InputError(str(path.parent), "no such folder", fix="Make it first, or give another name.")
+        return path
+
+    if questions.asks and given.out is None:
+        questions.say("")
+    return questions.answer(
+        "Write the config to", "--out", None if given.out is None else str(given.out), default, understand
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that was not there, whole or not at all, for its owner alone, and see that it is a config."""
+    with tempfile.TemporaryDirectory(prefix="finetune-init-") as scratch:
+        trial = Path(scratch) / path.name
+        trial.write_text(text, encoding="utf-8")
+        load_config(trial)
+    try:
+        path.touch(mode=0o600, exist_ok=False)  # claimed: two at once do not overwrite each other
+        write_atomically(path, text.encode())
+    except FileExistsError:
+        raise InputError(str(path), "is there already, and is not overwritten", fix="Give another name.") from None
+    except OSError as error:
+        raise InputError(str(path), f"cannot be written ({error.strerror})", fix="Give another name.") from None

@@ -1,0 +1,43 @@
+"""`finetune run`: the ten steps."""
+
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.context import at_work
+from pipeline.commands.options import AsJson, ConfigPath, Overrides, complete_step
+from pipeline.terminal.invocation import Invocation
+
+
+def run(
+    config_path: ConfigPath,
+    overrides: Overrides = None,
+    first: Annotated[
+        str | None,
+        typer.Option("--from", metavar="STEP", help="Run STEP again, then go on.", autocompletion=complete_step),
+    ] = None,
+    last: Annotated[
+        str | None, typer.Option("--until", metavar="STEP", help="Stop after STEP.", autocompletion=complete_step)
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option("--only", metavar="STEP", help="Run STEP again and nothing else.", autocompletion=complete_step),
+    ] = None,
+    new_job: Annotated[
+        bool, typer.Option("--new-job", help="Have another training, and pay for it, though one is there.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the ten steps; what is done and intact is skipped."""
+    from pipeline.run import runner
+    from pipeline.steps import STEPS
+
+    steps = runner.Range.parse(first, last, only, new_job)
+    with at_work(config_path, overrides, as_json=as_json, runs=True) as (config, state, work):
+        names = [step.name for step in STEPS]
+        work.display.begin(config.name, work.connection.profile.title, work.run_dir, names)
+        runner.run(config, state, work, steps)
+        if last is None and only is None:
+            work.display.end(f"Talk to it: {Invocation.of(config_path, overrides).command('chat')}")
+            if config.download.source.startswith("sample:"):
+                work.display.end(f"A model of your own chats: {Invocation().command('init')}")

@@ -1,0 +1,89 @@
+"""`finetune serve`: the embedded server by itself, or a mocked API."""
+
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.context import say
+from pipeline.errors import FinetuneError, InputError
+
+
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8642,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where files, jobs and models live: ./server; a mocked API forgets them.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Beyond loopback, keys need 16 characters.")] = "127.0.0.1",
+    mock: Annotated[bool, typer.Option("--mock", help="Train nothing: a mocked API, for tests.")] = False,
+    script: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --mock: how jobs go, what models say, which requests fail."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many jobs may train at once.")] = 1,
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="PATH", help="A local Hugging Face model directory to offer too.")
+    ] = None,
+    requests_per_minute: Annotated[int | None, typer.Option(min=1, help="How many each key may make.")] = None,
+    embedded: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """Serve the OpenAI-compatible API until stopped; its key is FINETUNE_SERVER_KEY, or made and printed once."""
+    from pipeline.durable import unusable
+    from pipeline.server import logs
+    from pipeline.server.keys import FILE as KEYS
+    from pipeline.server.main import run as run_server
+    from pipeline.server.scratch import temporary_store
+    from pipeline.server.settings import ServerSettings
+
+    given = os.environ.pop("FINETUNE_SERVER_KEY", "")
+    if script is not None and not mock:
+        raise InputError("--script", "only a mocked API follows a script", fix="Add --mock.")
+    scratch = contextlib.ExitStack()
+    forgotten = data_dir is None and mock
+    if forgotten:
+        data_dir = scratch.enter_context(temporary_store())
+    settings = ServerSettings(
+        data_dir=data_dir or Path("server"),
+        key=given,
+        host=host,
+        port=0 if embedded else port,
+        trainer="scripted" if mock else "lora",
+        script=script,
+        workers=workers,
+        models=tuple(model or ()),
+        requests_per_minute=requests_per_minute,
+    )
+    logs.write_to_stderr(requests=not embedded)
+
+    def announce(base_url: str) -> None:
+        if embedded:
+            sys.stdout.write(f'{{"base_url": "{base_url}"}}\n')
+            sys.stdout.flush()
+            return
+        say(f"export OPENAI_BASE_URL={base_url}")
+        if given:
+            say("export OPENAI_API_KEY=$FINETUNE_SERVER_KEY")
+
+    def show_key(key: str) -> None:
+        say(f"export OPENAI_API_KEY={key}")
+        if not forgotten:
+            keys = settings.data_dir / KEYS
+            say(f"# That key is not shown again. For another one, remove {keys} and start anew.")
+
+    try:
+        with scratch:
+            run_server(
+                settings,
+                announce=announce,
+                show_key=None if embedded else show_key,
+                parent_fd=sys.stdin.fileno() if embedded else None,
+            )
+    except (FinetuneError, OSError) as error:
+        said = error if isinstance(error, FinetuneError) else unusable(error)
+        if embedded:  # the parent reads it there even if the disk that its log is on is full
+            sys.stdout.write(json.dumps({"error": str(said)}) + "\n")
+        raise said from None

@@ -1,0 +1,1 @@
+"""The config: its keys, how it is read, its schema."""

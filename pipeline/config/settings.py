@@ -1,0 +1,294 @@
+"""The settings: one section per step, plus `name` and `backend`. configs/reference.yaml shows every key."""
+
+import re
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Auto = Literal["auto"]
+Name = Annotated[str, Field(min_length=1)]
+Seconds = Annotated[float, Field(gt=0, le=30 * 24 * 3600)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+class Section(BaseModel):
+    """A part of the config; an unknown key is an error."""
+
+    # Built once, with the whole config: each on its own takes longer than a run with nothing to do may take.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True, defer_build=True
+    )
+
+
+class Backend(Section):
+    """Where training happens. Keys come from the environment, never from here."""
+
+    kind: Literal["embedded", "openai", "azure", "nebius", "compatible"] = "embedded"
+    base_url: str | None = None
+    timeout_s: Seconds = 60.0
+    settle_s: float | None = Field(None, ge=0, le=24 * 3600)
+    trainer: Literal["lora", "scripted"] = "lora"
+    script: str | None = None
+
+    @field_validator("base_url")
+    @classmethod
+    def _base_url_is_the_address_of_an_api(cls, value: str | None) -> str | None:
+        if value is not None:
+            _check_base_url(value)
+        return value
+
+    @model_validator(mode="after")
+    def _keys_go_together(self) -> Self:
+        if self.kind in ("azure", "compatible") and self.base_url is None:
+            raise ValueError(f"`kind: {self.kind}` needs `base_url`")
+        if self.kind == "embedded" and self.base_url is not None:
+            raise ValueError("`base_url` goes with a hosted backend; use `kind: compatible` for a server of your own")
+        if self.script is not None and self.trainer != "scripted":
+            raise ValueError("`script` goes with `trainer: scripted` only")
+        return self
+
+
+def _check_base_url(value: str) -> None:
+    expected = "expected the address of an API, such as https://api.example.com/v1"
+    if not value.isprintable() or " " in value:
+        raise ValueError(f"{expected}, without blanks")
+    try:
+        url = urlsplit(value)
+        usable = url.scheme in ("http", "https") and url.hostname and url.port != 0
+    except ValueError:  # of the port, or of brackets
+        usable = None
+    if "@" in value:
+        raise ValueError("holds a user's name or password; keys come from the environment alone")
+    if not usable:
+        raise ValueError(expected)
+    if url.query or url.fragment:
+        raise ValueError(f"{expected}, with nothing after `?` or `#`")
+
+
+class Download(Section):
+    """Fetch the archive."""
+
+    source: str = Field("sample:tortoise-hare", min_length=1)
+    sha256: str | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")
+    timeout_s: Seconds = 30.0
+    attempts: int = Field(5, ge=1, le=1000)
+
+
+class Load(Section):
+    """Read the archive into sessions."""
+
+    source: Literal["imessage", "whatsapp", "langchain"] = "imessage"
+    loader: str | None = None
+    attachments: Literal["drop", "tokens"] = "drop"
+    contacts: bool | str = False
+    names: Literal["pseudonyms", "contacts", "addresses"] = "pseudonyms"
+    only_people: list[Name] = []
+    exclude_people: list[Name] = []
+    only_chats: list[Name] = []
+    kinds: Annotated[list[Literal["direct", "group"]], Field(min_length=1)] = ["direct", "group"]
+    since: date | None = None
+    until: date | None = None
+
+    @field_validator("contacts", mode="before")
+    @classmethod
+    def _the_environment_knows_no_booleans(cls, value: object) -> object:
+        return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
+
+    @field_validator("only_people", "exclude_people", "only_chats", "kinds", mode="before")
+    @classmethod
+    def _one_stands_for_a_list_of_one(cls, value: object) -> object:
+        return value if isinstance(value, list) else [value]
+
+    @model_validator(mode="after")
+    def _keys_go_together(self) -> Self:
+        if self.source == "langchain" and self.loader is None:
+            raise ValueError("source `langchain` needs `loader`, such as telegram or slack")
+        if self.source != "langchain" and self.loader is not None:
+            raise ValueError("`loader` goes with `source: langchain` only")
+        if self.source != "imessage" and (self.contacts or self.attachments != "drop"):
+            raise ValueError("`contacts` and `attachments` go with `source: imessage` only")
+        if self.names == "contacts" and not self.contacts:
+            raise ValueError("`names: contacts` needs `contacts`: true, or an AddressBook folder")
+        if self.since is not None and self.until is not None and self.since > self.until:
+            raise ValueError("`since` comes after `until`")
+        return self
+
+
+class Merge(Section):
+    """Join consecutive messages of one sender; None lets `convert.preset` say how."""
+
+    delimiter: str | None = None
+    max_gap_s: float | None = Field(None, ge=0)
+
+
+class Map(Section):
+    """Choose who becomes the assistant: a sender, several, or `me`, the archive's owner."""
+
+    assistant: Annotated[str, Field(min_length=1)] | Annotated[list[str], Field(min_length=1)] = "me"
+
+
+class Convert(Section):
+    """Write the training examples. What stands after `tokens` goes with `preset: texting`."""
+
+    preset: Literal["notebook", "texting"] = "notebook"
+    system_prompt: str | None = None
+    validation_fraction: float = Field(0.0, ge=0, le=0.5)
+    min_examples: Count = 10
+    tokens: Literal["exact", "estimate"] = "estimate"
+    group_prompt: str | None = None
+    me: str | None = Field(None, min_length=1)
+    session_gap_s: float = Field(3600.0, gt=0)
+    window_tokens: int = Field(2048, ge=64)
+    context_turns: int = Field(4, ge=0, le=20)
+    opening: str | None = Field("[start]", min_length=1)
+    weights: bool | Auto = "auto"
+    special_tokens: Literal["neutralise", "drop"] = "neutralise"
+    same_target: int | None = Field(3, ge=1)
+    short_characters: int = Field(7, ge=0)
+    short_share: float = Field(0.15, ge=0, lt=1)
+    conversation_share: float = Field(0.5, gt=0, le=1)
+    redact: list[Literal["phones", "emails", "cards", "codes"]] = []
+
+    @model_validator(mode="after")
+    def _keys_go_with_the_preset(self) -> Self:
+        if self.preset == "notebook":
+            for name in list(type(self).model_fields)[5:]:
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"`{name}` goes with `preset: texting` only")
+            return self
+        for name, template in (("system_prompt", self.system_prompt), ("group_prompt", self.group_prompt)):
+            try:
+                (template or "").format_map(dict.fromkeys(("me", "friend", "platform", "group"), ""))
+            except (KeyError, ValueError, IndexError, AttributeError):
+                raise ValueError(
+                    f"`{name}`: braces hold {{me}}, {{friend}}, {{platform}} or {{group}}; double any others"
+                ) from None
+        return self
+
+
+class Upload(Section):
+    """Send the training file; `cleanup` deletes it from the backend once the job has succeeded."""
+
+    timeout_s: Seconds = 600.0
+    cleanup: bool = False
+
+
+class Poll(Section):
+    """How often to ask, in seconds; None lets the backend's profile say."""
+
+    interval_s: Seconds | None = None
+    max_interval_s: Seconds | None = None
+    outage_s: float = Field(24 * 3600.0, ge=0, le=365 * 24 * 3600)
+
+
+class PollFile(Poll):
+    """Wait for the file."""
+
+    timeout_s: Seconds = 1800.0
+
+
+class Hyperparameters(Section):
+    """OpenAI's names and ranges for supervised fine-tuning."""
+
+    n_epochs: Annotated[int, Field(ge=1, le=50)] | Auto = "auto"
+    batch_size: Annotated[int, Field(ge=1, le=256)] | Auto = "auto"
+    learning_rate_multiplier: Annotated[float, Field(gt=0, le=1000)] | Auto = "auto"
+
+
+class CreateJob(Section):
+    """Start the training."""
+
+    model: str = Field("smollm2-135m-instruct", min_length=1)
+    method: Literal["supervised"] = "supervised"
+    hyperparameters: Hyperparameters = Hyperparameters.model_construct()
+    suffix: str | None = Field(None, min_length=1, max_length=40)
+    seed: int | None = Field(None, ge=0, le=2**31 - 1)
+    metadata: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] = Field(
+        default_factory=dict, max_length=12
+    )
+    max_cost_usd: float | None = Field(None, ge=0, le=1_000_000)
+    max_tokens: Annotated[int, Field(ge=1, le=10**15)] | None = None
+    twins: Literal["cancel", "report"] = "cancel"
+
+
+class PollJob(Poll):
+    """Wait for the job; without `timeout_s`, for as long as it takes."""
+
+    timeout_s: Annotated[float, Field(gt=0, le=365 * 24 * 3600)] | None = None
+    stuck_after_s: Seconds = 2 * 3600.0
+
+
+class Expectation(Section):
+    """What an answer must be."""
+
+    non_empty: bool = True
+    regex: str | None = None
+    max_tokens: Count | None = None
+
+    @field_validator("regex")
+    @classmethod
+    def _regex_compiles(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(f"not a regular expression ({error})") from None
+        return value
+
+
+class Prompt(Section):
+    """One smoke-test prompt."""
+
+    prompt: str = Field(min_length=1)
+    expect: Expectation | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_text_is_a_prompt(cls, value: object) -> object:
+        return {"prompt": value} if isinstance(value, str) else value
+
+
+class SmokeTest(Section):
+    """Talk to the tuned model."""
+
+    system_prompt: str | None = "You are speaking to hare."
+    prompts: list[Prompt] = Field(
+        default_factory=lambda: [Prompt.model_construct(prompt="What's the golden thread?")], min_length=1
+    )
+    temperature: float = Field(0.0, ge=0, le=2)
+    max_tokens: Count = 128
+    compare_base: bool = True
+    tracing: bool = False
+
+
+class Config(BaseModel):
+    """A whole run. Environment variables are FINETUNE_<SECTION>__<KEY>, such as FINETUNE_CREATE_JOB__MODEL."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, defer_build=True)
+
+    name: str
+    backend: Backend = Backend.model_construct()
+    download: Download = Download.model_construct()
+    load: Load = Load.model_construct()
+    merge: Merge = Merge.model_construct()
+    map: Map = Map.model_construct()
+    convert: Convert = Convert.model_construct()
+    upload: Upload = Upload.model_construct()
+    poll_file: PollFile = PollFile.model_construct()
+    create_job: CreateJob = CreateJob.model_construct()
+    poll_job: PollJob = PollJob.model_construct()
+    smoke_test: SmokeTest = SmokeTest.model_construct()
+
+    @field_validator("name")
+    @classmethod
+    def _name_can_be_a_directory(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
+            raise ValueError("expected at most 64 letters (a-z), digits and `.`, `_`, `-`, a letter or digit first")
+        return value
+
+
+def run_directory(name: str) -> Path:
+    """Where a run lives, relative to the working directory."""
+    return Path("runs") / name

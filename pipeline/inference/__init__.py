@@ -1,0 +1,1 @@
+"""What the server answers chats with: a model held in memory, many answers at a time."""

@@ -1,0 +1,1 @@
+"""Base models: where they come from, their chat formats, and what this machine can do with them."""

@@ -1,0 +1,1 @@
+"""Running the steps: what is done, what is next, and what may be bought."""

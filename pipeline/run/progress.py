@@ -1,0 +1,140 @@
+"""What is known of each step before it runs."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from pipeline.config.settings import Config
+from pipeline.errors import InputError
+from pipeline.run.purchase import FREE
+from pipeline.state.file import Json, State, StepRecord
+from pipeline.steps import STEPS
+from pipeline.steps.outputs import Output
+from pipeline.steps.step import Step
+
+_CREATE_JOB = next(step for step in STEPS if step.name == "create_job")
+
+
+NEVER_RAN = "it has not run yet"
+IF_BEFORE = "if a step before it makes something else"
+
+
+class Progress:
+    """What is known of each step of one run directory: its output, and why it would run again."""
+
+    def __init__(self, state: State, config: Config, identity: str) -> None:
+        self._state = state
+        self._config = config
+        self._identity = identity
+
+    def declared(self, step: Step) -> dict[str, Json]:
+        """The declared config; for a remote step also the account that its result belongs to."""
+        found = step.declared(self._config)
+        return {**found, "backend": self._identity} if step.remote else found
+
+    def needs(self, step: Step) -> dict[str, str] | None:
+        """The digests of what the step builds on; None if something is not there."""
+        found = {}
+        for name in step.needs:
+            record = self._state.body.steps.get(name)
+            if record is None or record.status != "done" or record.output_digest is None:
+                return None
+            found[name] = record.output_digest
+        return found
+
+    def why(self, step: Step) -> str | None:
+        """Why the step would run, or None if it is done and intact."""
+        record = self._state.body.steps.get(step.name)
+        needs = self.needs(step)
+        if record is None:
+            return NEVER_RAN
+        if record.status == "running":
+            return "it was interrupted"
+        if record.status == "failed":
+            return "it failed"
+        if record.stale is not None:
+            return record.stale
+        if record.version != step.version:
+            return "this version of finetune does it differently"
+        changed = _difference(record.declared, self.declared(step))
+        if changed is not None:
+            return changed
+        if step.name == "upload" and self._file_was_removed(record) and self.why(_CREATE_JOB) is not None:
+            return "its file was removed from the backend"
+        if needs is None:
+            return "a step before it is not done"
+        for name, made in needs.items():
+            if record.needs.get(name) != made:
+                return f"{name} made something else"
+        return self._state.intact(record)
+
+    def is_done(self) -> bool:
+        """Whether a run would find nothing to do."""
+        return all(self.why(step) is None for step in STEPS)
+
+    def _file_was_removed(self, record: StepRecord) -> bool:
+        ids = (record.output or {}).values()
+        return any(attempt.deleted and attempt.remote_id in ids for attempt in self._state.body.remote.values())
+
+    def output(self, name: str) -> Output:
+        """What a done step made.
+
+        Raises:
+            InputError: it is not done, or was made by another version.
+        """
+        record = self._state.body.steps.get(name)
+        if record is None or record.status != "done":
+            raise InputError(name, "not done yet", fix="Run `finetune run CONFIG` first.")
+        return self.last_output(name)
+
+    def last_output(self, name: str) -> Output:
+        """What a step made when it was last done; it may be at work on another one.
+
+        Raises:
+            InputError: it never was, or it was made by another version.
+        """
+        step = next(step for step in STEPS if step.name == name)
+        record = self._state.body.steps.get(name)
+        if record is None or record.last_made is None:
+            raise InputError(name, "not done yet", fix="Run `finetune run CONFIG` first.")
+        try:
+            return msgspec.convert(record.last_made.output, step.output)
+        except msgspec.ValidationError:
+            raise InputError(
+                name, "recorded by another version of finetune", fix=f"Run `finetune run CONFIG --from {name}`."
+            ) from None
+
+    def output_here(self, name: str, where: str) -> Output:
+        """What a remote step made on the backend that the config names, when it was last done.
+
+        Raises:
+            InputError: see `last_output`; or another backend has it.
+        """
+        output, made = self.last_output(name), self._state.body.steps[name].last_made
+        there = str(made.declared.get("backend")) if made else ""
+        if there != self._identity:
+            raise InputError(
+                where,
+                f"{name} was done with {_backend(there)}, and the config now means {_backend(self._identity)}",
+                fix="Use the config of then, or `finetune run CONFIG` to train with this one.",
+            )
+        return output
+
+
+def _difference(before: Mapping[str, Json], now: Mapping[str, Json]) -> str | None:
+    for key in sorted({*before, *now}):
+        old, new = before.get(key), now.get(key)
+        if old != new:
+            return f"{key} changed from {_shown(old)} to {_shown(new)}"
+    return None
+
+
+def _shown(value: Json) -> str:
+    if value is None:
+        return "its default"
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _backend(identity: str) -> str:
+    return "the embedded server of this run" if identity.startswith(FREE) else identity

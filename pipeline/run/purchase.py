@@ -1,0 +1,90 @@
+"""The money gate: create_job finds the job that is there, makes a first one, or needs a decision to buy another."""
+
+from pipeline.backends.cost import estimate, refuse_if_too_much
+from pipeline.backends.ledger import ENDED
+from pipeline.config.settings import Config
+from pipeline.errors import DecisionNeeded
+from pipeline.state.file import Attempt, State
+from pipeline.steps.create_job import made_of
+from pipeline.steps.outputs import Convert
+from pipeline.steps.step import Work
+
+FREE = "embedded:"
+
+
+def generation_of(config: Config, convert: Convert, state: State, work: Work, why: str, new_job: bool) -> int:
+    """Which job of this data and config to have: 0 is the first, each one bought on purpose counts one up.
+
+    What was bought is read from the ledger, which neither `forget` nor a failed step erases: going back to an earlier
+    config finds the job that it was bought for.
+
+    Args:
+        why: why create_job runs.
+        new_job: the user asked to buy another.
+
+    Raises:
+        DecisionNeeded: jobs of this account were paid for, this is none of them, and `new_job` was not given.
+        InputError: a new job would exceed `create_job.max_tokens` or `max_cost_usd`.
+    """
+    what, account = made_of(config, convert), work.connection.identity
+    bought = [attempt for attempt in _jobs(state, account).values() if attempt.remote_id or attempt.tries]
+    same = [attempt for attempt in bought if attempt.made_of == what]
+    latest = max(same, key=lambda attempt: attempt.generation, default=None)
+    wanted_anew = new_job or (work.connection.profile.free and why == "asked for")
+    if latest is not None and not latest.ended and not wanted_anew:
+        return latest.generation
+    if (bought or state.body.rebuilt) and not new_job and not work.connection.profile.free:
+        if latest is None and work.ledger.finds_job(config.create_job, what):
+            return 0
+        known = latest or (bought[-1] if bought else None)
+        if known is not None:
+            raise _decision(config, convert, known, why)
+        lost = work.ledger.lost_job()
+        if lost is not None:
+            raise _decision(config, convert, lost, "it was for another config or other data")
+        return 0  # nothing is to be seen of what the lost state knew; create_job looks again, with patience
+    refuse_if_too_much(config, convert.tokens)
+    return 0 if latest is None else latest.generation + 1
+
+
+def give_up_others(config: Config, convert: Convert, state: State, work: Work, generation: int) -> None:
+    """Cancel the jobs of earlier configs that are not finished; for a backend of our own, where they would go first."""
+    account, op = work.connection.identity, work.ledger.op("job", f"{made_of(config, convert)}:{generation}")
+    for other, attempt in _jobs(state, account).items():
+        if other == op or attempt.ended or attempt.remote_id is None:
+            continue
+        if _cancel_unfinished(attempt.remote_id, work):
+            attempt.ended = True
+            state.save()
+            work.display.note(f"{attempt.remote_id}, which was asked for before, is cancelled: it would go first")
+
+
+def _jobs(state: State, account: str) -> dict[str, Attempt]:
+    """What the ledger says of the jobs of an account, by operation."""
+    known = state.body.remote.items()
+    return {op: attempt for op, attempt in known if attempt.step == "create_job" and attempt.account == account}
+
+
+def _cancel_unfinished(job_id: str, work: Work) -> bool:
+    import openai
+
+    def cancel(client: openai.OpenAI) -> bool:
+        if client.fine_tuning.jobs.retrieve(job_id).status in ENDED:
+            return False
+        try:
+            client.fine_tuning.jobs.cancel(job_id)
+        except openai.BadRequestError:  # it has just come to its end
+            return False
+        return True
+
+    return work.connection.ask("create_job", cancel)
+
+
+def _decision(config: Config, convert: Convert, last: Attempt, why: str) -> DecisionNeeded:
+    cost, job = estimate(config, convert.tokens), last.remote_id or "another job"
+    if last.ended:
+        what, fix = f"{job} came to nothing; another one would cost {cost}", "Give --new-job to buy it."
+    else:
+        what = f"{job} was bought already; another one would cost {cost}, because {why}"
+        fix = "Give --new-job to buy it, or undo the change to keep what you have."
+    return DecisionNeeded("create_job", what, fix=fix)

@@ -1,0 +1,71 @@
+"""/v1/models: base models, and those tuned here."""
+
+from fastapi import APIRouter, Response
+
+from pipeline.inference.protocol import ModelRef
+from pipeline.server import responses
+from pipeline.server.context import Context, ContextDep
+from pipeline.server.http.envelope import ApiError, json_response
+from pipeline.server.http.openapi import answers, lists
+
+router = APIRouter(prefix="/v1/models")
+
+BASE_CREATED = 1730419200  # 2024-11-01, when SmolLM2 came out; the API wants some number
+BASE_OWNER = "system"
+
+
+@router.get("", responses=lists(responses.Model, pages=False))
+def list_models(context: ContextDep) -> Response:
+    """Every model there is to talk to, checkpoints aside."""
+    tuned = [responses.Model(model.name, model.created_at, context.store.org_id) for model in context.store.models()]
+    base = [_base(name) for name in context.base_models()]
+    return json_response({"object": "list", "data": [*tuned, *base]})
+
+
+# `path`, because the name of a model may hold a slash, which the SDK sends percent-encoded and the server decodes.
+@router.get("/{model:path}", responses=answers(responses.Model, 404))
+def retrieve_model(model: str, context: ContextDep) -> Response:
+    """One model or checkpoint."""
+    tuned = context.store.model(model)
+    if tuned is not None:
+        return json_response(responses.Model(tuned.name, tuned.created_at, context.store.org_id))
+    if context.has_base_model(model):
+        return json_response(_base(model))
+    raise unknown_model(model)
+
+
+@router.delete("/{model:path}", responses=answers(responses.Deleted, 403, 404))
+def delete_model(model: str, context: ContextDep) -> Response:
+    """Forget a tuned model and free its adapter."""
+    adapters = context.store.delete_model(model)
+    if adapters:
+        for adapter in adapters:
+            context.chats.engine.unload(adapter)
+        return json_response(responses.Deleted(model, "model"))
+    if context.has_base_model(model):
+        raise ApiError(403, f"The model `{model}` is a base model: it cannot be deleted.", param="model")
+    raise unknown_model(model)
+
+
+def find_model(name: str, context: Context) -> ModelRef:
+    """The model that a chat names.
+
+    Raises:
+        ApiError: there is none.
+    """
+    tuned = context.store.model(name)
+    if tuned is not None:
+        return ModelRef(tuned.base_model, tuned.adapter)
+    if context.has_base_model(name):
+        return ModelRef(name)
+    raise unknown_model(name)
+
+
+def unknown_model(name: str) -> ApiError:
+    """The answer to a model that is not here."""
+    message = f"The model `{name}` does not exist or you do not have access to it."
+    return ApiError(404, message, param="model", code="model_not_found")
+
+
+def _base(name: str) -> responses.Model:
+    return responses.Model(name, BASE_CREATED, BASE_OWNER)

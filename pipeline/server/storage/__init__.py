@@ -1,0 +1,1 @@
+"""The store in SQLite, with a folder of files beside it; see interfaces.py."""

@@ -1,0 +1,93 @@
+"""Rows of the store as records."""
+
+import sqlite3
+from typing import TypeVar
+
+import msgspec
+
+from pipeline.server import responses
+from pipeline.server.records import JobRecord
+
+T = TypeVar("T")
+
+
+def read_file(row: sqlite3.Row) -> responses.File:
+    """A row of `files`."""
+    return responses.File(
+        id=row["id"],
+        bytes=row["bytes"],
+        created_at=row["created_at"],
+        filename=row["filename"],
+        purpose=row["purpose"],
+        status=row["status"],
+        expires_at=msgspec.UNSET if row["expires_at"] is None else row["expires_at"],
+        status_details=msgspec.UNSET if row["status_details"] is None else row["status_details"],
+    )
+
+
+def read_upload(row: sqlite3.Row, file: responses.File | None) -> responses.Upload:
+    """A row of `uploads`; `file` is what it became."""
+    return responses.Upload(
+        id=row["id"],
+        bytes=row["bytes"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        filename=row["filename"],
+        purpose=row["purpose"],
+        status=row["status"],
+        file=msgspec.UNSET if file is None else file,
+    )
+
+
+def read_job(row: sqlite3.Row) -> JobRecord:
+    """A row of `jobs`."""
+    return JobRecord(
+        id=row["id"],
+        created_at=row["created_at"],
+        status=row["status"],
+        model=row["model"],
+        model_name=row["model_name"],
+        training_file=row["training_file"],
+        validation_file=row["validation_file"],
+        result_file=row["result_file"],
+        seed=row["seed"],
+        suffix=row["suffix"],
+        metadata=_maybe(row["metadata"], dict[str, str]),
+        method=row["method"],
+        asked=msgspec.json.decode(row["asked"], type=responses.Hyperparameters),
+        used=_maybe(row["used"], responses.Hyperparameters),
+        error=_maybe(row["error"], responses.JobError),
+        finished_at=row["finished_at"],
+        trained_tokens=row["trained_tokens"],
+        estimated_finish=row["estimated_finish"],
+        validated=bool(row["validated"]),
+        idempotency_digest=row["idempotency_digest"],
+    )
+
+
+def _maybe(text: str | None, kind: type[T]) -> T | None:
+    return None if text is None else msgspec.json.decode(text, type=kind)
+
+
+def read_event(row: sqlite3.Row) -> responses.Event:
+    """A row of `events`."""
+    return responses.Event(
+        id=row["id"],
+        created_at=row["created_at"],
+        level=row["level"],
+        message=row["message"],
+        type=row["type"],
+        data=_maybe(row["data"], responses.Metrics),
+    )
+
+
+def read_checkpoint(row: sqlite3.Row) -> responses.Checkpoint:
+    """A row of `checkpoints`."""
+    return responses.Checkpoint(
+        id=row["id"],
+        created_at=row["created_at"],
+        fine_tuned_model_checkpoint=row["model_name"],
+        fine_tuning_job_id=row["job_id"],
+        step_number=row["step"],
+        metrics=msgspec.json.decode(row["metrics"], type=responses.Metrics),
+    )

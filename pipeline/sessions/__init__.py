@@ -1,0 +1,1 @@
+"""Sessions and messages, as every step reads and writes them."""

@@ -1,0 +1,1 @@
+"""state.json, what has been done, and the lock on a run directory."""

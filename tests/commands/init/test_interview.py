@@ -1,0 +1,261 @@
+"""`finetune init` as people meet it: on a terminal, with flags, on archives of every kind."""
+
+import os
+import pty
+import re
+import select
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pipeline.commands.init.config_text import Answers, config_text, scalar
+from pipeline.commands.init.interview import how_long
+from pipeline.config.file import load_config
+from pipeline.config.settings import Backend, Load
+from tests.archives.exports import EXPORTS, SPOKEN, chat_db_without_its_log, telegram, whatsapp_text, whatsapp_zip
+from tests.command import BOUND_S, Workshop
+from tests.fetch.site import Site, reply
+
+DIALOGUE = """\
+ a chat exported by WhatsApp: 24 messages by 2 people, 2023-08-01 to 2023-08-12.
+Recognised by the lines of _chat.txt in it, which begin with date, time and name.
+
+Whom shall the model text like? Usually yourself; everybody else becomes the one it talks to.
+   1  Hare                                  12 messages
+   2  Tortoise                              12 messages
+Number or name [Tortoise]: Bob
+  no such choice, got Bob. Give a number up to 2, or a name: Hare, Tortoise.
+Number or name [Tortoise]:
+The model will text like Tortoise.
+
+Where shall it be trained?
+   1  embedded    this machine: free, offline, nothing leaves it; minutes of training without a GPU
+   2  openai      OpenAI: the chats are sent there; OPENAI_API_KEY is not set yet
+   3  azure       Azure OpenAI: the chats are sent there; AZURE_OPENAI_API_KEY is not set yet
+   4  nebius      Nebius Token Factory: the chats are sent there; NEBIUS_API_KEY is not set yet
+   5  compatible  any server with OpenAI's API: the chats are sent there; OPENAI_API_KEY is not set yet
+Number or name [embedded]: 7
+  no such choice, got 7. Give a number up to 5, or a name: embedded, openai, azure, nebius, compatible.
+Number or name [embedded]: 1
+
+Write the config to [my-whatsapp.yaml]:
+
+Wrote my-whatsapp.yaml, readable by you alone. Look at it if you like: every key says what it does.
+
+Next   python -m pipeline run my-whatsapp.yaml
+       reads the archive, makes training examples, trains on this machine (minutes without a GPU; Ctrl-C pauses, \
+the same command goes on) and shows what it learnt
+Then   python -m pipeline chat my-whatsapp.yaml
+
+See what it would learn from, before anything is trained, with: python -m pipeline inspect my-whatsapp.yaml
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Workshop:
+    shop = Workshop(tmp_path / "shop")
+    shop.config.unlink()
+    shop.env["HOME"] = str(tmp_path / "home")
+    return shop
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Path:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "home").mkdir()
+    return tmp_path
+
+
+def on_a_terminal(shop: Workshop, answers: list[str], *arguments: str) -> tuple[int, str]:
+    """Answer the questions as a person does; returns the exit status and what the screen showed."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "pipeline", "init", *arguments]
+    env = {**shop.env, "TERM": "dumb"}
+    process = subprocess.Popen(
+        command, cwd=shop.folder, env=env, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    os.close(theirs)
+    waiting, shown = iter(answers), b""
+    while select.select([ours], [], [], BOUND_S)[0]:
+        try:
+            piece = os.read(ours, 4096)
+        except OSError:  # Linux says EIO once the other side is closed
+            break
+        shown += piece
+        if not piece:
+            break
+        if shown.endswith(b": "):
+            os.write(ours, next(waiting).encode())
+    os.close(ours)
+    return process.wait(BOUND_S), shown.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("export", EXPORTS)
+def test_the_config_of_every_kind_of_archive_runs_as_it_is(shop: Workshop, tmp_path: Path, export: str) -> None:
+    path = EXPORTS[export](tmp_path)
+    made = shop.finetune("init", "--source", str(path), "--me", "Tortoise", "--out", "mine")
+    assert (made.code, made.err) == (0, "")
+    assert stat.S_IMODE((shop.folder / "mine.yaml").stat().st_mode) == 0o600
+    ran = shop.finetune("run", "mine.yaml", "--until", "convert", "--set", "convert.tokens=estimate")
+    assert (ran.code, ran.err) == (0, "")
+    assert (shop.folder / "runs/mine/05_train.jsonl").stat().st_size > 0
+
+
+def test_a_newcomer_answers_a_few_questions(shop: Workshop, tmp_path: Path) -> None:
+    path = whatsapp_zip(tmp_path / "home")
+    answers = ["~/nothing\n", str(path).replace(" ", "\\ ") + "\n", "Bob\n", "\n", "7\n", "1\n", "\n"]
+    code, shown = on_a_terminal(shop, answers)
+    assert code == 0
+    assert [line.rstrip() for line in shown.partition("\nFound")[2].splitlines()] == DIALOGUE.splitlines()
+    config = load_config(shop.folder / "my-whatsapp.yaml")
+    assert (config.name, config.download.source) == ("my-whatsapp", f"~/{path.name}")
+    assert (config.map.assistant, config.load.source, config.backend.kind) == ("Tortoise", "whatsapp", "embedded")
+    assert not [said for _, said in SPOKEN if said in shown]
+
+
+def test_the_owner_is_known_where_the_archive_says_so(shop: Workshop) -> None:
+    made = shop.finetune("init", "--yes", "--source", "sample:tortoise-hare")
+    assert (made.code, made.err) == (0, "")
+    assert "The model will text like you, the owner of the archive.\n" in made.out
+    assert load_config(shop.folder / "my-imessage.yaml").map.assistant == "me"
+
+
+def test_a_database_that_was_copied_without_its_log_is_told_of(shop: Workshop, tmp_path: Path) -> None:
+    made = shop.finetune("init", "--yes", "--source", str(chat_db_without_its_log(tmp_path)))
+    assert (made.code, made.err) == (0, "")
+    assert made.out.splitlines()[3] == (
+        "Note: its newest messages may be missing: there is no chat.db-wal beside it. Copy it again, together "
+        "with chat.db-wal and chat.db-shm if they lie beside the original."
+    )
+    assert "Note: " not in shop.finetune("init", "--yes", "--source", "sample:tortoise-hare").out
+
+
+def test_where_nothing_says_who_the_owner_is_nobody_is_guessed(shop: Workshop, tmp_path: Path) -> None:
+    made = shop.finetune("init", "--yes", "--source", str(telegram(tmp_path)))
+    assert (made.code, made.err) == (
+        2,
+        "error: --me: the archive does not say whose it is. Give --me NAME, one of: Hare (12), Tortoise (12).\n",
+    )
+
+
+def test_without_a_terminal_one_message_says_which_flags_are_needed(shop: Workshop) -> None:
+    assert shop.finetune("init").err == (
+        "error: finetune init: there is no terminal to ask on. Give --source PATH and --me NAME, or --yes to take the "
+        "defaults.\n"
+    )
+    assert shop.finetune("init", "--yes").err == (
+        "error: --source: needed, for there is no default here. Give --source.\n"
+    )
+    assert list(shop.folder.iterdir()) == []
+
+
+def test_what_cannot_be_read_is_told_in_words_of_what_was_given(shop: Workshop, tmp_path: Path) -> None:
+    def refusal(source: str) -> str:
+        done = shop.finetune("init", "--yes", "--source", source)
+        assert done.code == 2
+        return done.err
+
+    assert refusal("sample:x") == "error: --source: no such sample, got 'x'. Choose one of: tortoise-hare.\n"
+    with closing(sqlite3.connect(shop.folder / "other.db")) as db:
+        db.execute("CREATE TABLE bookmarks (id)")
+    assert refusal("other.db").startswith("error: other.db: a database, but not of iMessage. Known are: iMessage's ")
+    site = Site()
+    site.answers = [reply(200)]
+    thread = threading.Thread(target=site.server.serve_forever)
+    thread.start()
+    try:
+        assert refusal(f"{site.url}/chat.zip") == (
+            "error: --source: an empty file, not a chat archive. Get the file again from where it comes from, and "
+            "check what you gave.\n"
+        )
+    finally:
+        site.server.shutdown()
+        site.server.server_close()
+        thread.join()
+
+
+def test_what_is_there_is_never_overwritten(shop: Workshop, tmp_path: Path) -> None:
+    flags = ("--source", str(telegram(tmp_path)), "--me", "Hare")
+    (shop.folder / "my-telegram.yaml").write_text("mine")
+    refused = shop.finetune("init", *flags, "--out", "my-telegram.yaml")
+    assert (refused.code, refused.err) == (
+        2,
+        "error: my-telegram.yaml: is there already, and is not overwritten. Give another name.\n",
+    )
+    assert (shop.folder / "my-telegram.yaml").read_text() == "mine"
+    assert shop.finetune("init", *flags).code == 0
+    assert load_config(shop.folder / "my-telegram-2.yaml").name == "my-telegram-2"
+
+
+def test_no_two_configs_share_a_run(shop: Workshop, tmp_path: Path) -> None:
+    def name_of(made: str, *arguments: str) -> str:
+        done = shop.finetune("init", "--source", str(telegram(tmp_path)), "--me", "Hare", *arguments)
+        assert (done.code, f"Wrote {made}, readable by you alone." in done.out) == (0, True)
+        return load_config(shop.folder / made).name
+
+    assert name_of("imessage.yaml", "--out", "imessage") == "imessage-2", "configs/imessage.yaml has that name"
+    assert name_of("my-telegram.yaml") == "my-telegram"
+    (shop.folder / "configs").mkdir()
+    (shop.folder / "configs" / "theirs.yml").write_text("name: my-telegram-2\n")
+    (shop.folder / "broken.yaml").write_text("name: [")
+    (shop.folder / "my-telegram-3.yaml").touch()
+    (shop.folder / "runs" / "my-telegram-4").mkdir(parents=True)
+    assert name_of("my-telegram-5.yaml") == "my-telegram-5"
+    assert name_of("configs/my-telegram.yaml", "--out", "configs/my-telegram.yaml") == "my-telegram-3"
+    assert name_of("configs/theirs.yaml", "--out", "configs/theirs.yaml") == "theirs"
+    assert name_of("theirs.yaml", "--out", "theirs") == "theirs-2", "one in the folder configs has that name"
+
+
+def test_a_hosted_backend_is_told_of_with_its_key_and_model(shop: Workshop, tmp_path: Path) -> None:
+    flags = ("--source", str(whatsapp_text(tmp_path)), "--yes", "--backend", "compatible", "--model", "m")
+    assert shop.finetune("init", *flags).err == (
+        "error: --base-url: needed, for there is no default here. Give --base-url.\n"
+    )
+    made = shop.finetune("init", *flags, "--base-url", "https://example.org/v1")
+    assert made.code == 0
+    assert "First  export OPENAI_API_KEY=…\n" in made.out
+    backend = load_config(shop.folder / "my-whatsapp.yaml").backend
+    assert (backend.kind, backend.base_url) == ("compatible", "https://example.org/v1")
+
+
+def test_answers_that_end_leave_nothing_behind(shop: Workshop, tmp_path: Path) -> None:
+    code, shown = on_a_terminal(shop, ["\x04"])
+    assert code == 2
+    assert shown.endswith("error: finetune init: the answers ended. Nothing was written; begin again.\n")
+    assert list(shop.folder.iterdir()) == []
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1), st.text(st.characters(codec="utf-8")))
+@example("Hare\x1b]0;title\x07\nmap: {assistant: x}", "\nname: other\x85\n.yaml")
+def test_a_name_or_a_path_of_any_characters_leaves_a_config_that_means_it(name: str, path: str) -> None:
+    answers = Answers("run", "./chat.txt", "a chat", Load(), name, Backend(), "smollm2-135m-instruct")
+    written = yaml.safe_load(config_text(answers, Path(path.replace("\0", ""))))
+    assert (written["name"], written["map"]["assistant"]) == ("run", name)
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1))
+def test_every_name_comes_out_of_the_config_as_it_went_in(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+    path = tmp_path_factory.mktemp("config") / "run.yaml"
+    path.write_text(f"name: a\nmap:\n  assistant: {scalar(name)}  # who\n", encoding="utf-8")
+    assert load_config(path).map.assistant == name
+
+
+def test_how_long_it_takes_is_said_in_words() -> None:
+    assert [how_long(10**power) for power in range(3, 9)] == [
+        "minutes", "minutes", "some 15 minutes", "some 15 minutes", "hours", "days",
+    ]  # fmt: skip
+
+
+def test_every_key_of_the_config_has_a_comment(shop: Workshop, tmp_path: Path) -> None:
+    shop.finetune("init", "--source", str(telegram(tmp_path)), "--me", "Hare")
+    lines = (shop.folder / "my-telegram.yaml").read_text().splitlines()
+    assert [line for line in lines if re.fullmatch(r" *\w+: [^#]*", line)] == []

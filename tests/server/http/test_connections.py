@@ -1,0 +1,159 @@
+"""Connections of strangers take neither the server from its clients nor the descriptors from its jobs."""
+
+import contextlib
+import resource
+import select
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from pipeline.server.http.connections import MOST, Limits
+from pipeline.server.main import serving
+from pipeline.server.settings import ServerSettings
+from pipeline.testing import MockServer, serve_in_thread
+from tests.server.harness import WAIT_S, connect, finish, start_job, until, upload
+
+KEY = "sk-test-0123456789abcdef"
+
+
+@contextlib.contextmanager
+def _limited(tmp_path: Path, limits: Limits, script: str = "{}") -> Iterator[MockServer]:
+    (tmp_path / "script.json").write_text(script)
+    settings = ServerSettings(tmp_path / "store", KEY, trainer="scripted", script=tmp_path / "script.json")
+    with serving(settings, limits=limits) as server, serve_in_thread(server):
+        yield MockServer(server.base_url, KEY, tmp_path / "store")
+
+
+def _address(server: MockServer) -> tuple[str, int]:
+    url = httpx.URL(server.base_url)
+    return url.host, url.port or 0
+
+
+@contextlib.contextmanager
+def _strangers(server: MockServer, count: int, say: bytes = b"") -> Iterator[list[socket.socket]]:
+    """Connections that say `say` and nothing more."""
+    with contextlib.ExitStack() as stack:
+        opened = []
+        for _ in range(count):
+            opened.append(stack.enter_context(socket.create_connection(_address(server), timeout=WAIT_S)))
+            with contextlib.suppress(OSError):  # closed already
+                opened[-1].sendall(say)
+        yield opened
+
+
+def _was_closed(connection: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(connection, select.POLLRDHUP)
+    return bool(poll.poll(0))
+
+
+_STALLED = b"POST /v1/files HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{"
+
+
+@pytest.mark.parametrize("say", [b"", b"GET /v1/files HT", _STALLED], ids=["silent", "half a header", "half a body"])
+def test_clients_are_served_however_many_strangers_hold_connections(tmp_path: Path, say: bytes) -> None:
+    with _limited(tmp_path, Limits(at_once=16)) as server, _strangers(server, 100, say) as held:
+        with connect(server) as client:
+            assert upload(client).status == "processed"
+        assert httpx.get(f"http://{':'.join(map(str, _address(server)))}/healthz").json() == {"status": "ok"}
+        until(lambda: sum(not _was_closed(each) for each in held) <= 16, "the oldest connections to be closed")
+
+
+def test_a_client_that_has_shown_its_key_keeps_its_connection(tmp_path: Path) -> None:
+    with _limited(tmp_path, Limits(at_once=16)) as server, httpx.Client() as keyed:
+        keyed.headers["authorization"] = f"Bearer {KEY}"
+        first = keyed.get(f"{server.base_url}/files").extensions["network_stream"]
+        with _strangers(server, 100):
+            again = keyed.get(f"{server.base_url}/files").extensions["network_stream"]
+    assert first is again
+
+
+def test_where_every_client_is_being_served_one_more_is_asked_to_come_again(tmp_path: Path) -> None:
+    script = '{"replies": {"base": "a b c d e f g h", "seconds_per_word": 1}}'
+    asked = {"model": "smollm2-135m-instruct", "messages": [{"role": "user", "content": "Go"}], "stream": True}
+    with _limited(tmp_path, Limits(at_once=1), script) as server, httpx.Client(timeout=WAIT_S) as client:
+        client.headers["authorization"] = f"Bearer {KEY}"
+        with client.stream("POST", f"{server.base_url}/chat/completions", json=asked) as answer:
+            assert answer.status_code == 200
+            refused = client.get(f"{server.base_url}/models")
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert refused.json() == {
+        "error": {
+            "message": "The server has too many connections. Please try again later.",
+            "type": "server_error",
+            "param": None,
+            "code": "too_many_connections",
+        }
+    }
+
+
+@pytest.mark.parametrize("say", [b"", b"GET /v1/files HT", _STALLED], ids=["silent", "half a header", "half a body"])
+def test_a_connection_that_says_nothing_more_is_closed(tmp_path: Path, say: bytes) -> None:
+    limits = Limits(at_once=16, header_s=0.1, body_s=0.1)
+    with _limited(tmp_path, limits) as server, _strangers(server, 1, say) as (held,):
+        until(lambda: _was_closed(held), "the connection to be closed")
+
+
+def test_a_header_that_comes_byte_by_byte_is_not_waited_for(tmp_path: Path) -> None:
+    with _limited(tmp_path, Limits(at_once=16, header_s=0.3)) as server, _strangers(server, 1) as (held,):
+
+        def drip() -> bool:
+            with contextlib.suppress(OSError):
+                held.send(b"G")
+            return _was_closed(held)
+
+        until(drip, "the connection to be closed")
+
+
+def test_a_reader_that_takes_nothing_of_its_answer_is_let_go(tmp_path: Path) -> None:
+    with _limited(tmp_path, Limits(at_once=16, answer_s=0.1)) as server, connect(server) as client:
+        file = upload(client, b"x" * 16_000_000)  # more than the system itself holds for a connection
+        ask = f"GET /v1/files/{file.id}/content HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {KEY}\r\n\r\n"
+        with _strangers(server, 1, ask.encode()) as (held,):
+            until(lambda: _was_closed(held), "the connection to be closed")
+
+
+def test_a_slow_server_closes_no_connection(tmp_path: Path) -> None:
+    script = '{"requests": [{"path": "/v1/models", "delay_s": 0.5}]}'
+    limits = Limits(at_once=16, header_s=0.1, body_s=0.1, answer_s=0.1)
+    with _limited(tmp_path, limits, script) as server, connect(server) as client:
+        assert [model.id for model in client.models.list()] == ["smollm2-135m-instruct"]
+
+
+@pytest.mark.parametrize(("descriptors", "workers", "at_once"), [(256, 1, 68), (1024, 2, 448), (20_000, 1, MOST)])
+def test_connections_take_less_than_half_of_the_descriptors(
+    monkeypatch: pytest.MonkeyPatch, descriptors: int, workers: int, at_once: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (descriptors, descriptors))
+    assert Limits.of_process(workers).at_once == at_once
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors in /proc")
+def test_a_job_succeeds_though_strangers_open_more_connections_than_there_are_descriptors(tmp_path: Path) -> None:
+    (tmp_path / "script.json").write_text(
+        '{"steps": 8, "seconds_per_step": 0.05, "crash": {"signal": 9, "at_step": 2}}'
+    )
+    serve = f"-m pipeline serve --mock --script {tmp_path}/script.json --data-dir {tmp_path}/store --port 0"
+    command = ["sh", "-c", f"ulimit -n 128; exec {sys.executable} {serve}"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={"FINETUNE_SERVER_KEY": KEY}
+    ) as run:
+        try:
+            assert run.stdout is not None
+            said = run.stdout.readline().decode().strip()
+            assert said.startswith("export OPENAI_BASE_URL=")
+            server = MockServer(said.partition("=")[2], KEY, tmp_path / "store")
+            with connect(server) as client:
+                job = start_job(client)
+                with _strangers(server, 300):
+                    assert finish(client, job.id).status == "succeeded"  # its second worker was started meanwhile
+        finally:
+            run.terminate()
+            told = run.communicate(timeout=WAIT_S)[1]
+    assert run.returncode == 0
+    assert b"out of system resource" not in told
