@@ -55,7 +55,7 @@ def test_a_golden_state_is_read_whole(run_dir: Path, config: Config) -> None:
     progress = Progress(state, config, "")
     for step in STEPS:
         if state.body.steps[step.name].version == step.version:
-            assert isinstance(progress.output(step.name), step.output)
+            assert isinstance(progress.output(step.output), step.output)
 
 
 def test_an_upgrade_repeats_only_steps_that_do_it_differently_now(run_dir: Path, config: Config) -> None:

@@ -36,9 +36,7 @@ def _job_of(config: Config, state: State, work: Work) -> str:
     account = work.connection.identity
     record = state.body.steps.get("create_job")
     if record is not None and record.status == "done":
-        created = Progress(state, config, account).output_here("create_job", "cancel")
-        if isinstance(created, CreateJob):
-            return created.job
+        return Progress(state, config, account).output_here(CreateJob, "cancel").job
     made = [
         attempt.remote_id
         for attempt in state.body.remote.values()

@@ -55,10 +55,8 @@ def _whom(config: Config, state: State, work: Work) -> tuple[str, str | None]:
         fix = "Train one with `finetune run CONFIG`." if work.beside is None else f"{work.go_on} Wait for it."
         raise InputError("chat", "there is no tuned model yet", fix=fix)
     progress = Progress(state, config, work.connection.identity)
-    tuned, converted = progress.output_here("poll_job", "chat"), progress.last_output("convert")
-    if not isinstance(tuned, PollJob) or not isinstance(converted, Convert):
-        raise TypeError(f"poll_job made {tuned!r}, convert {converted!r}")
-    return tuned.model, inference_prompt(config, converted.system_prompt)
+    tuned = progress.output_here(PollJob, "chat")
+    return tuned.model, inference_prompt(config, progress.last_output(Convert).system_prompt)
 
 
 def _introduction(model: str, system: str | None) -> str:

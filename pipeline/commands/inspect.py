@@ -82,9 +82,7 @@ def left_out(config: Config, state: State, work: Work, reason: str, listener: Li
         InputError: nothing was left out for that reason.
     """
     progress = Progress(state, config, work.connection.identity)
-    download, loaded, mapped = (progress.output(name) for name in ("download", "load", "map"))
-    if not (isinstance(download, Download) and isinstance(loaded, Load) and isinstance(mapped, Map)):
-        raise TypeError(f"download made {download!r}, load {loaded!r}, map {mapped!r}")
+    download, loaded, mapped = progress.output(Download), progress.output(Load), progress.output(Map)
     found = _converted(config, state, work).funnel
     counts = Counter(found.dropped) + Counter(found.own_context)
     reason = _meant(reason, counts)
@@ -132,10 +130,7 @@ def _tell_of_conversion(config: Config, work: Work, path: Path, tell: Listener) 
 
 
 def _converted(config: Config, state: State, work: Work) -> Convert:
-    converted = Progress(state, config, work.connection.identity).output("convert")
-    if not isinstance(converted, Convert):
-        raise TypeError(f"convert made {converted!r}")
-    return converted
+    return Progress(state, config, work.connection.identity).output(Convert)
 
 
 def _samples(path: Path, there: int, wanted: int) -> Iterator[tuple[int, Example]]:

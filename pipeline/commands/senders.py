@@ -43,12 +43,9 @@ def sessions_of(config: Config, run_dir: Path, progress: Progress) -> Iterator[S
     Raises:
         InputError: the archive cannot be read.
     """
-    if progress.why(LOAD) is None and isinstance(loaded := progress.output("load"), Load):
-        return read_streams(run_dir / loaded.sessions.path)
-    fetched = progress.output("download")
-    if not isinstance(fetched, Download):
-        raise TypeError(f"download made {fetched!r}")
-    return read_archive(reading_of(config.load, run_dir / fetched.archive.path), strict=False)
+    if progress.why(LOAD) is None:
+        return read_streams(run_dir / progress.output(Load).sessions.path)
+    return read_archive(reading_of(config.load, run_dir / progress.output(Download).archive.path), strict=False)
 
 
 def lines_of(found: Sequence[Sender | Chat], *, everybody: bool, width: int | None = None) -> Iterator[str]:

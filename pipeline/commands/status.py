@@ -35,7 +35,7 @@ def status_rows(state: State, progress: Progress, *, at_work: bool) -> list[dict
         elif why is None and stale:
             why = IF_BEFORE
         stale = stale or why is not None
-        made = progress.output(step.name).summary() if record and record.output and record.status == "done" else None
+        made = progress.output(step.output).summary() if record and record.output and record.status == "done" else None
         said = last_said(state.run_dir / LOG, record.started_at) if record and record.status == "running" else None
         rows.append(
             {

@@ -4,7 +4,7 @@ from typing import TypeVar
 
 import msgspec
 
-from pipeline.run.progress import Progress
+from pipeline.run.progress import Progress, step_of
 from pipeline.state.file import State, StepRecord
 from pipeline.steps import STEPS
 from pipeline.steps.outputs import Output
@@ -38,7 +38,7 @@ class Made:
         """Why there is nothing to show of that step, as a clause that begins with its name; None if there is."""
         if self.get(kind) is not None:
             return None
-        name, record = _step(kind).name, self._record(kind)
+        name, record = step_of(kind).name, self._record(kind)
         if record is None:
             return f"{name} has not run yet"
         if record.status == "running":
@@ -58,8 +58,4 @@ class Made:
         return [(step, self._state.body.steps.get(step.name)) for step in STEPS]
 
     def _record(self, kind: type[Output]) -> StepRecord | None:
-        return self._state.body.steps.get(_step(kind).name)
-
-
-def _step(kind: type[Output]) -> Step:
-    return next(step for step in STEPS if step.output is kind)
+        return self._state.body.steps.get(step_of(kind).name)

@@ -1,6 +1,7 @@
 """What is known of each step before it runs."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import msgspec
 
@@ -14,6 +15,8 @@ from pipeline.steps.step import Step
 
 _CREATE_JOB = next(step for step in STEPS if step.name == "create_job")
 
+
+T = TypeVar("T", bound=Output)
 
 NEVER_RAN = "it has not run yet"
 IF_BEFORE = "if a step before it makes something else"
@@ -76,49 +79,61 @@ class Progress:
         ids = (record.output or {}).values()
         return any(attempt.deleted and attempt.remote_id in ids for attempt in self._state.body.remote.values())
 
-    def output(self, name: str) -> Output:
-        """What a done step made.
+    def output(self, kind: type[T]) -> T:
+        """What the step whose output is a `kind` made.
 
         Raises:
             InputError: it is not done, or was made by another version.
         """
-        record = self._state.body.steps.get(name)
+        record = self._state.body.steps.get(step_of(kind).name)
         if record is None or record.status != "done":
-            raise InputError(name, "not done yet", fix="Run `finetune run CONFIG` first.")
-        return self.last_output(name)
+            raise _not_done(step_of(kind))
+        return self.last_output(kind)
 
-    def last_output(self, name: str) -> Output:
-        """What a step made when it was last done; it may be at work on another one.
+    def last_output(self, kind: type[T]) -> T:
+        """What that step made when it was last done; it may be at work on another one.
 
         Raises:
             InputError: it never was, or it was made by another version.
         """
-        step = next(step for step in STEPS if step.name == name)
-        record = self._state.body.steps.get(name)
+        step = step_of(kind)
+        record = self._state.body.steps.get(step.name)
         if record is None or record.last_made is None:
-            raise InputError(name, "not done yet", fix="Run `finetune run CONFIG` first.")
+            raise _not_done(step)
         try:
-            return msgspec.convert(record.last_made.output, step.output)
+            return msgspec.convert(record.last_made.output, kind)
         except msgspec.ValidationError:
             raise InputError(
-                name, "recorded by another version of finetune", fix=f"Run `finetune run CONFIG --from {name}`."
+                step.name,
+                "recorded by another version of finetune",
+                fix=f"Run `finetune run CONFIG --from {step.name}`.",
             ) from None
 
-    def output_here(self, name: str, where: str) -> Output:
+    def output_here(self, kind: type[T], where: str) -> T:
         """What a remote step made on the backend that the config names, when it was last done.
 
         Raises:
             InputError: see `last_output`; or another backend has it.
         """
-        output, made = self.last_output(name), self._state.body.steps[name].last_made
+        step = step_of(kind)
+        output, made = self.last_output(kind), self._state.body.steps[step.name].last_made
         there = str(made.declared.get("backend")) if made else ""
         if there != self._identity:
             raise InputError(
                 where,
-                f"{name} was done with {_backend(there)}, and the config now means {_backend(self._identity)}",
+                f"{step.name} was done with {_backend(there)}, and the config now means {_backend(self._identity)}",
                 fix="Use the config of then, or `finetune run CONFIG` to train with this one.",
             )
         return output
+
+
+def step_of(kind: type[Output]) -> Step:
+    """The step whose output is a `kind`."""
+    return next(step for step in STEPS if step.output is kind)
+
+
+def _not_done(step: Step) -> InputError:
+    return InputError(step.name, "not done yet", fix="Run `finetune run CONFIG` first.")
 
 
 def _difference(before: Mapping[str, Json], now: Mapping[str, Json]) -> str | None:

@@ -91,7 +91,7 @@ def run(config: Config, state: State, work: Work, steps: Range) -> None:
         if why is None and steps.new_job and step.name == "create_job":
             why = "--new-job"
         if why is None:
-            work.display.skipped(number, len(STEPS), step.name, progress.output(step.name).summary())
+            work.display.skipped(number, len(STEPS), step.name, progress.output(step.output).summary())
             if step.name == "poll_job":
                 _clean_up(config, state, work)
             continue
@@ -106,9 +106,9 @@ def run(config: Config, state: State, work: Work, steps: Range) -> None:
 
 def _clean_up(config: Config, state: State, work: Work) -> None:
     """Remove the files of a job that succeeded, if `upload.cleanup` was switched on only afterwards."""
-    created = Progress(state, config, work.connection.identity).output("create_job")
-    if not config.upload.cleanup or not isinstance(created, CreateJob):
+    if not config.upload.cleanup:
         return
+    created = Progress(state, config, work.connection.identity).output(CreateJob)
     account = work.connection.identity
     there = {each.remote_id for each in state.body.remote.values() if each.account == account and not each.deleted}
     if there & {created.train_file, created.valid_file} - {None}:
@@ -148,7 +148,7 @@ def _run_step(number: int, step: Step, why: str, config: Config, state: State, w
     start = work.clock.monotonic()
     work = dataclasses.replace(work, goes_on=bool(before and before.status != "done" and before.needs == needs))
     try:
-        output = step.run(config, *(progress.output(name) for name in step.needs), work)
+        output = step.run(config, *(progress.output(each.output) for each in _needs(step)), work)
     except FinetuneError as error:
         this_process.stop_if_asked()
         _failed(step, record, error, state)
@@ -171,10 +171,12 @@ def _run_step(number: int, step: Step, why: str, config: Config, state: State, w
     work.display.finished(number, len(STEPS), step.name, output.summary(), record.seconds)
 
 
+def _needs(step: Step) -> list[Step]:
+    return [each for name in step.needs for each in STEPS if each.name == name]
+
+
 def _generation(why: str, config: Config, state: State, progress: Progress, work: Work, steps: Range) -> int:
-    convert = progress.output("convert")
-    if not isinstance(convert, Convert):
-        raise TypeError(f"convert made {convert!r}")
+    convert = progress.output(Convert)
     generation = generation_of(config, convert, state, work, why, steps.new_job)
     if work.connection.profile.free and not state.body.rebuilt:
         give_up_others(config, convert, state, work, generation)
