@@ -13,10 +13,13 @@ _UNSEEN = (
     "\x00-\x08\x0a-\x1f\x7f-\x9f"  # C0 but the tab, DEL and C1
     "\u2028\u2029\ud800-\udfff\ufffe\uffff"  # ends of lines, halves of characters, and none at all
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks of direction: UAX #9
-    "\u180e\u200b\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb"  # of no width; joiners shape words and emoji, and stay
+    # Of no width, or blank as a letter: Unicode's Default_Ignorable_Code_Point and its Hangul fillers.
+    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"  # tags, and of no width
 )
-_FOREIGN = re.compile(f"({_FLAG})|[{_UNSEEN}]")
+# Joiners and selectors shape words and emoji, one at a time; a row of them is text that nobody sees.
+_SHAPING = "\u180b-\u180d\u180f\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef"
+_FOREIGN = re.compile(f"({_FLAG})|[{_UNSEEN}]|(?<=[{_SHAPING}])(?<!\ufe0f(?=\u200d))[{_SHAPING}]")
 _SHORT = {"\n": "\\n", "\r": "\\r"}
 
 

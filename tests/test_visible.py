@@ -32,7 +32,7 @@ from tests.command import Workshop
 from tests.conftest import FakeClock
 
 OURS = re.compile(r"\x1b\[[0-9;]*m|\r\x1b\[2K")
-SHAPING = "\xad\u200c\u200d\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2"
+SHAPING = "\u200c\u200d\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2"
 HOSTILE = (
     "\x1b]0;title\x07\x1b[31mred\x1b[2J\x1b]52;c;ZXZpbA==\x07\x1b]8;;http://evil\x1b\\link \u202etxet\u2028"
     "\x9b31m \r over \b back \x85 next\nline [bold]not bold[/bold] [link=http://evil]x[/link] \x7f\u2066\ud800"
@@ -41,9 +41,15 @@ HOSTILE = (
 foreign = st.text(st.one_of(st.sampled_from(sorted(set(HOSTILE) | set("\u200b\ufeff\U000e0041"))), st.characters()))
 
 
+BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"
+IN_A_ROW = re.compile("[\u180b-\u180d\u180f\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]{2}")
+
+
 def steers(character: str) -> bool:
     """By Unicode's own categories: controls, ends of lines, halves, and formats but those that shape letters."""
     kind = unicodedata.category(character)
+    if character in BLANK:
+        return True
     if kind == "Cf":
         return character not in SHAPING and not 0x110BD <= ord(character) <= 0x1343F
     return (kind in ("Cc", "Zl", "Zp", "Cs") and character != "\t") or character in "\ufffe\uffff"
@@ -54,8 +60,17 @@ def test_nothing_that_steers_is_left_and_nothing_else_is_changed(text: str) -> N
     made = visible(text)
     assert not any(map(steers, made))
     assert visible(made) == made
-    if not any(map(steers, text)):
+    if not any(map(steers, text)) and not IN_A_ROW.search(text):
         assert made == text
+
+
+def test_a_row_of_joiners_or_selectors_is_text_that_nobody_sees() -> None:
+    assert visible("a\ufe0f\ufe01\U000e0141b\u200d\u200d") == "a\ufe0f\\ufe01\\udb40\\udd41b\u200d\\u200d"
+    assert visible("\U0001f441\ufe0f\u200d\U0001f5e8\ufe0f") == "\U0001f441\ufe0f\u200d\U0001f5e8\ufe0f"
+
+
+def test_letters_that_are_blank_are_spelt() -> None:
+    assert visible("x\u3164y\xad") == "x\\u3164y\\u00ad"
 
 
 def test_each_character_is_spelt_as_json_spells_it() -> None:

@@ -42,7 +42,7 @@ def converse(config: Config, state: State, work: Work, message: str | None) -> N
     history: list[ChatCompletionMessageParam] = [{"role": "system", "content": system}] if system else []
     with _quiet_on_ctrl_c():
         if message is None and sys.stdin.isatty():
-            say(Lines(sys.stdout).line(text=_introduction(model, system)))
+            _introduce(model, system)
         for said in filter(None, map(str.strip, _lines() if message is None else [message])):
             history.append({"role": "user", "content": said})
             history.append({"role": "assistant", "content": _answer(model, history, config, work)})
@@ -59,9 +59,12 @@ def _whom(config: Config, state: State, work: Work) -> tuple[str, str | None]:
     return tuned.model, inference_prompt(config, progress.last_output(Convert).system_prompt)
 
 
-def _introduction(model: str, system: str | None) -> str:
-    told = f' It is told: "{textwrap.shorten(system, _LONGEST_PROMPT, placeholder=" …")}"' if system else ""
-    return f"You talk to {model}.{told} Ctrl-D ends the conversation."
+def _introduce(model: str, system: str | None) -> None:
+    lines = Lines(sys.stdout)
+    say(lines.line(text=f"You talk to {model}. Ctrl-D ends the conversation."))
+    if system:
+        told = textwrap.shorten(system, _LONGEST_PROMPT, placeholder=" …")
+        say(lines.line((INDENT, ""), text=f'It is told: "{told}"'))
 
 
 @contextlib.contextmanager

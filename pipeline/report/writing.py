@@ -1,9 +1,10 @@
 """Writes the report of a run to a file."""
 
+import errno
 from pathlib import Path
 
 from pipeline.config.settings import Config
-from pipeline.durable import write_atomically
+from pipeline.durable import unusable, write_atomically
 from pipeline.errors import InputError
 from pipeline.report.contents import gather
 from pipeline.report.page import as_html, as_markdown
@@ -23,6 +24,7 @@ def write_report(
 
     Raises:
         InputError: there is no such run, `out` cannot be written, or HTML is asked for without matplotlib.
+        StateDamaged: the disk is full or broken.
     """
     if not state.run_dir.is_dir():
         raise InputError(str(state.run_dir), "no such run", fix="Begin it with `finetune run CONFIG`.")
@@ -35,6 +37,8 @@ def write_report(
     try:
         _write(target, page)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise unusable(error) from None
         raise InputError(
             str(target), f"cannot be written ({error.strerror})", fix="Choose another with --out."
         ) from None
