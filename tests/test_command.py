@@ -425,7 +425,7 @@ def test_a_finished_run_and_its_status_need_no_heavy_import(shop: Workshop) -> N
         again = shop.finetune(command, "run.yaml")
         assert "10/10 smoke_test" in again.out
         imported = {line.rpartition("|")[2].strip() for line in again.err.splitlines()}
-        assert "pipeline.run.runner" in imported
+        assert "pipeline.run.progress" in imported
         assert not imported & HEAVY
 
 

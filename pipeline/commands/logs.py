@@ -1,6 +1,7 @@
 """Reading a run's log: all of it while it grows, or what it said last."""
 
 import datetime
+import io
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ import typer
 from pipeline.clock import Clock
 from pipeline.commands.context import in_words_of, say
 from pipeline.commands.options import ConfigPath, Overrides
+from pipeline.durable import reading
 from pipeline.errors import InputError
 from pipeline.signals import SignalStop
 from pipeline.terminal.invocation import Invocation
@@ -31,9 +33,10 @@ def log_lines(path: Path, *, follow: bool, clock: Clock) -> Iterator[str]:
 
     Raises:
         InputError: there is no log yet.
+        OSError: what is there is no file, or cannot be read.
     """
     try:
-        log = path.open(encoding="utf-8", errors="replace")
+        log = io.TextIOWrapper(reading(path, follow=False), encoding="utf-8", errors="replace")
     except FileNotFoundError:
         raise InputError(str(path), "nothing has run yet", fix="Begin with `finetune run CONFIG`.") from None
     with log:

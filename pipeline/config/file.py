@@ -87,8 +87,7 @@ def name_in(path: Path) -> str | None:
 
 def _from_environment() -> Document:
     """What FINETUNE_<SECTION>__<KEY> variables say; sections and lists may be JSON."""
-    names = {name.upper().removeprefix(PREFIX) for name in os.environ if name.upper().startswith(PREFIX)}
-    if not {name.partition("__")[0].lower() for name in names} & Config.model_fields.keys():
+    if not {_section(name) for name in os.environ if name.upper().startswith(PREFIX)} & Config.model_fields.keys():
         return {}
     # Takes as long to import as all else that a run with nothing to do needs of pydantic.
     from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError
@@ -100,10 +99,19 @@ def _from_environment() -> Document:
         return EnvSettingsSource(Settings, env_prefix=PREFIX, env_nested_delimiter="__")()
     except (SettingsError, RecursionError) as error:  # the latter of a value that is nested too deep
         section = str(error).partition('"')[2].partition('"')[0] if isinstance(error, SettingsError) else ""
-        names = {name for name in os.environ if name.upper().startswith(PREFIX + section.upper())}
+        names = [name for name in os.environ if name.upper().startswith(PREFIX + section.upper())]
+        names = [
+            name
+            for name in names
+            if name.upper().removeprefix(PREFIX).partition("__")[0].lower() in Config.model_fields
+        ]
         raise InputError(
             f"environment {', '.join(sorted(names))}", "not JSON", fix="Give sections and lists as JSON."
         ) from None
+
+
+def _section(variable: str) -> str:
+    return variable.upper().removeprefix(PREFIX).partition("__")[0].lower()
 
 
 def _over(lower: Document, upper: Document) -> Document:

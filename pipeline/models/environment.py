@@ -11,6 +11,12 @@ from pipeline.privacy import withhold
 
 _LIBRARIES = ("torch", "transformers", "peft", "trl", "datasets", "gguf", "safetensors", "psutil")
 _WAIT_POLICY = "OMP_WAIT_POLICY"  # OpenMP reads it when torch is imported, and only then
+_DISTRIBUTED = (
+    "RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT",
+    "TORCHELASTIC_", "ACCELERATE_", "FSDP_", "DEEPSPEED_", "MEGATRON_", "PMI_", "PMIX_", "OMPI_", "MV2_", "SLURM_",
+    "CCL_", "XRT_TPU_CONFIG", "TPU_", "SM_", "SAGEMAKER_", "NEURON_", "MLU_",
+)  # fmt: skip
+"""Of launchers such as torchrun, Slurm and MPI: torch and accelerate look for other processes where these say."""
 _wait_policy_is_ours = False
 
 
@@ -75,5 +81,7 @@ def imported_for_good() -> Iterator[None]:
 def settle_worker() -> None:
     """What suits a process that trains one job and nothing else."""
     withhold()  # nothing is fetched, and nobody is told
+    for name in [name for name in os.environ if name.startswith(_DISTRIBUTED)]:
+        del os.environ[name]
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # one job, one GPU: TRL refuses to split a batch over several

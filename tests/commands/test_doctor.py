@@ -14,7 +14,7 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from pipeline.cli import app
+from pipeline.cli import VERBS, app
 from pipeline.commands import doctor
 from pipeline.testing import mock_openai
 from tests.archives.exports import chat_db, chat_db_without_its_log
@@ -72,7 +72,8 @@ def test_what_it_waits_for_is_shown_in_a_terminal_as_long_as_it_waits(shop: Work
 def test_every_command_that_overrides_keys_says_so_alike() -> None:
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
-    options = [option for command in group.commands.values() for option in command.params if "--set" in option.opts]
+    commands = [group.get_command(typer.Context(group), verb) for verb in VERBS]
+    options = [option for command in commands if command for option in command.params if "--set" in option.opts]
     assert len(options) > 8
     assert {getattr(option, "help", "") for option in options} == {"Override a key: --set create_job.seed=7."}
 

@@ -20,6 +20,7 @@ class _Served:
     """`finetune serve --mock`, with a place of its own for temporary files."""
 
     def __init__(self, place: Path, *before: str) -> None:
+        others = set(place.glob("mock-openai-*"))
         self.process = subprocess.Popen(
             [*before, sys.executable, "-m", "pipeline", "serve", "--mock", "--port", "0"],
             stdout=subprocess.PIPE,
@@ -29,7 +30,9 @@ class _Served:
         )
         assert self.process.stdout is not None
         url = self.process.stdout.readline().strip().partition("=")[2]
-        self.store = next(each for each in place.glob("mock-openai-*") if (each / "files").is_dir())
+        self.store = next(
+            each for each in place.glob("mock-openai-*") if each not in others and (each / "files").is_dir()
+        )
         with connect(MockServer(url, KEY, self.store)) as client:
             self.upload = self.store / "files" / upload(client).id
 

@@ -120,7 +120,7 @@ def test_repair_goes_back_to_the_generation_before_and_keeps_the_damage(tmp_path
     (tmp_path / "state.json").write_bytes(b"torn")
     assert repair(tmp_path) == [
         "state.json is damaged, so nothing is known of what was done. It is kept as state.json.damaged.",
-        "state.json.prev is good: serial 1, 1 steps recorded.",
+        "state.json.prev is good: serial 1, 1 step recorded.",
         "merge: done",
         "state.json is written anew. Files and jobs on the backend are found by the next run.",
     ]

@@ -19,7 +19,8 @@ StartWorker = Callable[..., Any]
 EAGER_WORKER = """
 import functools, sys
 from pathlib import Path
-from pipeline.training import __main__ as worker, environment
+from pipeline.models import environment
+from pipeline.training import __main__ as worker
 environment.settle_worker()
 from pipeline.training import lora
 lora.train = functools.partial(lora.train, checkpoint_every_s=0)

@@ -14,7 +14,7 @@ from pipeline.terminal.invocation import quoted
 from pipeline.visible import visible
 
 _COLUMN = 40
-_SCHEMA = Path(__file__).parents[2] / "configs" / "schema.json"
+_SCHEMA = Path(__file__).parents[3] / "configs" / "schema.json"
 _LONGEST_SUFFIX = 18  # OpenAI API reference, fine-tuning jobs
 
 

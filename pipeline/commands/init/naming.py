@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.config.file import name_in
 from pipeline.config.settings import run_directory
 
-_SHIPPED = Path(__file__).parents[2] / "configs"
+_SHIPPED = Path(__file__).parents[3] / "configs"
 _LONGEST = 60  # of the 64 characters that a name may have, with room for a number
 
 

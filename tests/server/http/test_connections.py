@@ -122,7 +122,7 @@ def test_a_slow_server_closes_no_connection(tmp_path: Path) -> None:
     script = '{"requests": [{"path": "/v1/models", "delay_s": 0.5}]}'
     limits = Limits(at_once=16, header_s=0.1, body_s=0.1, answer_s=0.1)
     with _limited(tmp_path, limits, script) as server, connect(server) as client:
-        assert [model.id for model in client.models.list()] == ["smollm2-135m-instruct"]
+        assert "smollm2-135m-instruct" in [model.id for model in client.models.list()]
 
 
 @pytest.mark.parametrize(("descriptors", "workers", "at_once"), [(256, 1, 68), (1024, 2, 448), (20_000, 1, MOST)])
