@@ -303,7 +303,8 @@ def test_repair_brings_back_a_damaged_state(shop: Workshop) -> None:
             ["--set", "convert.min_examples=11"],
             2,
             "convert.min_examples: needs at least 11 examples to train on, got 10. "
-            "Load more conversations, or lower convert.min_examples (OpenAI refuses fewer than 10).",
+            "Load more conversations, or lower convert.min_examples "
+            "(OpenAI and the embedded server refuse fewer than 10).",
         ),
         (
             ["--set", "create_job.model=gpt-7"],

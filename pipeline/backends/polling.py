@@ -127,7 +127,7 @@ def duration(seconds: float) -> str:
     """Such as "2 min", for a person."""
     for size, unit in ((3600, "h"), (60, "min")):
         if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
+            return f"{round(seconds / size, 1):g} {unit}"
     return f"{seconds:.3g} s"
 
 

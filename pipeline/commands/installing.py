@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from pipeline.counted import counted
+
 _DOWNLOADING = re.compile(r"\s*(?:Downloading|Using cached) (\S+?)-(\d[^-\s]*)-?\S*(?: \(([\d.]+) ([kMG]?B)\))?$")
 _WORTH_A_LINE = ("MB", "GB")
 _CUDA = re.compile(r"Collecting nvidia[-_]")
@@ -39,7 +41,7 @@ def shown(lines: Iterable[str], *, has_gpu: bool) -> Iterator[str]:
         if found and found[4] in _WORTH_A_LINE:
             yield f"  {found[1]} {found[2]}, {found[3]} {found[4]}"
         elif line.startswith("Installing collected packages:"):
-            yield f"  unpacking {line.count(',') + 1} packages ..."
+            yield f"  unpacking {counted(line.count(',') + 1, 'package')}, which takes its time ..."
         elif not is_advised and _CUDA.match(line):
             is_advised = True
             yield ADVICE

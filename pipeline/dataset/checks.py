@@ -36,10 +36,10 @@ def too_few_to_learn(examples: int, targets: int) -> str | None:
         return (
             f"WARNING: only {examples:,} example{'' if examples == 1 else 's'} with {targets:,} "
             f"repl{'y' if targets == 1 else 'ies'} to learn; OpenAI and the embedded server refuse fewer than "
-            f"{FEWEST_EXAMPLES} examples. Load more conversations"
+            f"{FEWEST_EXAMPLES} examples. Load more conversations."
         )
     if targets < FEWEST_TARGETS:
-        return f"WARNING: only {targets:,} replies to learn, which teaches next to nothing. Load more conversations"
+        return f"WARNING: only {targets:,} replies to learn, which teaches next to nothing. Load more conversations."
     return None
 
 

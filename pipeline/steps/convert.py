@@ -10,7 +10,7 @@ import msgspec
 
 from pipeline.config.settings import Config
 from pipeline.counted import counted
-from pipeline.dataset.checks import check_example, too_few_to_learn
+from pipeline.dataset.checks import FEWEST_EXAMPLES, check_example, too_few_to_learn
 from pipeline.dataset.funnel import Lost, Tally, Unaccounted, funnel
 from pipeline.durable import HashingWriter, atomic_writer
 from pipeline.errors import InputError
@@ -165,11 +165,14 @@ def _too_few(found: int, held_out: int, needed: int, made: _Notebook | _Texting)
     unit = "" if made.dropped or not dropped else " messages"
     reasons = "".join(f"; {number:,}{unit} left out: {reason}" for reason, number in dropped.most_common())
     held = f"; {held_out:,} held out for validation" if held_out else ""
+    shorter = ", or lower convert.session_gap_s so that more talks come of them" if isinstance(made, _Texting) else ""
+    lower = ", or lower convert.min_examples" if needed > FEWEST_EXAMPLES else ""
     return InputError(
         "convert.min_examples",
         f"needs at least {counted(needed, 'example')} to train on",
         got=f"{found:,}{held}{reasons}",
-        fix="Load more conversations, or lower convert.min_examples (OpenAI refuses fewer than 10).",
+        fix=f"Load more conversations{shorter}{lower} "
+        f"(OpenAI and the embedded server refuse fewer than {FEWEST_EXAMPLES}).",
     )
 
 

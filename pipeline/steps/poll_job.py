@@ -82,6 +82,7 @@ class _Watch:
         self._started = self._moved = work.clock.monotonic()
         self._told_stuck = False
         self._reminder = Reminder(work.clock)
+        self._told_full = False
         self._heard = ""
         self._told: set[str] = set()
         self._pace: deque[tuple[int, int]] = deque()
@@ -112,13 +113,17 @@ class _Watch:
         return job
 
     def _remind(self, status: str) -> None:
-        """Say from time to time what is waited for, and where it is seen, why."""
+        """Say from time to time what is waited for, and where it is seen, why; a full disk at once."""
         waited = self._reminder.due_after()
+        why = f"; the last that it said: {self._heard}" if self._heard else ""
+        is_full = self._work.connection.profile.free and shutil.disk_usage(self._work.run_dir).free < _ROOM
+        if is_full:
+            why = f"; the disk that {self._work.run_dir} is on is full: free some space there, and it goes on"
+        if is_full and not self._told_full and waited is None:
+            waited = self._work.clock.monotonic() - self._moved
+        self._told_full = is_full
         if waited is None:
             return
-        why = f"; the last that it said: {self._heard}" if self._heard else ""
-        if self._work.connection.profile.free and shutil.disk_usage(self._work.run_dir).free < _ROOM:
-            why = f"; the disk that {self._work.run_dir} is on is full: free some space there, and it goes on"
         self._work.display.note(f"{self._job_id} is still {status}, and has been silent for {duration(waited)}{why}")
 
     def _has_moved(self) -> None:

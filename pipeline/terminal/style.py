@@ -103,4 +103,7 @@ def mark(words: str) -> str:
 
 def in_time(seconds: float) -> str:
     """Such as "2 min 10 s"."""
-    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {seconds % 60:02.0f} s"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s"

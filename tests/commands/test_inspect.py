@@ -95,6 +95,6 @@ def test_the_notebooks_messages_are_accounted_for_too(shop: Workshop) -> None:
         "26  messages in the archive\n12  targets: each begins a reply that is learnt\n"
         "13  context: each begins what is read, not learnt\n 1  left out: tapback, sticker or vote\n"
         "WARNING: only 1 example with 12 replies to learn; OpenAI and the embedded server refuse fewer than 10 "
-        "examples. Load more conversations\n"
+        "examples. Load more conversations.\n"
         "\nGo on with: python -m pipeline run run.yaml --set convert.min_examples=1\n"
     )

@@ -16,7 +16,11 @@ Downloading idna-3.10-py3-none-any.whl (70 kB)
 Installing collected packages: torch, nvidia-cublas-cu13, idna
 Successfully installed idna-3.10 torch-2.13.0
 """.splitlines(keepends=True)
-PACKAGES = ["  torch 2.13.0, 899.8 MB", "  nvidia_cublas_cu13 13.1.0.3, 594.3 MB", "  unpacking 3 packages ..."]
+PACKAGES = [
+    "  torch 2.13.0, 899.8 MB",
+    "  nvidia_cublas_cu13 13.1.0.3, 594.3 MB",
+    "  unpacking 3 packages, which takes its time ...",
+]
 
 
 def test_large_packages_and_phases_get_a_line_each() -> None:

@@ -112,3 +112,14 @@ def test_a_log_that_cannot_be_read_says_nothing_and_nobody_waits_for_it(tmp_path
     (tmp_path / "log").write_text(f"{BEGAN}       step 1/9\n")
     (tmp_path / "link").symlink_to("log")
     assert [last_said(tmp_path / name, BEGAN) for name in ("nothing", "folder", "pipe", "link")] == [None] * 4
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_is_not_read(tmp_path: Path, clock: FakeClock, kind: str) -> None:
+    log = tmp_path / "run.log"
+    if kind == "pipe":
+        os.mkfifo(log)
+    else:
+        log.symlink_to("/dev/zero")
+    with pytest.raises(OSError, match="Not a file" if kind == "pipe" else "Too many levels"):
+        list(log_lines(log, follow=False, clock=clock))

@@ -135,10 +135,10 @@ def test_a_pair_that_openai_refuses_is_named_with_its_rule(bad: object, reason: 
 
 
 def test_too_little_to_learn_from_is_said_with_its_numbers() -> None:
-    few = "OpenAI and the embedded server refuse fewer than 10 examples. Load more conversations"
+    few = "OpenAI and the embedded server refuse fewer than 10 examples. Load more conversations."
     assert too_few_to_learn(1, 1) == f"WARNING: only 1 example with 1 reply to learn; {few}"
     assert too_few_to_learn(9, 40) == f"WARNING: only 9 examples with 40 replies to learn; {few}"
     assert too_few_to_learn(10, 9) == (
-        "WARNING: only 9 replies to learn, which teaches next to nothing. Load more conversations"
+        "WARNING: only 9 replies to learn, which teaches next to nothing. Load more conversations."
     )
     assert too_few_to_learn(10, 10) is None

@@ -117,7 +117,6 @@ def _convert(assistant: str, embedded: bool) -> list[str]:
     ]
     if embedded:
         lines.append(_key("  tokens", "exact", "talks are cut to the model's window as the model itself counts"))
-        lines.append(_key("  min_examples", 1, "stop where there are fewer"))
     if assistant == OWNER:
         lines.append(f"{'  # me: Alex':<{_COLUMN - 2}}  # what the model is told that it is called")
     return lines

@@ -9,10 +9,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import h11
 import httpx
 import pytest
 
-from pipeline.server.http.connections import MOST, Limits
+from pipeline.server.http.connections import FREE_CHUNKS, MOST, Chunks, Limits
 from pipeline.server.main import serving
 from pipeline.server.settings import ServerSettings
 from pipeline.testing import MockServer, serve_in_thread
@@ -157,3 +158,38 @@ def test_a_job_succeeds_though_strangers_open_more_connections_than_there_are_de
             told = run.communicate(timeout=WAIT_S)[1]
     assert run.returncode == 0
     assert b"out of system resource" not in told
+
+
+@pytest.mark.parametrize(("size", "number", "is_taken"), [(1, 2000, False), (1, 900, True), (200, 5000, True)])
+def test_a_body_in_countless_pieces_is_refused_before_it_takes_the_event_loops_time(
+    size: int, number: int, is_taken: bool
+) -> None:
+    chunks = Chunks()
+    chunks.receive_data(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    chunks.receive_data(b"%x\r\n%s\r\n" % (size, b"a" * size) * number + b"0\r\n\r\n")
+    pieces = 0
+
+    def read() -> None:
+        nonlocal pieces
+        while not isinstance(chunks.next_event(), h11.EndOfMessage):
+            pieces += 1
+
+    if is_taken:
+        read()
+        assert pieces == number + 1
+    else:
+        with pytest.raises(h11.RemoteProtocolError, match="too small pieces"):
+            read()
+        assert pieces == FREE_CHUNKS + 1
+
+
+def test_a_body_in_countless_pieces_ends_its_connection_and_nobody_elses(tmp_path: Path) -> None:
+    with _limited(tmp_path, Limits(at_once=16)) as server, connect(server) as client:
+        host, port = server.base_url.removeprefix("http://").removesuffix("/v1").split(":")
+        with socket.create_connection((host, int(port)), timeout=WAIT_S) as hostile:
+            hostile.sendall(b"POST /v1/files HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+            with contextlib.suppress(OSError):
+                hostile.sendall(b"1\r\na\r\n" * 100_000)
+                while hostile.recv(4096):
+                    pass
+        assert client.files.list().data == []
