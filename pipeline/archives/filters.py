@@ -84,7 +84,11 @@ class Chosen:
         session = copy.copy(stream.session)
         said: set[str] = set()
 
+        def shown() -> dict[str, Person]:
+            return {name: each for name, each in stream.session.people.items() if name not in hidden}
+
         def kept() -> Iterator[list[Message]]:
+            session.people = shown()
             for block in stream.blocks:
                 if self._only or self._excluded:
                     for sender in {_speaker(message) for message in block} - present.keys():
@@ -95,8 +99,8 @@ class Chosen:
                 left = [message for message in block if self._keeps(message, hidden)]
                 if hidden:
                     _forget_quotations(left, said)
-                session.people = {name: each for name, each in stream.session.people.items() if name not in hidden}
                 yield left
+            session.people = shown()  # by now all have been met
 
         return Stream(session, kept())
 

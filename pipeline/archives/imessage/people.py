@@ -73,6 +73,7 @@ class People:
         self.senders: dict[object, str] = {}
         self.known: dict[str, Person] = {}
         cards, pseudonyms, taken = cards or {}, Pseudonyms(names), set()
+        listed: set[tuple[str, str]] = set()  # senders and their addresses
         known = [(rowid, address, normal_address(address), person) for rowid, address, person in handles if address]
         for _, _, node, person in known:
             card = cards.get(node)
@@ -87,7 +88,8 @@ class People:
                 called = pseudonyms.name(address, card=sender if node in cards else None)
                 self.known[sender] = Person(called)
             sender = self.senders[rowid] = self._senders[root]
-            if address not in self.known[sender].addresses:
+            if (sender, address) not in listed:
+                listed.add((sender, address))
                 self.known[sender].addresses.append(address)
 
     def of_handle(self, rowid: int) -> str | None:
@@ -103,8 +105,10 @@ class People:
         return self._root(normal_address(address))
 
     def _root(self, node: str) -> str:
-        while (parent := self._parents.get(node, node)) != node:
-            node = parent
+        parents = self._parents
+        while (parent := parents.get(node, node)) != node:
+            # each step halves the way for the next caller: thousands of handles of one person would be one long chain
+            parents[node] = node = parents.get(parent, parent)
         return node
 
 

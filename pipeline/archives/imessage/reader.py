@@ -196,18 +196,19 @@ class _Reading:
         senders = {sender for person in conversation.people if (sender := people.sender(person)) is not None}
         session = Session(session_id, _kind(conversation.style, first), conversation.title, [], {}, "iMessage")
 
-        def meet(block: list[Message]) -> None:
-            senders.update({message.sender for message in block if not message.is_me})
-            session.people = {sender: people.known.get(sender) or Person(sender) for sender in sorted(senders)}
+        def meet(senders: set[str]) -> None:
+            for sender in sorted(senders - session.people.keys()):
+                session.people[sender] = people.known.get(sender) or Person(sender)
 
         def told() -> Iterator[list[Message]]:
             for block in itertools.chain([first], blocks):
-                meet(block)
+                meet(_others(block))
                 if conversation.is_filtered:
                     self._noted["from unknown senders"] += len(block)
                 yield block
+            session.people = dict(sorted(session.people.items()))  # once: a group may have a new member in every row
 
-        meet(first)
+        meet(senders | _others(first))
         return Stream(session, told())
 
 
@@ -262,4 +263,8 @@ def _elsewhere(database: Database, found: Sequence[Conversation]) -> list[set[in
 def _kind(style: int | None, messages: list[Message]) -> Literal["direct", "group"]:
     if style in (GROUP, DIRECT):
         return "group" if style == GROUP else "direct"
-    return "group" if len({message.sender for message in messages if not message.is_me}) > 1 else "direct"
+    return "group" if len(_others(messages)) > 1 else "direct"
+
+
+def _others(messages: list[Message]) -> set[str]:
+    return {message.sender for message in messages if not message.is_me}

@@ -85,7 +85,8 @@ class Speech:
         self.read = 0
         self.rowid = 0
         self._first = (0, 0)  # of the messages of one second, the first: its instant and its place
-        self._same: dict[tuple[bool, str, str], tuple[int, int]] | None = None
+        self._same: set[tuple[bool, str, str]] | None = None  # is_me, sender and content of the messages of that second
+        self._places: dict[tuple[bool, str, int], int] = {}  # by is_me, content and instant, the first of them
 
     def hear(self, rows: Iterable[Row]) -> Iterator[list[Message]]:
         """Take in rows, which must come in order of time and ROWID; yield the messages, block by block.
@@ -144,18 +145,21 @@ class Speech:
         Between two people, a row of the owner's can come back as the other's, of the same instant; the owner's stays.
         """
         if self._same is None:
-            first = self.messages[self._first[1]]
-            self._same = {(first.is_me, first.sender, first.content): self._first}
+            instant, place = self._first
+            first = self.messages[place]
+            self._same = {(first.is_me, first.sender, first.content)}
+            self._places = {(first.is_me, first.content, instant): place}
         key = (message.is_me, message.sender, message.content)
         if key in self._same:
             return True
         if self._is_direct:
-            for (is_me, _, content), (instant, place) in self._same.items():
-                if is_me != message.is_me and content == message.content and instant == when:
-                    if message.is_me:
-                        self.messages[place] = message
-                    return True
-        self._same[key] = (when, len(self.messages))
+            place = self._places.get((not message.is_me, message.content, when), -1)
+            if place >= 0:
+                if message.is_me:
+                    self.messages[place] = message
+                return True
+            self._places.setdefault((message.is_me, message.content, when), len(self.messages))
+        self._same.add(key)
         return False
 
     def _look(self, row: Row, second: int) -> Message | str:

@@ -1,12 +1,15 @@
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
 from pipeline.archives.addresses import normal_address
 from pipeline.archives.imessage import stream_imessage
+from pipeline.archives.imessage.people import People
 from pipeline.samples.chatdb import DIRECT, GROUP
 from pipeline.sessions.stream import whole
 from tests.archives.phone import Phone, Value, read, said
+from tests.growth import assert_linear
 
 HARE = "+1 (555) 010-0100"
 
@@ -167,3 +170,14 @@ def test_session_ids_are_unique_even_where_guids_are_not(phone: Phone) -> None:
     for chat in (1, 2):
         phone.message(chat, {"text": "hi"})
     assert [session.id for session in read(phone)[0]] == ["same", "same#2"]
+
+
+def test_any_number_of_handles_of_one_person_are_put_together_in_linear_time() -> None:
+    def work(count: int) -> Callable[[], object]:
+        handles = [(number, f"u{number}@example.test", "P") for number in range(count)]
+        return lambda: People(handles)
+
+    assert_linear(work, 1_000)
+    people = People([(number, f"u{number}@example.test", "P") for number in range(100)])
+    assert set(people.senders.values()) == {"u0@example.test"}
+    assert people.known["u0@example.test"].addresses == [f"u{number}@example.test" for number in range(100)]

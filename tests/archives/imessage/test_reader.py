@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.archives.imessage import stream_imessage, utc_time
+from pipeline.archives.imessage import reader, speech, stream_imessage, utc_time
 from pipeline.errors import InputError
 from pipeline.samples.attributed_body import ONE_TIME_CODE, encode_attributed_body
 from pipeline.samples.chatdb import GROUP
@@ -331,3 +331,24 @@ def test_times_are_utc_in_summer_and_winter_wherever_the_machine_is(
         monkeypatch.undo()
         time.tzset()
     assert times == ["2023-01-01T00:00:00Z", "2023-07-15T12:00:00Z"]
+
+
+def test_members_of_a_group_are_put_in_order_once_however_many_blocks_there_are(
+    phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def person(sender: str) -> Person:
+        made.append(sender)
+        return Person(sender)
+
+    monkeypatch.setattr(speech, "_HELD", 10)
+    monkeypatch.setattr(speech, "_RECENT", 5)
+    monkeypatch.setattr(reader, "Person", person)
+    chat = phone.chat("c", GROUP, members=(phone.handle("nobody"),))
+    phone.message(chat, {"text": "who?", "handle_id": 1_000_000})
+    for number in range(200):
+        phone.message(chat, {"text": f"{number}", "handle_id": phone.handle(f"u{number}")})
+    sessions, _ = read(phone)
+    assert list(sessions[0].people) == sorted(["nobody", "unknown", *(f"u{number}" for number in range(200))])
+    assert made == ["unknown"]

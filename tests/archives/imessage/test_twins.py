@@ -1,7 +1,13 @@
+from collections.abc import Callable
+
 import pytest
 
+from pipeline.archives.imessage.database import Database, Row
+from pipeline.archives.imessage.people import People
+from pipeline.archives.imessage.speech import Speech
 from pipeline.samples.chatdb import DIRECT, GROUP
 from tests.archives.phone import Phone, read, said
+from tests.growth import assert_linear
 
 SECOND = 700_000_000 * 10**9
 
@@ -73,3 +79,13 @@ def test_many_messages_of_one_second_are_compared_in_linear_time(phone: Phone) -
         phone.message(chat, {"text": str(number % 10_000), "date": SECOND})
     sessions, dropped = read(phone)
     assert len(sessions[0].messages) == dropped["the same message again"] == 10_000
+
+
+def test_many_messages_of_one_instant_between_two_are_compared_in_linear_time(phone: Phone) -> None:
+    people, database = People([(1, "Hare", "")]), Database(phone.path, phone.db)
+
+    def work(count: int) -> Callable[[], object]:
+        rows: list[Row] = [(SECOND // 1000, number, 0, number % 2, 1, b"%d" % number, None) for number in range(count)]
+        return lambda: list(Speech(database, people, set(), "drop", is_direct=True).hear(rows))
+
+    assert_linear(work, 1_000)
