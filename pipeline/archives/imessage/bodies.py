@@ -6,11 +6,13 @@ Sources: ReagentX/imessage-exporter (edited.rs: the keys of message_summary_info
 
 import plistlib
 import re
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from pipeline.archives.imessage.database import Attachment, Value, text_of
 from pipeline.archives.imessage.typedstream import decode_attribute, decode_attributed_body
+from pipeline.sessions.session import LONGEST
 
 Attachments = Literal["drop", "tokens"]
 
@@ -18,6 +20,9 @@ PLACEHOLDERS = re.compile("[\ufffc\ufffd]")
 """Where attachments and apps stand in a text."""
 
 _UNSENT_KEY = b"Rrp"  # as a binary plist writes it: a string of two characters
+_BINARY = b"bplist"
+_TRAILER = struct.Struct(">6xBBQQQ")
+_OBJECTS = 4096  # of a plist; a message that was edited all over has some hundred
 _TRANSCRIPT = b"IMAudioTranscription"
 _TRANSCRIPT_KEY = "audio-transcription"  # in attachment.user_info
 _PREVIEW_PAYLOAD = ".pluginPayloadAttachment"  # what a link's preview is kept in
@@ -47,13 +52,39 @@ def plain(text: str) -> str:
 
 def summary(info: Value, *, has_text: bool = False) -> Mapping[str, object]:
     """message_summary_info, read; empty if it cannot be, or holds nothing new about a message whose text is there."""
-    if not isinstance(info, bytes) or (has_text and info.startswith(b"bplist") and _UNSENT_KEY not in info):
+    if not isinstance(info, bytes) or (has_text and info.startswith(_BINARY) and _UNSENT_KEY not in info):
         return {}
     try:
-        found = plistlib.loads(info)
+        found = plistlib.loads(info) if _is_no_larger_than_it_looks(info) else None
     except Exception:  # noqa: BLE001 - plistlib raises half a dozen kinds of errors on damaged files
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _is_no_larger_than_it_looks(info: bytes) -> bool:
+    """Whether the objects of a binary plist are few and lie beside each other, as every writer puts them.
+
+    Objects that overlap make a short file as large as one likes. An XML plist has no such means.
+    """
+    if not info.startswith(_BINARY):
+        return True
+    width, reference, count, _, table = _TRAILER.unpack(info[-_TRAILER.size :])
+    if not width or count > _OBJECTS:
+        return False
+    ends = range(table + width, min(table + count * width, len(info)) + 1, width)
+    offsets = (int.from_bytes(info[end - width : end], "big") for end in ends)
+    return sum(_size(info, offset, reference) for offset in offsets if offset < len(info)) <= len(info)
+
+
+def _size(info: bytes, offset: int, reference: int) -> int:
+    """Bytes of the object at `offset` of a binary plist, at least; `reference` is the bytes of one to another."""
+    kind, count = info[offset] & 0xF0, info[offset] & 0x0F
+    if kind == 0x10:  # integer
+        return 1 << count
+    if count == 0x0F:
+        start = offset + 2
+        count = int.from_bytes(info[start : start + (1 << (info[offset + 1] & 3))], "big")
+    return 1 + count * {0x40: 1, 0x50: 1, 0x60: 2, 0xA0: reference, 0xD0: 2 * reference}.get(kind, 0)
 
 
 def is_unsent(found: Mapping[str, object], is_empty: bool) -> bool:
@@ -61,20 +92,36 @@ def is_unsent(found: Mapping[str, object], is_empty: bool) -> bool:
     gone, parts = found.get("rp"), found.get("otr")
     if not isinstance(gone, list) or not gone:
         return False
-    return is_empty or (isinstance(parts, dict) and {str(part) for part in parts} <= {str(part) for part in gone})
+    return is_empty or (isinstance(parts, dict) and _numbers(parts) <= _numbers(gone) - {""})
+
+
+def _numbers(parts: Iterable[object]) -> set[str]:
+    """The numbers of parts, which stand there as integers or in words; "" for all that is no such thing."""
+    return {
+        part if isinstance(part, str) else str(part) if isinstance(part, int) and abs(part) < _OBJECTS else ""
+        for part in parts
+    }
 
 
 def last_edit(found: Mapping[str, object]) -> str:
-    """The newest version of an edited message, from its history: `ec` holds each part's versions, oldest first."""
+    """The newest version of an edited message, from its history: `ec` holds each part's versions, oldest first.
+
+    Of one that is longer than LONGEST, only so much that this shows.
+    """
     parts = found.get("ec")
     if not isinstance(parts, dict):
         return ""
-    texts = []
+    text, read = "", dict[bytes, str]()
     for versions in parts.values():
         newest = versions[-1] if isinstance(versions, list) and versions else None
         body = newest.get("t") if isinstance(newest, dict) else None
-        texts.append((decode_attributed_body(body) if isinstance(body, bytes) else None) or "")
-    return "".join(texts)
+        if isinstance(body, bytes):
+            if body not in read:  # many parts may share one long body
+                read[body] = decode_attributed_body(body) or ""
+            text += read[body]
+        if len(text) > LONGEST:
+            break  # which is too long for a message already
+    return text
 
 
 def transcript(body: Value, attachments: Iterable[Value]) -> str:

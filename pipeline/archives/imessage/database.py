@@ -9,9 +9,9 @@ Sources: ReagentX/imessage-exporter (message.rs, capabilities.rs, group_action.r
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.archives.imessage.times import when_expression
 from pipeline.errors import InputError
@@ -28,7 +28,13 @@ _TABLES = (
     "attachment",
     "message_attachment_join",
 )
+_LOOKED_UP = (  # tables of pairs, their columns, and by which they are looked up row by row
+    ("chat_message_join", ("message_id", "message_date", "chat_id"), ("chat_id", "message_id")),
+    ("message_attachment_join", ("attachment_id", "message_id"), ("message_id",)),
+)
 _CACHE_KB = 16_384
+_TIMES, _ROOM = 20, 64_000_000  # how much is read at most: so many times the file, and so many bytes
+_LONGEST_DEFAULT = 200  # bytes of the SQL of a column's default, which is 0 or NULL
 
 # The keys first, from an index alone where there is one; then the rows, in that order, one by one.
 _IN_ORDER = (
@@ -98,7 +104,7 @@ SMS = (b"SMS", b"RCS", b"rcs")
 
 
 class Detail(NamedTuple):
-    """What else there is to know of a row of kind IN_DETAIL; the last four are of the message that it replies to."""
+    """What else there is to know of a row of kind IN_DETAIL; the last is the ROWID of the message it replies to."""
 
     service: Value
     subject: Value
@@ -107,10 +113,7 @@ class Detail(NamedTuple):
     date_retracted: Value
     message_summary_info: Value
     thread_originator_guid: Value
-    original_text: Value
-    original_body: Value
-    original_is_from_me: Value
-    original_handle_id: Value
+    original: Value
 
 
 class Attachment(NamedTuple):
@@ -146,10 +149,30 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
     with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
         db.isolation_level = None
         db.text_factory = bytes  # damaged text is ours to mend
-        for pragma in ("query_only = 1", "trusted_schema = 0", f"cache_size = -{_CACHE_KB}", "temp_store = MEMORY"):
+        for pragma in (
+            "trusted_schema = 0",
+            "ignore_check_constraints = 1",
+            f"cache_size = -{_CACHE_KB}",
+            "temp_store = MEMORY",
+        ):
             db.execute(f"PRAGMA {pragma}")
         db.execute("BEGIN")
         yield db
+
+
+def _size(path: Path) -> int:
+    """Bytes of a database and of its log."""
+    log = path.with_name(f"{path.name}-wal")
+    return path.stat().st_size + (log.stat().st_size if log.exists() else 0)
+
+
+def _not_by_messages(path: Path, what: str) -> InputError:
+    fix = "Point `download.source` at a chat.db as Messages wrote it, then run `finetune run CONFIG --from download`."
+    return InputError(str(path), f"not a database that Messages wrote: {what}", fix=fix)
+
+
+def _number(column: str) -> str:
+    return f"CASE WHEN typeof({column}) IN ('text', 'blob') THEN substr({column}, 1, 40) ELSE {column} END"
 
 
 def text_of(value: object) -> str:
@@ -172,7 +195,9 @@ class Database:
                 f"not an iMessage database: it has no table {' and no table '.join(missing)}",
                 fix="Point `download.source` at a chat.db, or say with `load.source` and `load.loader` what it is.",
             )
+        self._path, self._counted, self._most = path, 0, _TIMES * _size(path) + _ROOM
         self._present = {table: self._columns(table) for table in _TABLES if table in tables}
+        self._add_indexes()
         kinds = (*_KINDS, *([_ATTACHED] if with_attachments else []), *_LESSER_KINDS)
         usual = f"{'message_date, ' if 'message_date' in self._present['chat_message_join'] else ''}message_id"
         self._columns_of_rows = self._select_rows(kinds)
@@ -250,14 +275,14 @@ class Database:
                 text_of(group) or text_of(original) or None,
                 bool(filtered),
             )
-            for rowid, guid, style, name, identifier, group, original, filtered in self._db.execute(query)
+            for rowid, guid, style, name, identifier, group, original, filtered in self._counting(query)
         ]
 
     def handles(self) -> list[tuple[int, str, str]]:
         """ROWID, address and person_centric_id of every handle."""
         columns = self._select("handle", ("id", "person_centric_id"))
         query = f"SELECT ROWID, {columns} FROM handle ORDER BY ROWID"
-        return [(rowid, text_of(address), text_of(person)) for rowid, address, person in self._db.execute(query)]
+        return [(rowid, text_of(address), text_of(person)) for rowid, address, person in self._counting(query)]
 
     def members(self) -> Iterator[tuple[int, int]]:
         """Pairs of chat and handle: who else is in it. It says nothing about authors, and lacks the owner."""
@@ -275,6 +300,8 @@ class Database:
         columns = self._select("chat", ("account_login", "last_addressed_handle"))
         if "chat" in self._present:
             found += self._db.execute(f"SELECT {columns} FROM chat WHERE ROWID = ?", (chat,)).fetchall()
+        for pair in found:
+            self.count(pair)
         return [(text_of(account), text_of(address)) for account, address in found]
 
     def rows(self, chats: Sequence[int], *, by_their_own_dates: bool = False) -> Iterator[Row]:
@@ -299,7 +326,31 @@ class Database:
 
     def detail(self, rowid: int) -> Detail:
         """What else there is to know of a message."""
-        return Detail._make(self._db.execute(self._detail_query, (rowid,)).fetchone())
+        found = self._db.execute(self._detail_query, (rowid,)).fetchone()
+        self.count(found)
+        return Detail._make(found)
+
+    def words(self, rowid: int) -> tuple[Value, Value, Value, Value]:
+        """text, attributedBody, is_from_me and handle_id of a message."""
+        columns = self._select("message", ("text", "attributedBody", "is_from_me", "handle_id"))
+        query = f"SELECT {columns} FROM message WHERE ROWID = ?"
+        text, body, is_from_me, handle = self._db.execute(query, (rowid,)).fetchone()
+        self.count((text, body))
+        return text, body, is_from_me, handle
+
+    def count(self, values: Iterable[object]) -> None:
+        """Take note of what was read.
+
+        Raises:
+            InputError: it is far more than the file can hold: one value, or the default of a column, stands for many.
+        """
+        self.add(sum(len(value) for value in values if isinstance(value, bytes)))
+
+    def add(self, size: int) -> None:
+        """As `count`, for so many bytes."""
+        self._counted += size
+        if self._counted > self._most:
+            raise _not_by_messages(self._path, f"what it says is over {_TIMES} times as large as the file")
 
     def attachments(self, rowid: int) -> list[Attachment]:
         """What is attached to a message."""
@@ -312,27 +363,67 @@ class Database:
         )
         return [
             Attachment(text_of(mime), text_of(uti), text_of(name), bool(sticker), info)
-            for mime, uti, name, sticker, info in self._db.execute(query, (rowid,))
+            for mime, uti, name, sticker, info in self._counting(query, (rowid,))
         ]
 
+    def _counting(self, query: str, parameters: Sequence[int] = ()) -> Iterator[tuple[Any, ...]]:
+        for row in self._db.execute(query, parameters):
+            self.count(row)
+            yield row
+
     def _columns(self, table: str) -> set[str]:
-        return {text_of(column) for _, column, *_ in self._db.execute(f"PRAGMA table_info({table})")}
+        columns = self._db.execute(f"PRAGMA table_info({table})").fetchall()
+        for _, column, _, _, default, _ in columns:
+            if len(default or b"") > _LONGEST_DEFAULT:
+                name = ascii(text_of(column)[:40])
+                what = f"its table {table} has {len(default):,} bytes as the default of {name}"
+                raise _not_by_messages(self._path, what)
+        return {text_of(column) for _, column, *_ in columns}
 
     def _select(self, table: str, wanted: Sequence[str]) -> str:
         present = self._present.get(table, set())
         return ", ".join(f"{table}.{name}" if name in present else "NULL" for name in wanted)
 
     def _build_detail_query(self) -> str:
-        columns = self._select("message", Detail._fields[:-4])
+        columns = self._select("message", Detail._fields[:-1])
         if not {"guid", "thread_originator_guid"} <= self._present["message"]:
-            return f"SELECT {columns}, NULL, NULL, NULL, NULL FROM message WHERE ROWID = ?"
-        wanted = ("text", "attributedBody", "is_from_me", "handle_id")
-        quoted = self._select("message", wanted).replace("message.", "original.")
+            return f"SELECT {columns}, NULL FROM message WHERE ROWID = ?"
+        originals, own = "message", "ROWID"
+        if not self._has_index("message", "guid"):
+            self._db.execute(
+                "CREATE TEMP TABLE guids AS SELECT guid, ROWID AS own FROM message WHERE length(guid) < 200"
+            )
+            self._db.execute("CREATE INDEX temp.by_guid ON guids (guid, own)")
+            originals, own = "guids", "own"
         return (
-            f"SELECT {columns}, {quoted} FROM message LEFT JOIN message AS original "
+            f"SELECT {columns}, original.{own} FROM message LEFT JOIN {originals} AS original "
             "ON original.guid = message.thread_originator_guid AND message.thread_originator_guid <> '' "
             "WHERE message.ROWID = ?"
         )
+
+    def _has_index(self, table: str, column: str) -> bool:
+        """Whether rows of `table` are found by `column` without going through all of them."""
+        for _, name, _, _, is_partial in self._db.execute(f"PRAGMA main.index_list({table})").fetchall():
+            quoted = '"' + text_of(name).replace('"', '""') + '"'
+            first = self._db.execute(f"PRAGMA main.index_info({quoted})").fetchone()
+            if first and not is_partial and text_of(first[2]) == column:
+                return True
+        return False
+
+    def _add_indexes(self) -> None:
+        """Put tables of numbers that lack an index, as other programs leave them, into memory with one."""
+        for table, columns, wanted in _LOOKED_UP:
+            present = self._present.get(table, set())
+            if not set(wanted) <= present or all(self._has_index(table, column) for column in wanted):
+                continue
+            kept = [column for column in columns if column in present]
+            self._db.execute(f"CREATE TEMP TABLE {table} ({', '.join(f'{column} INTEGER' for column in kept)})")
+            self._db.execute(
+                f"INSERT INTO temp.{table} SELECT {', '.join(map(_number, kept))} FROM main.{table} ORDER BY rowid"
+            )
+            for column in wanted:
+                rest = ", ".join([column, *(each for each in reversed(kept) if each != column)])
+                self._db.execute(f"CREATE INDEX temp.{table}_by_{column} ON {table} ({rest})")
 
     def _date(self) -> str:
         return when_expression("message.date") if "date" in self._present["message"] else "0"

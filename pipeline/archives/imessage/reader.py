@@ -27,6 +27,7 @@ DELETED, ORPHANED = "recently deleted", "not in any chat"
 
 Half = Literal[1, 2]
 
+_BLOCKS = 8  # of a conversation that is
 _LONG = 30_000  # rows of a conversation that is not held in memory
 
 
@@ -176,11 +177,17 @@ class _Reading:
         if is_long:
             yield from speech.hear(database.rows(chats, by_their_own_dates=not database.is_in_order(chats)))
             return
+        blocks: list[list[Message]] = []
         try:
-            blocks = list(speech.hear(database.rows(chats)))
+            for block in speech.hear(database.rows(chats)):
+                if len(blocks) == _BLOCKS:
+                    raise OutOfOrder  # nor is it held in memory: few rows, but long ones
+                blocks.append(block)
         except OutOfOrder:
+            blocks.clear()
             self._speech = speech = listen()
-            blocks = list(speech.hear(database.rows(chats, by_their_own_dates=True)))
+            yield from speech.hear(database.rows(chats, by_their_own_dates=True))
+            return
         yield from blocks
 
     def _stream(

@@ -7,6 +7,7 @@ What this reader chose where either way is right: an `Edited to "..."` row is dr
 it), what Send Later has sent is kept and what it has not sent is dropped, a message sent again after an error is kept.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Set
 from datetime import datetime, timedelta
@@ -31,7 +32,7 @@ from pipeline.archives.imessage.people import UNKNOWN_SENDER, People
 from pipeline.archives.imessage.text_tapbacks import EDIT_WORDS, TAPBACK_WORDS, is_text_edit, is_text_tapback
 from pipeline.archives.imessage.times import CLOCK, DAY, DAYS, MICROSECONDS, utc_text
 from pipeline.archives.imessage.typedstream import CHARACTERS, HEADER
-from pipeline.sessions.session import OWNER, QUOTED, Listener, Message
+from pipeline.sessions.session import LONGEST, OWNER, QUOTED, Listener, Message
 
 NO_TEXT, UNREADABLE, TWIN = "no text", "unreadable body", "the same message again"
 UNSENT, ONE_TIME_CODE, TAPBACK_IN_WORDS, EDIT_IN_WORDS = "unsent", "one-time code", "tapback in words", "edit in words"
@@ -40,6 +41,8 @@ _CODE_ATTRIBUTE = b"__kIMOneTimeCodeAttributeName"
 _LINK_TWIN = timedelta(seconds=90)  # between a link and its preview, where Messages keeps both (openclaw/imsg)
 _RECENT = 500  # messages back to which a tapback in words may refer
 _RECENT_LINKS = 20
+_QUOTATIONS = 1024
+_HELD_BYTES = 16_000_000  # of rows whose messages are in memory, likewise
 _HELD = 8192  # messages in memory at most, and those of one second
 _SUSPECTS = "ELDQR\u200a\u200b\u200c\u200d"  # how edits and tapbacks in words begin
 _IN_WORDS = (EDIT_WORDS, EDIT_WORDS + TAPBACK_WORDS)  # likewise, by kind of row
@@ -80,6 +83,7 @@ class Speech:
         self._attachments = attachments
         self._is_direct = is_direct
         self._listener = listener
+        self._said = functools.lru_cache(_QUOTATIONS)(self._read_said)  # many may reply to one long message
         self.messages: list[Message] = []
         self.dropped: Counter[str] = Counter()
         self.read = 0
@@ -93,14 +97,21 @@ class Speech:
 
         Raises:
             OutOfOrder: they do not.
+            InputError: they are more than the file can hold.
         """
         messages, senders, elsewhere = self.messages, self._senders, self._elsewhere
         days, clock = DAYS, CLOCK  # as utc_text does
         last = last_second = rowid = self.rowid = -(2**64)
-        read = 0
+        read = taken = 0
+        is_full = False
         try:
             for row in rows:
-                when, number, kind, is_from_me, handle, _, body = row
+                when, number, kind, is_from_me, handle, text, body = row
+                size = (len(body) if type(body) is bytes else 0) + (len(text) if type(text) is bytes else 0)
+                taken += size
+                if taken >= _HELD_BYTES:
+                    self._database.add(taken)
+                    taken, is_full = 0, True
                 if when <= last and (when < last or number <= rowid):
                     if number == rowid:
                         continue  # in two chats of this conversation
@@ -121,10 +132,13 @@ class Speech:
                         self._drop(found, row)
                         continue
                     message = found
-                if second != last_second or not second:
-                    if len(messages) >= _HELD:
-                        yield messages[:-_RECENT]
-                        del messages[:-_RECENT]
+                if size > LONGEST:
+                    message.content = message.content[: LONGEST + 1]  # which is left out, whatever else it says
+                if second != last_second or not second or is_full:
+                    if len(messages) >= _HELD or is_full:
+                        recent, is_full = _RECENT_LINKS if is_full else _RECENT, False
+                        yield messages[:-recent]
+                        del messages[:-recent]
                     last_second, self._first, self._same = second, (when, len(messages)), None
                 elif self._is_twin(message, when):
                     self._drop(TWIN, row)
@@ -132,6 +146,7 @@ class Speech:
                 messages.append(message)
         finally:
             self.read, self.rowid = read, rowid
+        self._database.add(taken)
         yield messages
 
     def _drop(self, reason: str, row: Row) -> None:
@@ -202,6 +217,7 @@ class Speech:
             message.content = bodies.with_tokens(found if bodies.plain(found) == words else words, attached)
             message.only_context = msgspec.UNSET if words or not message.content else True
         message.content = "\n".join(filter(None, (bodies.plain(text_of(detail.subject)), message.content)))
+        message.content = message.content[: LONGEST + 1]
         message.reply_to = self._quoted(detail, message.sender)
         return None
 
@@ -217,10 +233,15 @@ class Speech:
 
     def _quoted(self, detail: Detail, sender: str) -> str | msgspec.UnsetType:
         """What the message of `sender` replies to, shortened, if somebody else said that."""
-        if _sender(detail.original_is_from_me, detail.original_handle_id, self._senders) == sender:
+        if not isinstance(detail.original, int):
             return msgspec.UNSET
-        quoted = bodies.plain(bodies.spoken(detail.original_text, detail.original_body) or "")
-        return quoted[:QUOTED] or msgspec.UNSET
+        author, words = self._said(detail.original)
+        return msgspec.UNSET if author == sender else words or msgspec.UNSET
+
+    def _read_said(self, rowid: int) -> tuple[str, str]:
+        """Who wrote a message, and how it begins."""
+        text, body, is_from_me, handle = self._database.words(rowid)
+        return _sender(is_from_me, handle, self._senders), bodies.plain(bodies.spoken(text, body) or "")[:QUOTED]
 
 
 def read_alone(row: Row, senders: Mapping[object, str]) -> Message:

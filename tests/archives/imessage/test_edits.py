@@ -1,8 +1,11 @@
+import itertools
 import plistlib
+import struct
 from collections import Counter
 
 import pytest
 
+from pipeline.archives.imessage import bodies
 from pipeline.samples.attributed_body import encode_attributed_body
 from tests.archives.phone import Phone, Value, read, said
 
@@ -108,3 +111,54 @@ def test_send_later_counts_once_it_is_sent(phone: Phone, is_sent: int, dropped: 
 def test_a_message_that_failed_is_still_what_the_owner_said(phone: Phone) -> None:
     phone.message(phone.chat("c"), {"text": "hello?", "is_from_me": 1, "error": 22, "is_sent": 0})
     assert contents(phone) == ["hello?"]
+
+
+def plist(*objects: bytes) -> bytes:
+    """A binary plist of objects as they stand in it, the last its root; references have one byte."""
+    offsets = list(itertools.accumulate(map(len, objects), initial=8))
+    trailer = struct.pack(">6xBBQQQ", 4, 1, len(objects), len(objects) - 1, offsets[-1])
+    return b"bplist00" + b"".join(objects) + struct.pack(f">{len(objects)}I", *offsets[:-1]) + trailer
+
+
+def test_a_list_of_lists_that_share_their_items_is_not_written_out(phone: Phone) -> None:
+    lists = [bytes([0xAA]) + bytes([number]) * 10 for number in range(40)]  # each is ten times the one before it
+    unsent = plist(b"\x51x", *lists, b"\xa1\x28", b"\x52rp", b"\x53otr", b"\xd1\x00\x00", b"\xd2\x2a\x2b\x29\x2c")
+    assert plistlib.loads(unsent)["otr"] == {"x": "x"}
+    phone.message(phone.chat("c"), {"message_summary_info": unsent, "text": "still there"})
+    assert contents(phone) == ["still there"]
+
+
+def test_a_plist_whose_objects_overlap_or_are_thousands_is_as_good_as_none() -> None:
+    objects = [b"\x52rp", b"\xaf\x10\xc8" + bytes(range(1, 201)), b"\xd1\x00\x01"]
+    honest = plist(objects[0], b"\xa1\x00", objects[2])
+    assert bodies.summary(honest) == {"rp": ["rp"]}
+    at = 8 + len(objects[0])
+    offsets = struct.pack(">202I", 8, *([at] * 200), at + len(objects[1]))  # 200 lists of the same 200 bytes
+    trailer = struct.pack(">6xBBQQQ", 4, 1, 202, 201, sum(map(len, objects)) + 8)
+    overlapping = b"bplist00" + b"".join(objects) + offsets + trailer
+    assert len(plistlib.loads(overlapping)["rp"]) == 200
+    assert bodies.summary(overlapping) == {}
+    many = plist(*([b"\x51x"] * 5000), b"\xd1\x00\x00")
+    assert plistlib.loads(many) == {"x": "x"}
+    assert bodies.summary(many) == {}
+
+
+@pytest.mark.parametrize("part", [2**100_000, -(2**63), 1.5, b"0", plistlib.UID(0), [0], {"0": 0}], ids=type)
+def test_what_is_no_number_of_a_part_is_none_that_was_unsent(part: object) -> None:
+    assert not bodies.is_unsent({"rp": [part], "otr": PARTS}, is_empty=False)
+    assert bodies.is_unsent({"rp": [part, 0, "1"], "otr": PARTS}, is_empty=False)
+
+
+def test_parts_that_share_one_long_body_are_read_once_and_no_further_than_a_message_may_be_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bodies_read: list[int] = []
+
+    def decode(body: bytes) -> str:
+        bodies_read.append(len(body))
+        return body.decode()
+
+    monkeypatch.setattr(bodies, "decode_attributed_body", decode)
+    history = {"ec": {str(part): [{"t": b"a" * 300_000}] for part in range(1000)}}
+    assert bodies.last_edit(history) == "a" * 1_200_000
+    assert bodies_read == [300_000]
