@@ -38,6 +38,7 @@ def talks(stream: Stream, rules: Rules, tally: Tally) -> Iterator[list[Turn]]:
     """
     session, blocks = stream
     turns: list[Turn] = []
+    said: list[str] = []  # the messages of the last turn, joined once: a group may write thousands in a row
     end: float | None = None
     for message in itertools.chain.from_iterable(blocks):
         begin = _seconds(message.time)
@@ -47,7 +48,7 @@ def talks(stream: Stream, rules: Rules, tally: Tally) -> Iterator[list[Turn]]:
         elif begin is not None:
             end = begin
         if pause > rules.session_gap_s and turns:
-            yield from _closed(turns, tally)
+            yield from _closed(turns, said, tally)
             turns = []
         is_own = message.role == "assistant"
         content = rules.clean(message.content)
@@ -60,12 +61,12 @@ def talks(stream: Stream, rules: Rules, tally: Tally) -> Iterator[list[Turn]]:
         if turns and turns[-1].is_own == is_own:
             last = turns[-1]
             if not is_own or pause <= rules.burst_gap_s:
-                last.content = f"{last.content}\n{content}"
+                said.append(content)
                 last.count += count
                 if message.only_context is not True:
                     last.lost = None
                 continue
-            yield from _closed(turns, tally)
+            yield from _closed(turns, said, tally)
             turns = []
         turn = Turn(is_own, content, count, pause)
         if is_own and message.only_context is True:
@@ -77,17 +78,27 @@ def talks(stream: Stream, rules: Rules, tally: Tally) -> Iterator[list[Turn]]:
                 continue
             turns.append(Turn(False, opening, 0, pause))
             turn.pause_s = 0.0
+        _join(turns, said)
         turns.append(turn)
+        said.append(content)
     if turns:
-        yield from _closed(turns, tally)
+        yield from _closed(turns, said, tally)
 
 
-def _closed(turns: list[Turn], tally: Tally) -> Iterator[list[Turn]]:
+def _closed(turns: list[Turn], said: list[str], tally: Tally) -> Iterator[list[Turn]]:
     """The talk without its end that nobody answered, if anything is left."""
+    _join(turns, said)
     if not turns[-1].is_own:
         tally.left_out(Lost.UNANSWERED, turns.pop())
     if turns:
         yield turns
+
+
+def _join(turns: list[Turn], said: list[str]) -> None:
+    """Give the last turn all that was said in it, and forget that."""
+    if len(said) > 1:
+        turns[-1].content = "\n".join(said)
+    said.clear()
 
 
 def _seconds(time: str | None) -> float | None:
