@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from pipeline.counted import counted
 from pipeline.durable import reading
 from pipeline.errors import FinetuneError, InputError
 
@@ -16,7 +17,9 @@ MOST_ENTRIES = 200_000
 """Files and folders of an archive. Exports with years of photos have some ten thousand."""
 
 _AT_A_TIME = 1 << 20
-_LINKS, _SPECIAL, _GONE = "links", "devices, pipes or sockets", "files that went away meanwhile"
+_LINKS = ("link", "links")
+_SPECIAL = ("device, pipe or socket", "devices, pipes or sockets")
+_GONE = ("file that went away meanwhile", "files that went away meanwhile")
 
 Complaint = Callable[[Path, OSError], FinetuneError]
 """The error to show where a path cannot be read."""
@@ -62,7 +65,7 @@ def copy_folder(source: Path, target: Path, complaint: Complaint, note: Callable
         FinetuneError: the `complaint` about what cannot be read in it.
         OSError: `target` cannot be written.
     """
-    left_out: Counter[str] = Counter()
+    left_out: Counter[tuple[str, str]] = Counter()
     target.mkdir(mode=0o700)
     for number, entry in enumerate(_entries(source, complaint)):
         if number == MOST_ENTRIES:
@@ -82,7 +85,7 @@ def copy_folder(source: Path, target: Path, complaint: Complaint, note: Callable
         elif not _copied(path, copy, complaint):
             left_out[_GONE] += 1
     for what, count in sorted(left_out.items()):
-        note(f"{count:,} {what} in the folder are left out")
+        note(f"{counted(count, *what)} in the folder {'is' if count == 1 else 'are'} left out")
 
 
 def _copied(path: Path, copy: Path, complaint: Complaint) -> bool:

@@ -51,6 +51,15 @@ def test_links_and_what_is_no_file_are_left_out_of_a_folder_and_said(tmp_path: P
     ]
 
 
+def test_one_link_and_one_pipe_are_told_of_in_the_singular(tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "archive" / "link").symlink_to(tmp_path)
+    os.mkfifo(tmp_path / "archive" / "pipe")
+    notes: list[str] = []
+    copy(tmp_path / "archive", tmp_path / "copy", notes)
+    assert notes == ["1 device, pipe or socket in the folder is left out", "1 link in the folder is left out"]
+
+
 class Watched:
     """A file, something happening before each read of it."""
 
@@ -92,7 +101,7 @@ def test_files_that_go_away_or_grow_meanwhile_do_not_stop_the_copy(
     notes: list[str] = []
     copy(archive, tmp_path / "copy", notes)
     assert contents(tmp_path / "copy") == {"a": "a", "c": "c"}
-    assert notes == ["1 files that went away meanwhile in the folder are left out"]
+    assert notes == ["1 file that went away meanwhile in the folder is left out"]
 
 
 def test_a_folder_of_more_files_than_any_archive_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
