@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pipeline.archives.files import files_in, messenger_files
 from pipeline.archives.imessage import UNKNOWN_SENDER, utc_time
-from pipeline.archives.zips import opened, require_sane
+from pipeline.archives.zips import Packed, opened, require_sane
 from pipeline.durable import DISK_ERRORS, nameless
 from pipeline.errors import InputError
 from pipeline.sessions.session import OWNER, Listener, Message, Session
@@ -29,27 +30,21 @@ if TYPE_CHECKING:
 
 
 class _Loader(NamedTuple):
-    """Classes in langchain_community.chat_loaders that take a path, and what they read."""
+    """A class in langchain_community.chat_loaders that takes a path, and what it reads."""
 
-    for_file: str
-    for_folder: str
+    name: str
     reads: str
 
 
 LOADERS = {
     "facebook_messenger": _Loader(
         "SingleFileFacebookMessengerChatLoader",
-        "FolderFacebookMessengerChatLoader",
         "a message_1.json, or the export's folder that holds `inbox`",
     ),
-    "imessage": _Loader("IMessageChatLoader", "IMessageChatLoader", "a chat.db"),
-    "slack": _Loader("SlackChatLoader", "SlackChatLoader", "the zip of a workspace export"),
-    "telegram": _Loader(
-        "TelegramChatLoader", "TelegramChatLoader", "the result.json of one exported chat, or a folder or zip of them"
-    ),
-    "whatsapp": _Loader(
-        "WhatsAppChatLoader", "WhatsAppChatLoader", "the .txt of an exported chat, taken out of its zip"
-    ),
+    "imessage": _Loader("IMessageChatLoader", "a chat.db"),
+    "slack": _Loader("SlackChatLoader", "the zip of a workspace export"),
+    "telegram": _Loader("TelegramChatLoader", "the result.json of one exported chat, or a folder or zip of them"),
+    "whatsapp": _Loader("WhatsAppChatLoader", "the .txt of an exported chat, taken out of its zip"),
 }
 
 APPS = {
@@ -62,7 +57,6 @@ APPS = {
 """What the apps call themselves."""
 
 _NO_TEXT = "no text"
-_READ_OF_ZIPS = (".html", ".json")
 _TAKE_AGAIN = "Export it again."
 _UNIX_SECONDS = re.compile(r"\d{9,10}\.\d+")  # Slack's `ts`
 
@@ -101,11 +95,12 @@ def _load(loader: str, path: Path) -> Iterator["ChatSession"]:
     try:
         if zipfile.is_zipfile(path):
             with opened(path, _TAKE_AGAIN) as archive:
-                require_sane(path, [each for each in archive.infolist() if each.filename.endswith(_READ_OF_ZIPS)])
+                require_sane(path, [Packed(path, [each for each in archive.infolist() if _is_read(each.filename)])])
                 if loader == "telegram":
                     yield from _telegram(path, archive)
                     return
-        yield from _create(loader, path).lazy_load()
+        for each in _files(loader, path):
+            yield from _create(loader, each).lazy_load()
     except InputError:
         raise
     except Exception as error:
@@ -118,6 +113,19 @@ def _load(loader: str, path: Path) -> Iterator["ChatSession"]:
         ) from None
 
 
+def _files(loader: str, path: Path) -> list[Path]:
+    """What to give to the loader, one after the other: of a folder its files, for the loaders would follow links."""
+    if loader == "facebook_messenger" and path.is_dir():
+        return messenger_files(path) or [path]
+    if loader == "telegram" and path.is_dir():
+        return [each for each in files_in(path) if _is_read(each.name)]
+    return [path]
+
+
+def _is_read(name: str) -> bool:
+    return name.endswith((".html", ".json"))
+
+
 def _telegram(path: Path, archive: zipfile.ZipFile) -> Iterator["ChatSession"]:
     """The chats in a zip, each unpacked beside it into a file without a name.
 
@@ -125,7 +133,7 @@ def _telegram(path: Path, archive: zipfile.ZipFile) -> Iterator["ChatSession"]:
     """
     loader = importlib.import_module("langchain_community.chat_loaders").TelegramChatLoader
     for name in archive.namelist():
-        if name.endswith(_READ_OF_ZIPS):
+        if _is_read(name):
             with nameless(path.parent) as (file, there):
                 with archive.open(name) as packed:
                     shutil.copyfileobj(packed, file)
@@ -146,9 +154,8 @@ def _create(loader: str, path: Path) -> "BaseChatLoader":
             got=repr(loader),
             fix=f"Did you mean `{near[0]}`?" if near else "Choose one of these.",
         )
-    name = LOADERS[loader].for_folder if path.is_dir() else LOADERS[loader].for_file
     quieten_logging()
-    create = getattr(importlib.import_module("langchain_community.chat_loaders"), name)
+    create = getattr(importlib.import_module("langchain_community.chat_loaders"), LOADERS[loader].name)
     created: BaseChatLoader = create(str(path))
     return created
 

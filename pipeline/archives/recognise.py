@@ -8,9 +8,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.archives.files import is_file, messenger_files
 from pipeline.archives.whatsapp import looks_like_whatsapp
 from pipeline.archives.zips import opened
 from pipeline.config.settings import Load
+from pipeline.durable import read_file, reading
 from pipeline.errors import InputError
 from pipeline.fetch.check import SQLITE_HEADER
 
@@ -51,7 +53,7 @@ def recognise(path: Path) -> Archive:
         raise InputError(str(path), "no such file or folder", fix="Check how it is spelt; the Tab key completes it.")
     if not path.is_file():  # a pipe would be waited for, a device read without end
         raise InputError(str(path), "neither a file nor a folder", fix=_KNOWN)
-    with path.open("rb") as file:
+    with reading(path) as file:
         head = file.read(_HEAD)
     if head.startswith(SQLITE_HEADER):
         return _database(path)
@@ -119,7 +121,7 @@ def _zip(path: Path) -> Archive:
 
 def _json(path: Path) -> Archive:
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(read_file(path))
     except (ValueError, RecursionError):
         raise InputError(
             str(path), "JSON that is damaged or cut off", fix="Export it again, or take it out of its zip again."
@@ -143,13 +145,13 @@ def _json(path: Path) -> Archive:
 
 def _folder(path: Path) -> Archive:
     for name in ("chat.db", "sms.db"):
-        if (path / name).is_file():
+        if is_file(path / name):
             return _database(path / name)
-    if (path / "inbox").is_dir() and any((path / "inbox").glob("*/*.json")):
+    if messenger_files(path):
         return _langchain("facebook_messenger", "a Messenger export", "inbox/…/message_1.json in the folder", path)
-    if (path / "result.json").is_file():
+    if is_file(path / "result.json"):
         return _json(path / "result.json")
-    chats = [each for each in sorted(path.iterdir()) if each.suffix.lower() in (".txt", ".zip") and each.is_file()]
+    chats = [each for each in sorted(path.iterdir()) if each.suffix.lower() in (".txt", ".zip") and is_file(each)]
     recognised = [archive for each in chats if (archive := _whatsapp_or_none(each))]
     if recognised:
         because = f"what is in the folder: {len(recognised)} of them"

@@ -21,12 +21,15 @@ from datetime import datetime
 from pathlib import Path, PurePath
 from typing import IO, NamedTuple
 
-from pipeline.archives.zips import ZIP_ERRORS, damaged, opened, require_sane
+from pipeline.archives.files import files_in
+from pipeline.archives.zips import ZIP_ERRORS, Packed, damaged, opened, require_sane
+from pipeline.durable import reading
 from pipeline.errors import InputError
 from pipeline.sessions.session import ENDLESS, LONGEST, QUOTED, Listener, Message, Session
 
 MEDIA, SYSTEM = "photo, video or other file", "WhatsApp's own words"
 
+_EXPORT_AGAIN = "Export the chat again."
 _HEADER = re.compile(
     r"\u200e?(?P<bracket>\[)?(?P<a>\d{1,4})[./-]\s?(?P<b>\d{1,2})[./-]\s?(?P<c>\d{2,4})\.?,?\s"
     r"(?:(?P<noon>[上下])午\s?)?(?P<hour>\d{1,2})[:.](?P<minute>\d\d)(?:[:.](?P<second>\d\d))?(?:\s?(?P<half>[AaPp])\.?\s?[Mm]\.?)?"
@@ -92,20 +95,27 @@ def looks_like_whatsapp(text: str) -> bool:
 
 def _texts(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
     """Every file that may be a chat, open, and where it lies or the zip it is in; in a fixed order."""
+    files = [path]
     if path.is_dir():
-        for each in sorted(path.rglob("*")):
-            if each.suffix.lower() in (".txt", ".zip") and each.is_file():
-                yield from _texts(each)
-    elif zipfile.is_zipfile(path):
-        with opened(path, "Export the chat again.") as archive:
-            texts = [each for each in archive.infolist() if PurePath(each.filename).suffix.lower() == ".txt"]
-            require_sane(path, texts)
-            for info in sorted(texts, key=lambda info: info.filename):
-                with archive.open(info) as file:
-                    yield path, file
-    else:
-        with path.open("rb") as file:
-            yield path, file
+        files = [each for each in files_in(path) if each.suffix.lower() in (".txt", ".zip")]
+    packed = {each: _packed(each) for each in files if zipfile.is_zipfile(each)}
+    require_sane(path, [Packed(each, texts) for each, texts in packed.items()])
+    for each in files:
+        if each in packed:
+            with opened(each, _EXPORT_AGAIN) as archive:
+                for info in packed[each]:
+                    with archive.open(info) as file:
+                        yield each, file
+        else:
+            with reading(each) as file:
+                yield each, file
+
+
+def _packed(path: Path) -> list[zipfile.ZipInfo]:
+    """The texts in a zip."""
+    with opened(path, _EXPORT_AGAIN) as archive:
+        texts = [each for each in archive.infolist() if PurePath(each.filename).suffix.lower() == ".txt"]
+    return sorted(texts, key=lambda info: info.filename)
 
 
 def _lines(file: IO[bytes], path: Path) -> Iterator[_Line]:
@@ -114,7 +124,7 @@ def _lines(file: IO[bytes], path: Path) -> Iterator[_Line]:
             yield from _read_lines(text)
     except ZIP_ERRORS as error:
         if isinstance(file, zipfile.ZipExtFile):
-            raise damaged(path, error, "Export the chat again.") from None
+            raise damaged(path, error, _EXPORT_AGAIN) from None
         raise
     except UnicodeDecodeError:
         raise InputError(

@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.durable import DISK_ERRORS
 from pipeline.errors import InputError
@@ -14,30 +15,55 @@ MOST_TIMES = 100
 """How many times a chat may be larger than in its zip. Text is 3 to 20 times as large, what is made to harm 1,000."""
 
 HARMLESS = 10_000_000
-"""Bytes that may come out of any zip."""
+"""Bytes that may come out of any archive."""
 
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, NotImplementedError, EOFError, OSError)
 """What zipfile raises for a zip that is damaged, locked with a password, or packed in an unknown way."""
 
 
-def require_sane(path: Path, wanted: Sequence[zipfile.ZipInfo]) -> None:
-    """Check that what is to be read out of a zip is not much more than went into it, before it is.
+class Packed(NamedTuple):
+    """What is to be read out of a zip."""
+
+    path: Path
+    wanted: Sequence[zipfile.ZipInfo]
+
+
+def require_sane(path: Path, zips: Sequence[Packed]) -> None:
+    """Check that what is to be read out of zips is not much more than went into them, before it is: each, and all.
 
     A reader of zipfile never yields more than the size that a member states.
+
+    Args:
+        path: the archive: a folder that holds the zips, or the only one.
 
     Raises:
         InputError: it is.
     """
-    out = sum(each.file_size for each in wanted)
-    held = max(1, min(path.stat().st_size, sum(each.compress_size for each in wanted)))  # members may overlap
+    for each in zips:
+        _require_sane(each.path, [each])
+    if len(zips) > 1:
+        _require_sane(path, zips)
+
+
+def _require_sane(path: Path, zips: Sequence[Packed]) -> None:
+    members = [member for each in zips for member in each.wanted]
+    out = sum(member.file_size for member in members)
+    held = max(1, sum(map(_held, zips)))
     if out > HARMLESS and out > MOST_TIMES * held:
-        largest = max(wanted, key=lambda each: each.file_size)
+        largest = max(members, key=lambda member: member.file_size)
+        is_one = len(zips) == 1
+        most, whose = ("most of it", "its size") if is_one else ("the largest", f"the size of its {len(zips):,} zips")
         raise InputError(
             str(path),
-            f"would unpack to {out / 1_000_000:,.0f} MB, {out // held:,} times its size, most of it "
-            f"{largest.filename[:100]!r}; no chat grows more than {MOST_TIMES} times",
-            fix="Export the chat again.",
+            f"would unpack to {out / 1_000_000:,.0f} MB, {out // held:,} times {whose}, "
+            f"{most} {largest.filename[:100]!r}; no chat grows more than {MOST_TIMES} times",
+            fix="Export the chat again." if is_one else "Export the chats again.",
         )
+
+
+def _held(packed: Packed) -> int:
+    """Bytes; members may overlap."""
+    return min(packed.path.stat().st_size, sum(member.compress_size for member in packed.wanted))
 
 
 @contextlib.contextmanager

@@ -199,6 +199,18 @@ def test_a_zip_of_next_to_nothing_that_unpacks_to_very_much_is_not_unpacked(tmp_
         read(path)
 
 
+def test_many_zips_that_are_each_harmless_are_counted_together(tmp_path: Path) -> None:
+    for number in range(3):
+        with zipfile.ZipFile(tmp_path / f"{number}.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("_chat.txt", (HEAD + "Hi\n").encode() + b"\n" * 5_000_000)
+    message = (
+        f"{tmp_path}: would unpack to 15 MB, 1,018 times the size of its 3 zips, the largest '_chat.txt'; no chat "
+        "grows more than 100 times. Export the chats again."
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        read(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [

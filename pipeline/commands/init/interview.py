@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 from typing import NamedTuple, get_args
 
+from pipeline.archives.files import is_file
 from pipeline.archives.reading import read_archive, reading_of
 from pipeline.archives.recognise import Archive, recognise
 from pipeline.backends.profiles import PROFILES
@@ -149,7 +150,7 @@ def _local_path(said: str) -> Path | None:
             words = []
         if len(words) == 1 and Path(words[0]).expanduser().exists():
             path = Path(words[0]).expanduser()
-    databases = [path / name for name in ("chat.db", "sms.db") if (path / name).is_file()]
+    databases = [path / name for name in ("chat.db", "sms.db") if is_file(path / name)]
     return databases[0] if databases else path
 
 
