@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from pipeline.config.settings import Config
 from pipeline.config.yaml_text import DEEPEST, Path_, TooMuch, parse, read_text, short
+from pipeline.counted import counted
 from pipeline.errors import InputError
 
 PREFIX = "FINETUNE_"
@@ -34,6 +35,7 @@ _IN_OUR_WORDS = {
     "bool_type": "expected true or false",
     "bool_parsing": "expected true or false",
     "string_type": "expected a text",
+    "string_unicode": "holds half a character",
     "list_type": "expected a list",
     "date_type": "expected a date such as 2020-01-31",
     "date_parsing": "expected a date such as 2020-01-31",
@@ -52,10 +54,10 @@ _PYDANTICS = {  # the beginnings of pydantic's messages, the longer first
 class ConfigError(InputError):
     """One or more mistakes in a config, one a line."""
 
-    def __init__(self, mistakes: Sequence[InputError]) -> None:
-        first = mistakes[0]
+    def __init__(self, mistakes: Sequence[InputError], further: int = 0) -> None:
+        first, further = mistakes[0], further + max(0, len(mistakes) - _MOST_SHOWN)
         super().__init__(first.where, first.what, got=first.got, fix=first.fix)
-        more = [f"… and {len(mistakes) - _MOST_SHOWN:,} more mistakes."] if len(mistakes) > _MOST_SHOWN else []
+        more = [f"… and {counted(further, 'more mistake')}."] if further else []
         self.args = ("\n".join([*map(str, mistakes[:_MOST_SHOWN]), *more]),)
 
 
@@ -73,7 +75,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     try:
         return Config.model_validate(_over(_over(document, _from_environment()), chosen))
     except ValidationError as error:
-        raise ConfigError(_mistakes(error, path, lines, chosen)) from None
+        raise _mistakes(error, path, lines, chosen) from None
 
 
 def name_in(path: Path) -> str | None:
@@ -178,14 +180,17 @@ def _value(key: str, text: str) -> Any:
         return text
 
 
-def _mistakes(error: ValidationError, path: Path, lines: Mapping[Path_, int], chosen: Document) -> list[InputError]:
+def _mistakes(error: ValidationError, path: Path, lines: Mapping[Path_, int], chosen: Document) -> ConfigError:
     grouped: dict[Path_, list[ErrorDetails]] = {}
     for details in error.errors(include_url=False):
         grouped.setdefault(_config_path(details), []).append(details)
     # Of a key that may be one value or a list: what is wrong inside the list says more than that it is one.
     outer = {at[:-1] for at in grouped if at and isinstance(at[-1], int)}
-    found = [_mistake(at, grouped[at], _where(at, path, lines, chosen)) for at in grouped if at not in outer]
-    return sorted(found, key=lambda mistake: _line_of(mistake.where))
+    places = [(_where(at, path, lines, chosen), at) for at in grouped if at not in outer]
+    places.sort(key=lambda place: _line_of(place[0]))
+    # Only of these the words are looked for that may have been meant, which takes time.
+    found = [_mistake(at, grouped[at], where) for where, at in places[:_MOST_SHOWN]]
+    return ConfigError(found, len(places) - len(found))
 
 
 def _line_of(where: str) -> int:

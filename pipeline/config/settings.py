@@ -1,6 +1,7 @@
 """The settings: one section per step, plus `name` and `backend`. configs/reference.yaml shows every key."""
 
 import re
+import string
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 Auto = Literal["auto"]
 Name = Annotated[str, Field(min_length=1)]
 Seconds = Annotated[float, Field(gt=0, le=30 * 24 * 3600)]
+_FILLED_IN = ("me", "friend", "platform", "group")
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
@@ -160,13 +162,20 @@ class Convert(Section):
                     raise ValueError(f"`{name}` goes with `preset: texting` only")
             return self
         for name, template in (("system_prompt", self.system_prompt), ("group_prompt", self.group_prompt)):
-            try:
-                (template or "").format_map(dict.fromkeys(("me", "friend", "platform", "group"), ""))
-            except (KeyError, ValueError, IndexError, AttributeError):
-                raise ValueError(
-                    f"`{name}`: braces hold {{me}}, {{friend}}, {{platform}} or {{group}}; double any others"
-                ) from None
+            _check_template(name, template or "")
         return self
+
+
+def _check_template(name: str, template: str) -> None:
+    """Nothing is filled in to find out: a width in braces may ask for more memory than there is."""
+    try:
+        fields = [field for field in string.Formatter().parse(template) if field[1] is not None]
+    except ValueError:
+        fields = [("", "", "", None)]
+    if any(re.split(r"[.\[]", field or "")[0] not in _FILLED_IN for _, field, _, _ in fields):
+        raise ValueError(f"`{name}`: braces hold {{me}}, {{friend}}, {{platform}} or {{group}}; double any others")
+    if any(field not in _FILLED_IN or layout or conversion for _, field, layout, conversion in fields):
+        raise ValueError(f"`{name}`: braces hold a name alone, such as {{me}}, and no format")
 
 
 class Upload(Section):

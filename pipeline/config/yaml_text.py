@@ -4,6 +4,7 @@ A few hundred bytes can say that one list stands in another ten times, and that 
 the nodes are counted as often as they are referred to, before values are constructed.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from pipeline.errors import InputError
 Path_ = tuple[str | int, ...]
 
 MOST_BYTES = 500_000
-MOST_VALUES = 50_000
+MOST_VALUES = 10_000
 DEEPEST = 50
 LONGEST_NUMBER = 40
 """Characters; what is longer is no number that any key takes, and its conversion takes quadratic time."""
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 _WRONG = (yaml.YAMLError, ValueError, RecursionError, LookupError, AttributeError, TypeError, ArithmeticError)
 """What PyYAML raises for texts that are no YAML: beside its own errors those of values under the wrong tag."""
@@ -33,6 +36,37 @@ class Loader(yaml.SafeLoader):
         if first != "+"
     }
 
+    def __init__(self, text: str, where: str) -> None:
+        super().__init__(text)
+        self._where = where
+        self._values = self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
+        """Called by PyYAML for each node, whose text has just been read: here is the end of what is too much."""
+        is_key = isinstance(parent, yaml.MappingNode) and index is None
+        self._values += not is_key
+        if self._values > MOST_VALUES or self._depth > DEEPEST:
+            what = _TOO_MANY if self._values > MOST_VALUES else _TOO_DEEP
+            raise _refused(self._where, self.peek_event().start_mark.line + 1, what)
+        self._depth += 1
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def compose_scalar_node(self, anchor: str | None) -> yaml.ScalarNode:
+        """Called by PyYAML; JSON writes some characters as two halves, which it would leave as they are."""
+        node: yaml.ScalarNode = super().compose_scalar_node(anchor)
+        if _HALF.search(node.value):
+            try:
+                node.value = node.value.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+            except UnicodeDecodeError:
+                raise InputError(
+                    f"{self._where}:{node.start_mark.line + 1}",
+                    "holds half a character, such as \\ud83d alone",
+                    fix="Write the character itself.",
+                ) from None
+        return node
+
     def number(self, node: yaml.ScalarNode) -> object:
         """What reads as a number; 12:30 is none here, though it is 750 to YAML 1.1."""
         if len(node.value) > LONGEST_NUMBER or ":" in node.value:
@@ -46,6 +80,14 @@ for _tag in ("int", "float"):
 
 class TooMuch(InputError):
     """A document of more values than a config has, or deeper."""
+
+
+_TOO_MANY = f"more than {MOST_VALUES:,} values, aliases (*) counted each time"
+_TOO_DEEP = f"more than {DEEPEST} levels deep, or an alias (*) of what it stands in"
+
+
+def _refused(where: str, line: int, what: str) -> TooMuch:
+    return TooMuch(f"{where}:{line}", what, fix="Write out what is needed, without aliases.")
 
 
 def short(text: str, most: int = 80) -> str:
@@ -81,7 +123,7 @@ def parse(text: str, where: str) -> tuple[Any, dict[Path_, int]]:
     """
     nodes = _Nodes(where)
     try:
-        loader = Loader(text)
+        loader = Loader(text, where)
         root = loader.get_single_node()
         if root is not None:
             nodes.locate(root, ())
@@ -111,9 +153,9 @@ class _Nodes:
         """Find the lines of all that is in a node."""
         self._count += 1
         if self._count > MOST_VALUES:
-            raise self._refused(around, f"more than {MOST_VALUES:,} values, aliases (*) counted each time")
+            raise _refused(self._where, around, _TOO_MANY)
         if len(at) > DEEPEST:
-            raise self._refused(around, f"more than {DEEPEST} levels deep, or an alias (*) of what it stands in")
+            raise _refused(self._where, around, _TOO_DEEP)
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 name = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
@@ -130,6 +172,3 @@ class _Nodes:
             for index, value in enumerate(node.value):
                 self.lines[(*at, index)] = value.start_mark.line + 1
                 self.locate(value, (*at, index), max(value.start_mark.line + 1, around))
-
-    def _refused(self, line: int, what: str) -> TooMuch:
-        return TooMuch(f"{self._where}:{line}", what, fix="Write out what is needed, without aliases.")

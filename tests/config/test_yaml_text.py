@@ -1,16 +1,18 @@
 """Configs that were made to harm, or came from another program: one bounded message each, and never a wait."""
 
+import difflib
 import os
 from pathlib import Path
 
 import pytest
 
+from pipeline.config import yaml_text
 from pipeline.config.file import load_config
 from pipeline.errors import InputError
 
 SEE = "configs/reference.yaml shows every key with its values."
 ALIASES = "Write out what is needed, without aliases."
-MANY = f"more than 50,000 values, aliases (*) counted each time. {ALIASES}"
+MANY = f"more than 10,000 values, aliases (*) counted each time. {ALIASES}"
 DEEP = f"more than 50 levels deep, or an alias (*) of what it stands in. {ALIASES}"
 
 
@@ -28,11 +30,14 @@ def times_ten(of: str) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a0: &a0 [x]\n" + times_ten("[{}]") + "name: x\n", f":6: {MANY}"),
-        ("a0: &a0 {x: 1}\n" + times_ten("{{<<: [{}]}}") + "name: x\n", f":6: {MANY}"),
+        ("a0: &a0 [x]\n" + times_ten("[{}]") + "name: x\n", f":5: {MANY}"),
+        ("a0: &a0 {x: 1}\n" + times_ten("{{<<: [{}]}}") + "name: x\n", f":5: {MANY}"),
         ("name: x\nmerge: &a\n  x: *a\n", f":3: {DEEP}"),
         ("name: x\nload: " + "{a: " * 60 + "1" + "}" * 60, f":2: {DEEP}"),
-        ("[" * 5000, ": not YAML (nested too deep). Mend it."),
+        ("[" * 5000, f":1: {DEEP}"),
+        ("name: x\nx:\n" + "- " * 5000, f":3: {DEEP}"),
+        ("name: x\n" + "? " * 5000, f":2: {DEEP}"),
+        ("name: x\nload:\n  only_people: [" + "x,\n" * 20_000 + "]", f":9999: {MANY}"),
         ("#" * 600_000, ": larger than 500 kB, which no config is. Give a YAML file."),
         ("name: !!timestamp x\n", ": not YAML ('NoneType' object has no attribute 'groupdict'). Mend it."),
         ("name: !!bool x\n", ": not YAML ('x'). Mend it."),
@@ -80,3 +85,52 @@ def test_what_is_set_for_one_run_is_bounded_too(tmp_path: Path, monkeypatch: pyt
         assert len(refusal(path, override)) < 400
     monkeypatch.setenv("FINETUNE_LOAD", "[" * 100_000)
     assert refusal(path) == "environment FINETUNE_LOAD: not JSON. Give sections and lists as JSON."
+
+
+@pytest.mark.parametrize("text", ["x: [" + "a, " * 500, "a: 1\n" * 500, "x: {" + "a, " * 500, "- a\n" * 500])
+def test_no_more_is_read_of_a_config_than_one_may_hold(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = 0
+    get_event = yaml_text.Loader.get_event
+
+    def counted(loader: yaml_text.Loader) -> object:
+        nonlocal read
+        read += 1
+        return get_event(loader)
+
+    monkeypatch.setattr(yaml_text.Loader, "get_event", counted)
+    monkeypatch.setattr(yaml_text, "MOST_VALUES", 100)
+    with pytest.raises(yaml_text.TooMuch):
+        yaml_text.parse(text, "x")
+    assert 100 < read < 250
+
+
+def test_the_words_that_may_have_been_meant_are_looked_for_where_they_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(difflib, "get_close_matches", lambda *_, **__: asked.append(1) or [])
+    path = tmp_path / "run.yaml"
+    path.write_text("name: x\n" + "".join(f"k{n}: 1\n" for n in range(500)))
+    assert refusal(path).endswith("… and 470 more mistakes.")
+    assert len(asked) == 30
+    path.write_text("name: x\n" + "".join(f"k{n}: 1\n" for n in range(31)))
+    assert refusal(path).endswith("… and 1 more mistake.")
+
+
+def test_the_halves_of_a_character_as_json_writes_them_are_one(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text('name: x\nmap: {assistant: "A \\ud83d\\ude00"}\ncreate_job: {metadata: {"\\ud83d\\ude00": a}}\n')
+    config = load_config(path)
+    assert (config.map.assistant, config.create_job.metadata) == ("A 😀", {"😀": "a"})
+    for halves in ("\\ud83d", "\\ude00\\ud83d", "\\ud83d a \\ude00"):
+        path.write_text(f'name: x\nmap: {{assistant: "{halves}"}}\n')
+        assert refusal(path) == f"{path}:2: holds half a character, such as \\ud83d alone. Write the character itself."
+
+
+def test_half_a_character_in_the_environment_is_called_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("name: x\n")
+    monkeypatch.setenv("FINETUNE_LOAD", '{"only_people": ["\\ud83d"]}')
+    assert refusal(path) == (
+        f"environment FINETUNE_LOAD load.only_people: holds half a character, got '\\ud83d'. {SEE}"
+    )

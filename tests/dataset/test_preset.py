@@ -44,6 +44,13 @@ def test_hosts_not_known_to_understand_weights_get_none() -> None:
             {"preset": "texting", "group_prompt": "In {group"},
             "`group_prompt`: braces hold {me}, {friend}, {platform} or {group}; double any others",
         ),
+        *(
+            (
+                {"preset": "texting", "system_prompt": f"You are {field}."},
+                "`system_prompt`: braces hold a name alone, such as {me}, and no format",
+            )
+            for field in ("{me:>999999999}", "{me!r}", "{me.__class__}", "{me[0]}", "{friend:{me}}", "{me:{me:>9}}")
+        ),
     ],
 )
 def test_keys_that_would_do_nothing_or_cannot_be_filled_are_mistakes(convert: dict[str, object], message: str) -> None:
