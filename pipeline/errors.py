@@ -8,6 +8,8 @@ from typing import ClassVar
 
 from pipeline.visible import visible
 
+_LONGEST_VALUE = 300  # characters; a name in a config may have half a million
+
 
 class FinetuneError(Exception):
     """A foreseeable failure: printed as one message, never as a traceback.
@@ -26,7 +28,8 @@ class FinetuneError(Exception):
         self.what = what
         self.got = got
         self.fix = fix
-        said = f"{where}: {what}{'' if got is None else f', got {got}'}"
+        shown = got if got is None or len(got) <= _LONGEST_VALUE else f"{got[: _LONGEST_VALUE - 1]}…"
+        said = f"{where}: {what}{'' if shown is None else f', got {shown}'}"
         super().__init__(visible(f"{said}{'' if said.endswith(('?', '!')) else '.'} {fix}"))
 
 

@@ -41,19 +41,19 @@ class Loader(yaml.SafeLoader):
         self._where = where
         self._values = self._depth = 0
 
-    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Called by PyYAML for each node, whose text has just been read: here is the end of what is too much."""
         is_key = isinstance(parent, yaml.MappingNode) and index is None
         self._values += not is_key
         if self._values > MOST_VALUES or self._depth > DEEPEST:
             what = _TOO_MANY if self._values > MOST_VALUES else _TOO_DEEP
-            raise _refused(self._where, self.peek_event().start_mark.line + 1, what)
+            raise _refused(self._where, self.line + 1, what)
         self._depth += 1
         node: yaml.Node | None = super().compose_node(parent, index)
         self._depth -= 1
         return node
 
-    def compose_scalar_node(self, anchor: str | None) -> yaml.ScalarNode:
+    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
         """Called by PyYAML; JSON writes some characters as two halves, which it would leave as they are."""
         node: yaml.ScalarNode = super().compose_scalar_node(anchor)
         if _HALF.search(node.value):

@@ -163,6 +163,11 @@ def test_a_session_with_nothing_left_is_left_out() -> None:
             "Take it out or correct it; `finetune senders CONFIG` lists who is there.",
         ),
         (
+            Filters(only_people=["x" * 60_000]),
+            f"load.only_people: nobody in the archive has this name or address, got {'x' * 299}…. "
+            "Take it out or correct it; `finetune senders CONFIG` lists who is there.",
+        ),
+        (
             Filters(only_people=[HARE, "+15550100199"]),
             "load.only_people: nobody in the archive has this name or address, got +15550100199. "
             "Take it out or correct it; `finetune senders CONFIG` lists who is there.",

@@ -3,6 +3,7 @@
 import difflib
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,9 +91,9 @@ def test_what_is_set_for_one_run_is_bounded_too(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize("text", ["x: [" + "a, " * 500, "a: 1\n" * 500, "x: {" + "a, " * 500, "- a\n" * 500])
 def test_no_more_is_read_of_a_config_than_one_may_hold(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     read = 0
-    get_event = yaml_text.Loader.get_event
+    get_event: Any = yaml_text.Loader.get_event
 
-    def counted(loader: yaml_text.Loader) -> object:
+    def counted(loader: Any) -> object:
         nonlocal read
         read += 1
         return get_event(loader)
@@ -107,8 +108,13 @@ def test_no_more_is_read_of_a_config_than_one_may_hold(text: str, monkeypatch: p
 def test_the_words_that_may_have_been_meant_are_looked_for_where_they_are_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
-    monkeypatch.setattr(difflib, "get_close_matches", lambda *_, **__: asked.append(1) or [])
+    asked: list[str] = []
+
+    def ask(word: str, *_: object, **__: object) -> list[str]:
+        asked.append(word)
+        return []
+
+    monkeypatch.setattr(difflib, "get_close_matches", ask)
     path = tmp_path / "run.yaml"
     path.write_text("name: x\n" + "".join(f"k{n}: 1\n" for n in range(500)))
     assert refusal(path).endswith("… and 470 more mistakes.")
