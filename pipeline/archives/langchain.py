@@ -56,6 +56,8 @@ APPS = {
 }
 """What the apps call themselves."""
 
+_BLANKS = re.compile(r"[\s\u200e]+")
+_MOST_BLANKS = 1000
 _NO_TEXT = "no text"
 _TAKE_AGAIN = "Export it again."
 _UNIX_SECONDS = re.compile(r"\d{9,10}\.\d+")  # Slack's `ts`
@@ -96,9 +98,11 @@ def _load(loader: str, path: Path) -> Iterator["ChatSession"]:
         if zipfile.is_zipfile(path):
             with opened(path, _TAKE_AGAIN) as archive:
                 require_sane(path, [Packed(path, [each for each in archive.infolist() if _is_read(each.filename)])])
-                if loader == "telegram":
-                    yield from _telegram(path, archive)
+                if loader in _FROM_ZIPS:
+                    yield from _FROM_ZIPS[loader](path, archive)
                     return
+        if loader == "whatsapp" and path.is_file():
+            _require_few_blanks(path)
         for each in _files(loader, path):
             yield from _create(loader, each).lazy_load()
     except InputError:
@@ -143,6 +147,39 @@ def _telegram(path: Path, archive: zipfile.ZipFile) -> Iterator["ChatSession"]:
                     read = loader._load_single_chat_session_html
                 session: ChatSession = read(str(there))
             yield session
+
+
+def _slack(_path: Path, archive: zipfile.ZipFile) -> Iterator["ChatSession"]:
+    """The days in a zip, each message on its own.
+
+    The loader itself joins what one person writes in a row, in quadratic time, and so loses times and counts.
+    """
+    loader = importlib.import_module("langchain_community.chat_loaders").SlackChatLoader
+    for name in archive.namelist():
+        if name.endswith(".json"):
+            days = (loader._load_single_chat_session([each]) for each in loader._read_json(archive, name))
+            yield {"messages": [message for day in days for message in day["messages"]]}
+
+
+_FROM_ZIPS = {"telegram": _telegram, "slack": _slack}
+
+
+def _require_few_blanks(path: Path) -> None:
+    """Check that the pattern of LangChain's WhatsApp loader, quadratic in blanks, comes to an end.
+
+    Raises:
+        InputError: it would not in reasonable time.
+    """
+    text = path.read_text(encoding="utf-8")
+    for found in _BLANKS.finditer(text):
+        if len(found[0]) > _MOST_BLANKS:
+            line = text.count("\n", 0, found.start()) + 1
+            raise InputError(
+                f"{path}:{line}",
+                f"more than {_MOST_BLANKS:,} blanks or empty lines in a row, which LangChain's `whatsapp` loader takes "
+                "very long for",
+                fix="Remove them, or read the chat with `load: {source: whatsapp}`.",
+            )
 
 
 def _create(loader: str, path: Path) -> "BaseChatLoader":

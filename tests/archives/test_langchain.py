@@ -86,6 +86,32 @@ def test_slack_is_read_from_its_zip_with_times(tmp_path: Path) -> None:
     ]
 
 
+def test_what_one_person_writes_in_a_row_on_slack_stays_as_many_messages(tmp_path: Path) -> None:
+    path = tmp_path / "export.zip"
+    day: list[object] = [{"user": "U1", "text": f"word {n}", "ts": f"169318272{n}.000100"} for n in range(3)]
+    day += ["no message", {"text": "a bot"}, {"user": "U2", "text": "<@U2> has joined the channel"}, {"user": "U1"}]
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("race/2023-08-28.json", json.dumps(day))
+    dropped: Counter[str] = Counter()
+    (session,) = read_langchain("slack", path, dropped)
+    assert [(message.content, message.time) for message in session.messages] == [
+        (f"word {n}", f"2023-08-28T00:32:0{n}Z") for n in range(3)
+    ]
+    assert dropped == {"no text": 1}
+
+
+@pytest.mark.parametrize("blanks", [" " * 2000, " \u200e" * 1000, "\n" * 2000, "\n \u200e" * 1000])
+def test_blanks_over_which_the_whatsapp_loader_would_sit_are_refused_by_line(tmp_path: Path, blanks: str) -> None:
+    path = tmp_path / "chat.txt"
+    path.write_text(f"[8/15/23, 9:12:43 AM] Hare: Hi\n[8/15/23, 9:12:44 AM]{blanks}x\n", encoding="utf-8")
+    message = (
+        f"{path}:2: more than 1,000 blanks or empty lines in a row, which LangChain's `whatsapp` loader takes very "
+        "long for. Remove them, or read the chat with `load: {source: whatsapp}`."
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        read("whatsapp", path)
+
+
 def test_facebook_messenger_is_read_from_a_file_and_from_a_folder(tmp_path: Path) -> None:
     thread = tmp_path / "inbox" / "hare_1"
     thread.mkdir(parents=True)
