@@ -15,6 +15,7 @@ from pipeline.server.responses import JobError, MethodName
 MAX_LINE_BYTES = 16 * 1024 * 1024
 MAX_LINE_VALUES = 250_000  # more than 80,000 messages
 _SHORT_BYTES = 64 * 1024  # a line that cannot hold enough values to be worth counting them
+MAX_BLANK_LINES = 1_000_000  # an upload may hold five hundred times as many, and other jobs wait for this check
 MIN_EXAMPLES = 10  # OpenAI's fine-tuning guide; live message of code invalid_n_examples
 
 
@@ -23,7 +24,7 @@ def check_training_file(
 ) -> JobError | None:
     """Check the examples of one JSONL file; returns what is wrong with it, in the live API's words.
 
-    Constant memory. A byte order mark and blank lines are allowed.
+    Constant memory. A byte order mark and MAX_BLANK_LINES blank lines are allowed.
 
     Args:
         param: `training_file` or `validation_file`.
@@ -32,12 +33,17 @@ def check_training_file(
     """
     check = check_preference if method == "dpo" else check_example
     kind = param.replace("_", " ")
-    count = 0
+    count = blank = 0
     try:
         for line in _lines(path):
             if stopped():
                 return None
             if not line:
+                blank += 1
+                if blank > MAX_BLANK_LINES:
+                    what = f"More than {MAX_BLANK_LINES} of its lines are blank"
+                    message = f"The job failed due to an invalid {kind}. Invalid file format. {what}"
+                    return JobError(f"invalid_{param}", message, param)
                 continue
             count += 1
             broken = _broken_rule(line, check)

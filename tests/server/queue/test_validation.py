@@ -47,3 +47,25 @@ def test_a_check_of_blank_lines_can_be_given_up(tmp_path: Path) -> None:
     asked = iter([False] * 10)
 
     assert check_training_file(path, "training_file", 1, "supervised", lambda: next(asked, True)) is None
+
+
+def test_a_file_of_blank_lines_is_refused_before_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "MAX_BLANK_LINES", 20)
+    path = tmp_path / "train.jsonl"
+    path.write_text(f"{GOOD}\n" + "\n \n" * 10_000)
+    asked: list[bool] = []
+
+    wrong = check_training_file(path, "training_file", 1, "supervised", lambda: asked.append(False) or False)
+
+    blank = "The job failed due to an invalid training file. Invalid file format. More than 20 of its lines are blank"
+    assert wrong is not None
+    assert (wrong.code, wrong.message, wrong.param) == ("invalid_training_file", blank, "training_file")
+    assert len(asked) == 22  # the example, and the blank lines up to the first that is too much
+
+
+def test_as_many_blank_lines_as_are_allowed_are_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "MAX_BLANK_LINES", 20)
+    path = tmp_path / "train.jsonl"
+    path.write_text("\n \n" * 10 + GOOD)
+
+    assert check_training_file(path, "training_file", 1, "supervised", lambda: False) is None
