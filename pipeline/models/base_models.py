@@ -127,9 +127,12 @@ def _local_directory(name: str) -> Path:
 def _missing_from(directory: Path) -> str | None:
     """Name the first thing that `directory` lacks to be a Hugging Face directory."""
     for file in ("config.json", "tokenizer.json"):
-        if not (directory / file).is_file():
+        if not os.path.isfile(directory / file):  # noqa: PTH113  # unlike Path.is_file, where it may not look, too
             return file
-    return None if any(directory.glob("*.safetensors")) else "*.safetensors"
+    weights = sorted(directory.glob("*.safetensors"))
+    if any(map(os.path.isfile, weights)):
+        return None
+    return weights[0].name if weights else "*.safetensors"
 
 
 def unloadable(directory: Path, what: str, error: BaseException) -> InputError:

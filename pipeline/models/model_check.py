@@ -3,12 +3,13 @@
 Loading what anybody may have put there takes torch, seconds and memory, and can end a process; here it ends that one.
 """
 
-import functools
 import os
 import resource
 import signal
 import subprocess
 import sys
+import threading
+from collections import OrderedDict
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,13 @@ COMMAND = (sys.executable, "-m", "pipeline.models.model_check")
 SECONDS = 120
 """Of processor time: to import torch takes ten, to lay out a large model a few more."""
 
+_REMEMBERED = 16
+_READ = (
+    "added_tokens.json", "chat_template.jinja", "chat_template.json", "config.json", "generation_config.json",
+    "model.safetensors.index.json", "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json",
+)  # fmt: skip
+"""What transformers reads of a directory beside its weights, and does without where it is not there."""
+
 
 class _Found(msgspec.Struct):
     """What is wrong with a model, in the parts of an InputError; nothing, if it can be trained."""
@@ -29,6 +37,115 @@ class _Found(msgspec.Struct):
     where: str | None = None
     what: str = ""
     fix: str = ""
+    lasts: bool = True
+
+    def refuse(self) -> None:
+        """Raise it as an InputError, if anything is wrong."""
+        if self.where is not None:
+            raise InputError(self.where, self.what, fix=self.fix)
+
+
+class CheckEnded(Exception):
+    """The check was ended by `Checker.end`."""
+
+
+_Files = tuple[tuple[str, int, int], ...]
+
+
+class Checker:
+    """Checks base models on disk one at a time, and remembers what it found as long as their files stay as they are.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[tuple[Path, _Files], _Found] = OrderedDict()
+        self._one = threading.Lock()
+        self._ended = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def recall(self, name: str) -> bool:
+        """Whether it is known that a base model can be trained, without a check. Always, for a known name.
+
+        Raises:
+            InputError: it is known that it cannot; see `check`.
+        """
+        if not is_path(name):
+            return True
+        directory = prepare(name)
+        found = self._found.get((directory, _looks(directory)))
+        if found is not None:
+            found.refuse()
+        return found is not None
+
+    def check(self, name: str) -> None:
+        """See `check` of this module; waits for another thread's check.
+
+        Raises:
+            CheckEnded: by `end`.
+        """
+        if self.recall(name):
+            return
+        with self._one:
+            if self.recall(name):  # another thread's check has found it out
+                return
+            directory = prepare(name)
+            looks = _looks(directory)
+            found = self._ask(directory)
+            if found.lasts:
+                self._found[directory, looks] = found
+            while len(self._found) > _REMEMBERED:
+                self._found.popitem(last=False)
+        found.refuse()
+
+    def end(self) -> None:
+        """End the check at work, if there is one, and refuse all others. Safe in a signal handler."""
+        self._ended.set()
+        if (process := self._process) is not None:
+            process.kill()
+
+    def _ask(self, directory: Path) -> _Found:
+        environment.require_libraries()
+        if self._ended.is_set():
+            raise CheckEnded
+        told = {key: value for key, value in environment.for_children().items() if not key.endswith("_KEY")}
+        with subprocess.Popen(
+            [*COMMAND, str(directory)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=told,
+        ) as process:
+            self._process = process
+            try:
+                if self._ended.is_set():  # since it was asked above
+                    process.kill()
+                said, _ = process.communicate()
+            except BaseException:
+                process.kill()
+                raise
+            finally:
+                self._process = None
+        if self._ended.is_set():
+            raise CheckEnded
+        return msgspec.json.decode(said, type=_Found) if process.returncode == 0 else _death(directory, process)
+
+
+def _death(directory: Path, process: subprocess.Popen[bytes]) -> _Found:
+    """What is known of a model whose check has died; not for long if the machine or a person may have ended it."""
+    code = process.returncode
+    how = signal_name(-code) if code < 0 else f"exit code {code}"
+    if code == -signal.SIGXCPU:
+        how = f"{SECONDS} s of processor time are over"
+    return _Found(
+        f"base model {directory.name}",
+        f"cannot be loaded: the process that tried it has ended ({how})",
+        "Mend the directory, or choose another base model.",
+        lasts=code < 0 and -code not in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT),
+    )
+
+
+_ours = Checker()
 
 
 def check(name: str) -> None:
@@ -40,38 +157,27 @@ def check(name: str) -> None:
         InputError: they do not; names what is wrong and what to do.
         OSError: no process can be started.
     """
-    if is_path(name):
-        directory = prepare(name)
-        _check(directory, _looks(directory))
+    _ours.check(name)
 
 
-def _looks(directory: Path) -> tuple[tuple[str, int, int], ...]:
-    entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
-    return tuple((entry.name, entry.stat().st_size, entry.stat().st_mtime_ns) for entry in entries)
+def _looks(directory: Path) -> _Files:
+    """What tells of a change: the size and the time of each file.
 
-
-@functools.lru_cache(maxsize=16)
-def _check(directory: Path, _files: tuple[tuple[str, int, int], ...]) -> None:
-    environment.require_libraries()
-    where = f"base model {directory.name}"
-    told = {key: value for key, value in environment.for_children().items() if not key.endswith("_KEY")}
-    done = subprocess.run(
-        [*COMMAND, str(directory)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=told,
-        check=False,
-    )
-    if done.returncode != 0:
-        how = signal_name(-done.returncode) if done.returncode < 0 else f"exit code {done.returncode}"
-        if done.returncode == -signal.SIGXCPU:
-            how = f"{SECONDS} s of processor time are over"
-        what = f"cannot be loaded: the process that tried it has ended ({how})"
-        raise InputError(where, what, fix="Mend the directory, or choose another base model.")
-    found = msgspec.json.decode(done.stdout, type=_Found)
-    if found.where is not None:
-        raise InputError(found.where, found.what, fix=found.fix)
+    Raises:
+        InputError: a link to a file that transformers would read leads nowhere. It would do without the file.
+    """
+    looks = []
+    for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
+        try:
+            looked = entry.stat()
+        except OSError as error:
+            if entry.name in _READ or entry.name.endswith(".safetensors"):
+                what = f"its {entry.name} cannot be read ({error.strerror})"
+                fix = f"Put the file into {directory}, or choose another base model."
+                raise InputError(f"base model {directory.name}", what, fix=fix) from None
+            continue
+        looks.append((entry.name, looked.st_size, looked.st_mtime_ns))
+    return tuple(looks)
 
 
 def main(directory: Path) -> None:

@@ -1,8 +1,10 @@
 """A base model on disk that is broken is named before a job is made of it, and its own code is never run."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -61,3 +63,111 @@ def test_a_model_that_is_whole_is_looked_at_once(tiny_model: Path, monkeypatch: 
     monkeypatch.setattr(model_check, "COMMAND", ("false",))
     model_check.check(str(tiny_model))
     model_check.check("smollm2-135m-instruct")
+
+
+def _model_of_nothing(directory: Path) -> Path:
+    """A directory that has the files of a model, for checks that are no real ones."""
+    directory.mkdir()
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (directory / name).write_text("{}")
+    return directory
+
+
+def _counting(tmp_path: Path, answer: str) -> tuple[tuple[str, ...], Callable[[], int]]:
+    """A command in the check's place that gives an answer, and how often it was run."""
+    runs = tmp_path / "runs"
+    script = tmp_path / "check.sh"
+    script.write_text(f"echo run >> '{runs}'\n{answer}\n")
+    return ("sh", str(script)), lambda: len(runs.read_text().splitlines()) if runs.exists() else 0
+
+
+WRONG = """echo '{"where": "base model m", "what": "is wrong", "fix": "Mend it."}'"""
+
+
+def test_links_that_lead_nowhere_beside_a_model_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = _model_of_nothing(tmp_path / "model")
+    (directory / "README.md").symlink_to("/nonexistent")
+    (directory / "loop").symlink_to("loop")
+    command, runs = _counting(tmp_path, "echo '{}'")
+    monkeypatch.setattr(model_check, "COMMAND", command)
+    model_check.check(str(directory))
+    assert runs() == 1
+
+
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "chat_template.jinja", "model-2.safetensors"])
+def test_a_link_in_place_of_a_files_content_is_named(tmp_path: Path, name: str) -> None:
+    directory = _model_of_nothing(tmp_path / "model")
+    (directory / name).symlink_to("/nonexistent")
+    with pytest.raises(InputError) as caught:
+        model_check.check(str(directory))
+    assert str(caught.value) == (
+        f"base model model: its {name} cannot be read (No such file or directory). Put the file into {directory}, or"
+        " choose another base model."
+    )
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_link_to_itself_in_place_of_a_needed_file_is_named(tmp_path: Path, name: str) -> None:
+    directory = _model_of_nothing(tmp_path / "model")
+    (directory / name).unlink()
+    (directory / name).symlink_to(name)
+    with pytest.raises(InputError) as caught:
+        model_check.check(str(directory))
+    assert str(caught.value) == (
+        f"base model: expected a Hugging Face directory with {name}, got {directory}. Give the directory that"
+        " `save_pretrained` wrote model and tokenizer to."
+    )
+
+
+def test_what_is_wrong_is_remembered_until_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = _model_of_nothing(tmp_path / "model")
+    command, runs = _counting(tmp_path, WRONG)
+    monkeypatch.setattr(model_check, "COMMAND", command)
+    checker = model_check.Checker()
+    for _ in range(3):
+        with pytest.raises(InputError, match=r"^base model m: is wrong. Mend it.$"):
+            checker.check(str(directory))
+    assert runs() == 1
+    (directory / "config.json").write_text("{ }")
+    assert not checker.recall(str(directory))
+    with pytest.raises(InputError):
+        checker.check(str(directory))
+    assert runs() == 2
+
+
+@pytest.mark.parametrize(("death", "runs"), [("kill -SEGV $$", 1), ("kill -KILL $$", 2), ("exit 71", 2)])
+def test_a_death_that_a_model_is_not_to_blame_for_is_not_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, death: str, runs: int
+) -> None:
+    directory = _model_of_nothing(tmp_path / "model")
+    command, count = _counting(tmp_path, death)
+    monkeypatch.setattr(model_check, "COMMAND", command)
+    checker = model_check.Checker()
+    for _ in range(2):
+        with pytest.raises(InputError, match="the process that tried it has ended"):
+            checker.check(str(directory))
+    assert count() == runs
+
+
+def test_threads_that_ask_at_once_share_one_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = _model_of_nothing(tmp_path / "model")
+    command, runs = _counting(tmp_path, "echo '{}'")
+    monkeypatch.setattr(model_check, "COMMAND", command)
+    checker = model_check.Checker()
+    with ThreadPoolExecutor(10) as threads:
+        list(threads.map(checker.check, [str(directory)] * 10))
+    assert runs() == 1
+
+
+def test_a_check_that_is_ended_is_gone_and_none_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = _model_of_nothing(tmp_path / "model")
+    os.mkfifo(tmp_path / "begun")
+    command, runs = _counting(tmp_path, f"echo > '{tmp_path / 'begun'}'; exec sleep 600")
+    monkeypatch.setattr(model_check, "COMMAND", command)
+    checker = model_check.Checker()
+    with ThreadPoolExecutor(2) as threads:
+        waiting = [threads.submit(checker.check, str(directory)) for _ in range(2)]
+        (tmp_path / "begun").read_text()
+        checker.end()
+    assert [type(each.exception()) for each in waiting] == [model_check.CheckEnded] * 2
+    assert runs() == 1
