@@ -21,6 +21,7 @@ from pipeline.server.http.metrics import Metrics, ObserveMiddleware
 from pipeline.server.http.openapi import describe
 from pipeline.server.interfaces import Queue, Store
 from pipeline.server.logs import log_failure
+from pipeline.server.model_checks import ModelChecks
 from pipeline.server.routes import completions, files, health, jobs, models, uploads
 from pipeline.server.settings import ServerSettings
 from pipeline.training.scripted import read_script
@@ -42,7 +43,14 @@ def create_app(
     chats = Chats(engine)
     metrics = Metrics(store.count_jobs, chats.counts)
     context = Context(
-        settings, store, queue, chats, metrics, script.base_models if is_mock else tuple(BASE_MODELS), fault
+        settings,
+        store,
+        queue,
+        chats,
+        metrics,
+        script.base_models if is_mock else tuple(BASE_MODELS),
+        ModelChecks(),
+        fault,
     )
 
     @contextlib.asynccontextmanager
@@ -54,6 +62,7 @@ def create_app(
         yield
         expiring.cancel()
         await run_in_threadpool(context.chats.close)
+        await run_in_threadpool(context.model_checks.close)
         await run_in_threadpool(queue.close)
 
     app = FastAPI(title="finetune", version=__version__, lifespan=lifespan, redirect_slashes=False, docs_url=None)

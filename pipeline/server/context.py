@@ -11,6 +11,7 @@ from pipeline.server.generations import Chats
 from pipeline.server.http.envelope import json_response
 from pipeline.server.http.metrics import Metrics
 from pipeline.server.interfaces import Queue, Store
+from pipeline.server.model_checks import ModelChecks
 from pipeline.server.records import Page
 from pipeline.server.settings import ServerSettings
 
@@ -26,6 +27,7 @@ class Context(msgspec.Struct, frozen=True):
     chats: Chats
     metrics: Metrics
     own_models: tuple[str, ...]  # base models that need no path
+    model_checks: ModelChecks
     file_fault: str | None  # scripted: every upload ends in `error`, with these status_details
 
     def has_base_model(self, name: str) -> bool:

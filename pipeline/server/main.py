@@ -172,6 +172,7 @@ class Server(uvicorn.Server):
     def tell_to_stop(self) -> None:
         """End in good order. Safe in a signal handler and from any thread."""
         self.context.chats.end_all()
+        self.context.model_checks.end()
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -212,4 +213,5 @@ def _die_with_parent(parent_fd: int, server: Server) -> None:
     while os.read(parent_fd, 1024):
         pass
     server.supervisor.kill()
+    server.context.model_checks.end()
     os._exit(1)  # at once: a killed parent leaves nobody to tidy up for, and the store is made for this

@@ -9,8 +9,6 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from pipeline.errors import InputError
-from pipeline.models import model_check
 from pipeline.server import requests, responses
 from pipeline.server.context import After, Context, ContextDep, list_response
 from pipeline.server.http.envelope import ApiError, json_response
@@ -39,24 +37,53 @@ def _job(job_id: str, context: ContextDep) -> JobRecord:
 _Job = Annotated[JobRecord, Depends(_job)]
 
 
-@router.post("", responses=answers(responses.Job), openapi_extra=takes(requests.JobCreate))
-def create_job(body: _JobBody, context: ContextDep, idempotency_key: IdempotencyKey = None) -> Response:
+def _asked(body: _JobBody, context: ContextDep, idempotency_key: IdempotencyKey = None) -> NewJob | JobRecord:
+    """What is to be created, after all checks that take no time; or the job that this key created before."""
+    # Looked for first: a job that was created once is answered again, though its file may be deleted by now.
+    known = None if idempotency_key is None else context.store.job_of_key(idempotency_key)
+    return known or _new_job(body, context)
+
+
+_Asked = Annotated[NewJob | JobRecord, Depends(_asked)]
+
+
+def _remembered(asked: _Asked, context: ContextDep) -> bool:
+    """Whether its base model needs no check; refuses one that failed a check before."""
+    if isinstance(asked, JobRecord) or context.settings.trainer != "lora":
+        return True
+    return context.model_checks.recall(asked.model)
+
+
+async def _checked(
+    asked: _Asked, context: ContextDep, remembered: Annotated[bool, Depends(_remembered)]
+) -> NewJob | JobRecord:
+    """The same, once its base model is known to be one that can be trained. To wait for that takes no thread."""
+    if not remembered:
+        await context.model_checks.check(asked.model)
+    return asked
+
+
+@router.post("", responses=answers(responses.Job, 503), openapi_extra=takes(requests.JobCreate))
+def create_job(
+    asked: Annotated[NewJob | JobRecord, Depends(_checked)],
+    body: _JobBody,
+    context: ContextDep,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
     """Create a job; it is validated and trained after the answer."""
-    if idempotency_key is None:
-        job = context.store.create_job(_new_job(body, context))
+    digest = hashlib.sha256(body.model_dump_json().encode()).hexdigest()
+    if isinstance(asked, JobRecord):
+        job = asked
     else:
-        digest = hashlib.sha256(body.model_dump_json().encode()).hexdigest()
-        # Looked for first: a job that was created once is answered again, though its file may be deleted by now.
-        job = context.store.job_of_key(idempotency_key) or context.store.create_job(
-            _new_job(body, context), idempotency=(idempotency_key, digest)
+        keyed = None if idempotency_key is None else (idempotency_key, digest)
+        job = context.store.create_job(asked, idempotency=keyed)
+    if idempotency_key is not None and job.idempotency_digest != digest:
+        raise ApiError(
+            400,
+            "This Idempotency-Key was used before, with other parameters.",
+            param="Idempotency-Key",
+            code="idempotency_key_reused",
         )
-        if job.idempotency_digest != digest:
-            raise ApiError(
-                400,
-                "This Idempotency-Key was used before, with other parameters.",
-                param="Idempotency-Key",
-                code="idempotency_key_reused",
-            )
     context.queue.wake()
     context.chats.engine.warm_up(None)  # while the worker starts, which keeps one core busy only
     return _answer(job, context)
@@ -75,11 +102,6 @@ def _new_job(body: requests.JobCreate, context: Context) -> NewJob:
         # As the live API says it (reported in Denis2054/Transformers-for-NLP-and-Computer-Vision-3rd-Edition, issue 5).
         message = f"Model {body.model} is not available for fine-tuning or does not exist."
         raise ApiError(400, message, code="model_not_available")
-    if context.settings.trainer == "lora":
-        try:
-            model_check.check(body.model)
-        except InputError as error:
-            raise ApiError(400, str(error), param="model", code="invalid_model") from None
     method = "supervised" if body.method is None else body.method.type
     if method == "reinforcement":
         raise ApiError(
