@@ -95,7 +95,8 @@ class Conversation:
 
 
 INTRODUCTION = [
-    "You talk to ft:NAME. Ctrl-D ends the conversation.",
+    "You talk to ft:NAME. Ctrl-D ends the",
+    "conversation.",
     '      It is told: "You are speaking to hare."',
 ]
 

@@ -270,6 +270,7 @@ def test_a_job_that_is_silent_because_our_disk_is_full_is_said_to_be_so(
     monkeypatch.setattr(desk.connection, "profile", dataclasses.replace(desk.connection.profile, free=True))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: types.SimpleNamespace(free=0))
     desk.wait()
-    (silent,) = (note for note in desk.display.notes if "silent" in note)
+    at_once, later = (note for note in desk.display.notes if "silent" in note)
     full = f"; the disk that {desk.work.run_dir} is on is full: free some space there, and it goes on"
-    assert silent.endswith(full)
+    assert at_once.endswith(f" s{full}")
+    assert later.endswith(f" min{full}")
