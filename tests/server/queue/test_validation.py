@@ -55,7 +55,11 @@ def test_a_file_of_blank_lines_is_refused_before_its_end(tmp_path: Path, monkeyp
     path.write_text(f"{GOOD}\n" + "\n \n" * 10_000)
     asked: list[bool] = []
 
-    wrong = check_training_file(path, "training_file", 1, "supervised", lambda: asked.append(False) or False)
+    def stopped() -> bool:
+        asked.append(False)
+        return False
+
+    wrong = check_training_file(path, "training_file", 1, "supervised", stopped)
 
     blank = "The job failed due to an invalid training file. Invalid file format. More than 20 of its lines are blank"
     assert wrong is not None
