@@ -21,6 +21,9 @@ from pipeline.models.messages import ChatMessage
 IGNORED = -100
 """Label of a token that is not a target (PyTorch, cross_entropy's ignore_index)."""
 
+PROBE = (ChatMessage("user", "a"), ChatMessage("assistant", "b"))
+"""The shortest conversation that can be learnt from."""
+
 _PLACEHOLDER = re.compile("\ue000([0-9]+)\ue001")  # private use characters: no template writes them
 
 _LONG = 4096  # characters that take about 10 ms to encode
@@ -62,7 +65,12 @@ class ChatFormat:
         special = {token.content for token in self._control.get_added_tokens_decoder().values() if token.special}
         self.stop_ids = frozenset(self._control.token_to_id(content) for content in special)
         self._most_per_token = max(map(len, self._plain.get_vocab()))
-        self._check_that_turns_end()
+        self._settle_padding(self._end_of_turn())
+
+    def tokens(self) -> set[int]:
+        """What plain text can become, and what examples are padded with."""
+        padding = self.tokenizer.get_vocab()[self.tokenizer.pad_token or self.tokenizer.eos_token]
+        return {padding, *self._control.get_vocab(with_added_tokens=False).values()}
 
     def fewest_tokens(self, messages: Sequence[ChatMessage]) -> int:
         """How many tokens a conversation has at least, told without encoding it; 0 if that cannot be told.
@@ -166,16 +174,26 @@ class ChatFormat:
     def _render(self, messages: Sequence[ChatMessage], *, answer_next: bool) -> str:
         return self._template.render([turn.role for turn in messages], answer_next=answer_next)
 
-    def _check_that_turns_end(self) -> None:
-        """Render an assistant's turn and see that a control token ends it."""
-        probe = [ChatMessage("user", "a"), ChatMessage("assistant", "b")]
-        *_, (ids, _) = self._segments(probe, answer_next=False)
-        if self._length_of_end(ids) == 0:
+    def _end_of_turn(self) -> int:
+        """Render an assistant's turn; the control token that ends it.
+
+        Raises:
+            InputError: none does.
+        """
+        *_, (ids, _) = self._segments(PROBE, answer_next=False)
+        if (length := self._length_of_end(ids)) == 0:
             raise InputError(
                 self._where,
                 "its chat template ends an assistant's turn with no control token, so it could not learn to stop",
                 fix="Choose a model made for chat.",
             )
+        return ids[length - 1]
+
+    def _settle_padding(self, end: int) -> None:
+        """See that there is a token to pad with, which TRL's trainers insist on; no model ever looks at it."""
+        named = self.tokenizer.pad_token or self.tokenizer.eos_token
+        if named not in self.tokenizer.get_vocab():
+            self.tokenizer.pad_token = self._control.id_to_token(end)
 
     def _length_of_end(self, ids: Sequence[int]) -> int:
         """How many of the tokens after an assistant's content end its turn: all up to the first control token."""

@@ -1,6 +1,8 @@
 """Where and in which precision a model runs, and loading it there. Imports torch."""
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +15,10 @@ from pipeline.models.exit_codes import exit_status
 
 Dtype = Literal["float32", "bfloat16"]
 
+MAX_LAYERS = 1_000
+"""More than any model has; to lay out a million takes minutes and gigabytes before anything is seen to be missing."""
+
+_LAYERS = re.compile("num_hidden_layers|num_layers|n_layers?")
 _FAST_BFLOAT16 = ("amx_bf16", "avx512_bf16")
 
 
@@ -57,18 +63,93 @@ def load_model(directory: Path, dtype: Dtype, device: torch.device) -> PreTraine
     return model
 
 
-def check_model(directory: Path) -> None:
-    """See that a base model could be loaded, without reading its weights: their names and shapes are enough.
+def check_model(directory: Path, example: Sequence[int], tokens: Iterable[int]) -> None:
+    """See that a base model could be loaded and trained, without reading its weights.
+
+    Their names and shapes are enough, and one layer of zeros to send an example through.
+
+    Args:
+        example: the token ids of a short conversation.
+        tokens: all that its tokenizer may make of a text, and what it pads with.
 
     Raises:
         InputError: it could not.
     """
+    model = _pretrained(directory, device_map="meta", dtype=torch.float32)
+    where, fix = f"base model {directory.name}", f"Put files that belong together into {directory}."
+    rows, highest = _rows(model), max(*example, *tokens)
+    if highest >= rows:
+        what = f"its tokenizer has a token {highest}, but the model knows only those below {rows}"
+        raise InputError(where, what, fix=fix)
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if positions is not None and positions < len(example):
+        what = f"its max_position_embeddings has no room for a question and an answer, which take {len(example)} tokens"
+        raise InputError(where, what, got=positions, fix="Mend its config.json, or choose another base model.")
+    try:
+        _send_through_one_layer(model, example)
+    except Exception as error:
+        if exit_status(error) != 1:
+            raise
+        raise unloadable(directory, "it so that it can be trained", error) from error
+
+
+def check_config(directory: Path) -> None:
+    """See that transformers takes a config, and that it asks for no more layers than there can be.
+
+    Raises:
+        InputError: one or the other is not so.
+    """
     quiet_transformers()
+    _check_layers(directory)  # first: of so many layers transformers would make lists
     try:
         AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # as below
+    except Exception as error:  # a config may say anything
         raise unloadable(directory, "its config.json", error) from error
-    _pretrained(directory, device_map="meta")
+
+
+def _check_layers(directory: Path) -> None:
+    try:
+        config = json.loads((directory / "config.json").read_bytes())
+    except (ValueError, RecursionError):
+        return  # transformers says it better
+    sections = [config, *config.values()] if isinstance(config, dict) else []
+    for section in sections:
+        for name, value in section.items() if isinstance(section, dict) else ():
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if _LAYERS.fullmatch(name) and is_number and not 1 <= value <= MAX_LAYERS:
+                raise InputError(
+                    f"base model {directory.name}",
+                    f"expected 1 to {MAX_LAYERS} layers in its config.json",
+                    got=f"{name}: {value}",
+                    fix="Mend the directory, or choose another base model.",
+                )
+
+
+def _rows(model: PreTrainedModel) -> int:
+    """How many tokens a model knows."""
+    table: torch.Tensor = model.get_input_embeddings().weight  # type: ignore[assignment]
+    return table.shape[0]
+
+
+def _send_through_one_layer(model: PreTrainedModel, example: Sequence[int]) -> None:
+    """Compute one layer as in training; takes a model that is on no device and leaves it useless."""
+    count = getattr(model.config.get_text_config(), "num_hidden_layers", None)
+    stacks = [
+        (parent, name, child)
+        for parent in model.modules()
+        for name, child in parent.named_children()
+        if isinstance(child, torch.nn.ModuleList) and len(child) == count
+    ]
+    if len(stacks) != 1:  # an architecture of another shape: the training itself will tell
+        return
+    parent, name, layers = stacks[0]
+    setattr(parent, name, layers[:1])
+    model.to_empty(device="cpu")  # memory that is not written to, such as most of the vocabulary's, takes none
+    for parameter in layers[0].parameters():
+        torch.nn.init.zeros_(parameter)
+    ids = torch.tensor([list(example)])
+    model.train()
+    model.base_model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False)
 
 
 def _pretrained(directory: Path, **how: object) -> PreTrainedModel:

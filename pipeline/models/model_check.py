@@ -193,10 +193,11 @@ def main(directory: Path) -> None:
     found = _Found()
     try:
         with environment.imported_for_good():
-            from pipeline.models.chat_format import ChatFormat
-            from pipeline.models.device import check_model
-        check_model(directory)
-        ChatFormat(directory)
+            from pipeline.models.chat_format import PROBE, ChatFormat
+            from pipeline.models.device import check_config, check_model
+        check_config(directory)  # first: transformers looks into it for the tokenizer, too
+        chat_format = ChatFormat(directory)
+        check_model(directory, chat_format.example(PROBE, [False, True])[0], chat_format.tokens())
     except InputError as error:
         found = _Found(error.where, f"{error.what}{'' if error.got is None else f', got {error.got}'}", error.fix or "")
     os.write(answers, msgspec.json.encode(found))

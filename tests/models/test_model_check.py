@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.models import model_check
+from pipeline.models.chat_format import ChatFormat
 
 Break = Callable[[Path], object]
 
@@ -19,6 +20,15 @@ def _config(**changes: object) -> Break:
     def change(directory: Path) -> None:
         path = directory / "config.json"
         path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+    return change
+
+
+def _tokenizer(**changes: object) -> Break:
+    def change(directory: Path) -> None:
+        path = directory / "tokenizer_config.json"
+        kept = {**json.loads(path.read_text()), **changes}
+        path.write_text(json.dumps({name: value for name, value in kept.items() if value is not None}))
 
     return change
 
@@ -45,9 +55,47 @@ def _cut(directory: Path) -> None:
         (_config(intermediate_size=48), "its weights are not those of its config.json (model.layers."),
         (_cut, "transformers cannot load it (SafetensorError: "),
         (_code, "its config.json needs code of its own (`auto_map`), which is never run. Choose a model of an "),
+        (
+            _config(num_hidden_layers=10**9),
+            "expected 1 to 1000 layers in its config.json, got num_hidden_layers: 1000000000. Mend the directory, or ",
+        ),
+        (
+            _config(text_config={"n_layer": 0}),
+            "expected 1 to 1000 layers in its config.json, got n_layer: 0. Mend the directory, or ",
+        ),
+        (
+            _config(attention_dropout=5.0),
+            "transformers cannot load it so that it can be trained (RuntimeError: dropout probability has to be ",
+        ),
+        (
+            _config(rope_parameters={"rope_type": "nonsense"}),
+            "transformers cannot load it (KeyError: 'nonsense'). Mend",
+        ),
+        (
+            _config(max_position_embeddings=0),
+            "its max_position_embeddings has no room for a question and an answer, which take 46 tokens, got 0. Mend ",
+        ),
+        (
+            _tokenizer(pad_token="[PAD]"),
+            "its tokenizer has a token 262, but the model knows only those below 262. Put files that belong together ",
+        ),
         (lambda d: (d / "chat_template.jinja").write_text("{{ 1/0 }}"), "its chat template fails (ZeroDivisionError: "),
     ],
-    ids=["tokenizer", "config", "missing weights", "wrong shapes", "cut weights", "own code", "template"],
+    ids=[
+        "tokenizer",
+        "config",
+        "missing weights",
+        "wrong shapes",
+        "cut weights",
+        "own code",
+        "too many layers",
+        "no layers",
+        "dropout",
+        "rope",
+        "no positions",
+        "padding",
+        "template",
+    ],
 )
 def test_a_broken_model_is_named(tiny_model: Path, tmp_path: Path, break_it: Break, said: str) -> None:
     directory = Path(shutil.copytree(tiny_model, tmp_path / "model"))
@@ -56,6 +104,20 @@ def test_a_broken_model_is_named(tiny_model: Path, tmp_path: Path, break_it: Bre
         model_check.check(str(directory))
     assert str(caught.value).startswith(f"base model model: {said}")
     assert not (directory / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "leave_out",
+    [_tokenizer(pad_token=None, eos_token=None), lambda d: (d / "tokenizer_config.json").unlink()],
+    ids=["no names", "no file"],
+)
+def test_a_tokenizer_that_names_no_padding_pads_with_what_ends_a_turn(
+    tiny_model: Path, tmp_path: Path, leave_out: Break
+) -> None:
+    directory = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    leave_out(directory)
+    assert ChatFormat(directory).tokenizer.pad_token == "<|im_end|>"
+    model_check.check(str(directory))
 
 
 def test_a_model_that_is_whole_is_looked_at_once(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
