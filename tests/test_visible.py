@@ -48,7 +48,7 @@ IN_A_ROW = re.compile("[\u180b-\u180d\u180f\u200c\u200d\ufe00-\ufe0f\U000e0100-\
 def steers(character: str) -> bool:
     """By Unicode's own categories: controls, ends of lines, halves, and formats but those that shape letters."""
     kind = unicodedata.category(character)
-    if character in BLANK:
+    if character in BLANK or 0xE0000 <= ord(character) < 0xE0100 or 0xE01F0 <= ord(character) < 0xE1000:
         return True
     if kind == "Cf":
         return character not in SHAPING and not 0x110BD <= ord(character) <= 0x1343F
