@@ -62,7 +62,9 @@ def _in_bytes(character: str) -> str:
         return f"\\{character}"
     if visible(character) == character:
         return character
-    return "".join(f"\\x{byte:02x}" for byte in character.encode(errors="surrogateescape"))
+    # Python puts U+DC80 to U+DCFF in the place of bytes that are no UTF-8 (PEP 383); other halves come from nowhere.
+    how = "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass"
+    return "".join(f"\\x{byte:02x}" for byte in character.encode(errors=how))
 
 
 def require_text(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
