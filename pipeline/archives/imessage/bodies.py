@@ -10,7 +10,8 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from pipeline.archives.imessage.database import Attachment, Value, text_of
+from pipeline.archives.imessage.database import Attachment, Value
+from pipeline.archives.imessage.indexes import text_of
 from pipeline.archives.imessage.typedstream import decode_attribute, decode_attributed_body
 from pipeline.sessions.session import LONGEST
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipeline.archives.imessage.indexes import add_indexes, has_index, text_of
 from pipeline.archives.imessage.times import when_expression
 from pipeline.errors import InputError
 
@@ -27,10 +28,6 @@ _TABLES = (
     "chat_recoverable_message_join",
     "attachment",
     "message_attachment_join",
-)
-_LOOKED_UP = (  # tables of pairs, their columns, and by which they are looked up row by row
-    ("chat_message_join", ("message_id", "message_date", "chat_id"), ("chat_id", "message_id")),
-    ("message_attachment_join", ("attachment_id", "message_id"), ("message_id",)),
 )
 _CACHE_KB = 16_384
 _TIMES, _ROOM = 20, 64_000_000  # how much is read at most: so many times the file, and so many bytes
@@ -171,17 +168,6 @@ def _not_by_messages(path: Path, what: str) -> InputError:
     return InputError(str(path), f"not a database that Messages wrote: {what}", fix=fix)
 
 
-def _number(column: str) -> str:
-    return f"CASE WHEN typeof({column}) IN ('text', 'blob') THEN substr({column}, 1, 40) ELSE {column} END"
-
-
-def text_of(value: object) -> str:
-    """Whatever a TEXT column held, as text."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return "" if value is None else str(value)
-
-
 class Database:
     """Questions to one chat.db."""
 
@@ -197,7 +183,7 @@ class Database:
             )
         self._path, self._counted, self._most = path, 0, _TIMES * _size(path) + _ROOM
         self._present = {table: self._columns(table) for table in _TABLES if table in tables}
-        self._add_indexes()
+        add_indexes(db, self._present)
         kinds = (*_KINDS, *([_ATTACHED] if with_attachments else []), *_LESSER_KINDS)
         usual = f"{'message_date, ' if 'message_date' in self._present['chat_message_join'] else ''}message_id"
         self._columns_of_rows = self._select_rows(kinds)
@@ -375,8 +361,7 @@ class Database:
         columns = self._db.execute(f"PRAGMA table_info({table})").fetchall()
         for _, column, _, _, default, _ in columns:
             if len(default or b"") > _LONGEST_DEFAULT:
-                name = ascii(text_of(column)[:40])
-                what = f"its table {table} has {len(default):,} bytes as the default of {name}"
+                what = f"its table {table} has {len(default):,} bytes as the default of {text_of(column)[:40]!a}"
                 raise _not_by_messages(self._path, what)
         return {text_of(column) for _, column, *_ in columns}
 
@@ -389,7 +374,7 @@ class Database:
         if not {"guid", "thread_originator_guid"} <= self._present["message"]:
             return f"SELECT {columns}, NULL FROM message WHERE ROWID = ?"
         originals, own = "message", "ROWID"
-        if not self._has_index("message", "guid"):
+        if not has_index(self._db, "message", "guid"):
             self._db.execute(
                 "CREATE TEMP TABLE guids AS SELECT guid, ROWID AS own FROM message WHERE length(guid) < 200"
             )
@@ -400,30 +385,6 @@ class Database:
             "ON original.guid = message.thread_originator_guid AND message.thread_originator_guid <> '' "
             "WHERE message.ROWID = ?"
         )
-
-    def _has_index(self, table: str, column: str) -> bool:
-        """Whether rows of `table` are found by `column` without going through all of them."""
-        for _, name, _, _, is_partial in self._db.execute(f"PRAGMA main.index_list({table})").fetchall():
-            quoted = '"' + text_of(name).replace('"', '""') + '"'
-            first = self._db.execute(f"PRAGMA main.index_info({quoted})").fetchone()
-            if first and not is_partial and text_of(first[2]) == column:
-                return True
-        return False
-
-    def _add_indexes(self) -> None:
-        """Put tables of numbers that lack an index, as other programs leave them, into memory with one."""
-        for table, columns, wanted in _LOOKED_UP:
-            present = self._present.get(table, set())
-            if not set(wanted) <= present or all(self._has_index(table, column) for column in wanted):
-                continue
-            kept = [column for column in columns if column in present]
-            self._db.execute(f"CREATE TEMP TABLE {table} ({', '.join(f'{column} INTEGER' for column in kept)})")
-            self._db.execute(
-                f"INSERT INTO temp.{table} SELECT {', '.join(map(_number, kept))} FROM main.{table} ORDER BY rowid"
-            )
-            for column in wanted:
-                rest = ", ".join([column, *(each for each in reversed(kept) if each != column)])
-                self._db.execute(f"CREATE INDEX temp.{table}_by_{column} ON {table} ({rest})")
 
     def _date(self) -> str:
         return when_expression("message.date") if "date" in self._present["message"] else "0"

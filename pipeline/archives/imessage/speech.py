@@ -26,8 +26,8 @@ from pipeline.archives.imessage.database import (
     Detail,
     Row,
     Value,
-    text_of,
 )
+from pipeline.archives.imessage.indexes import text_of
 from pipeline.archives.imessage.people import UNKNOWN_SENDER, People
 from pipeline.archives.imessage.text_tapbacks import EDIT_WORDS, TAPBACK_WORDS, is_text_edit, is_text_tapback
 from pipeline.archives.imessage.times import CLOCK, DAY, DAYS, MICROSECONDS, utc_text
@@ -107,7 +107,9 @@ class Speech:
         try:
             for row in rows:
                 when, number, kind, is_from_me, handle, text, body = row
-                size = (len(body) if type(body) is bytes else 0) + (len(text) if type(text) is bytes else 0)
+                size = len(body) if type(body) is bytes else 0
+                if text and type(text) is bytes:
+                    size += len(text)
                 taken += size
                 if taken >= _HELD_BYTES:
                     self._database.add(taken)
