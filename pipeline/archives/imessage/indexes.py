@@ -1,4 +1,4 @@
-"""Indexes that a chat.db lacks, as copies that other programs make do: without them each look-up goes through a table."""
+"""Indexes that a chat.db lacks, as copies by other programs do: without them each look-up goes through a table."""
 
 import sqlite3
 from collections.abc import Mapping, Set
