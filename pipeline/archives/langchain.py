@@ -232,6 +232,7 @@ def _parse(stamp: str) -> str | None:
             time = datetime.fromtimestamp(float(stamp), UTC)
         else:
             time = datetime.fromisoformat(stamp)
-    except ValueError:
+        utc = time.astimezone(UTC).replace(tzinfo=None, microsecond=0)
+        return f"{utc.isoformat()}Z" if time.tzinfo else None
+    except (ValueError, OverflowError, OSError):
         return None
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if time.tzinfo else None

@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +19,7 @@ import msgspec
 
 from pipeline.archives.filters import Chosen, Filters, require_all_found
 from pipeline.archives.pseudonyms import introduced
-from pipeline.durable import TEMPORARY
+from pipeline.durable import TEMPORARY, expand_home
 from pipeline.sessions.session import ENDLESS, LONGEST, QUOTED, Listener, Message
 from pipeline.sessions.stream import Sink, Stream, streamed, write_stream
 
@@ -88,7 +89,7 @@ def reading_of(settings: "Load", path: Path) -> Reading:
         settings.source,
         settings.loader,
         settings.attachments,
-        str(Path(contacts).expanduser()) if contacts else None,
+        str(expand_home(str(contacts), "load.contacts")) if contacts else None,
         settings.names,
         Filters(
             tuple(settings.only_people),
@@ -177,6 +178,8 @@ def _start_half(half: Reading, target: str) -> "tuple[SpawnProcess, Connection[o
     context = multiprocessing.get_context("spawn")
     answer, tell = context.Pipe(duplex=False)
     process = context.Process(target=write_half, args=(half, target, tell))
+    # Started with the first process otherwise, and then it takes these signals out of the mask (Python 3.11).
+    resource_tracker.ensure_running()
     # Ctrl-C reaches every process of a terminal, and a closed terminal too; only the parent is to act on it. What is
     # blocked here stays blocked in the child.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)

@@ -238,4 +238,4 @@ def _time(header: re.Match[str], order: str) -> str | None:
         time = datetime(year, parts["m"], parts["d"], hour, int(header["minute"]), int(header["second"] or 0))
     except ValueError:
         return None
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{time.isoformat()}Z"  # strftime writes years before 1000 with three digits

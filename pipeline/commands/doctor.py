@@ -23,6 +23,7 @@ from pipeline.commands.options import Overrides
 from pipeline.config.file import load_config
 from pipeline.config.settings import Config, run_directory
 from pipeline.counted import counted
+from pipeline.durable import expand_home, reading
 from pipeline.errors import FinetuneError, InputError
 from pipeline.fetch.local import explain, missing_log
 from pipeline.models import base_models
@@ -165,12 +166,16 @@ def _archive(config: Config | None) -> Iterator[Finding]:
         return
     if "://" in source or source.startswith("sample:"):
         return
-    path = Path(source).expanduser()
+    try:
+        path = expand_home(source, "download.source")
+    except InputError as error:
+        yield Finding("fail", "archive", f"{source}: {error.what}", error.fix)
+        return
     try:
         if path.is_dir():
             next(path.iterdir(), None)
         else:
-            with path.open("rb") as file:
+            with reading(path) as file:
                 file.read(16)
     except FileNotFoundError:
         if config is not None:

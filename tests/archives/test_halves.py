@@ -6,6 +6,7 @@ import io
 import multiprocessing
 import os
 import select
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -122,3 +123,27 @@ def test_a_reading_that_is_stopped_ends_the_second_process_and_leaves_nothing(la
         load_archive(Reading(str(large)), Full(), tmp_path)
     assert multiprocessing.active_children() == []
     assert list(tmp_path.iterdir()) == []
+
+
+_STARTS_A_HALF = """
+import sys
+from pathlib import Path
+from pipeline.archives.reading import Reading, _start_half
+if __name__ == "__main__":
+    process, _ = _start_half(Reading(sys.argv[1]), sys.argv[2])
+    print(Path(f"/proc/{process.pid}/status").read_text())
+    process.kill()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_first_second_process_of_a_run_leaves_ctrl_c_to_its_parent(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(_STARTS_A_HALF)
+    command = [sys.executable, str(script), str(tmp_path / "no.db"), str(tmp_path / "made")]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ROOT}, check=True, timeout=60
+    )
+    blocked = int(done.stdout.partition("SigBlk:")[2].split()[0], 16)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        assert blocked & 1 << (number - 1)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import pipeline
-from pipeline.archives.langchain import read_langchain
+from pipeline.archives.langchain import _parse, read_langchain
 from pipeline.errors import InputError
 from pipeline.samples.chatdb import DIRECT, create_chat_db, insert
 from pipeline.sessions.session import Message, Session, read_sessions
@@ -245,3 +245,16 @@ def test_a_full_disk_is_no_fault_of_the_archive(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(shutil, "copyfileobj", refuse)
     with pytest.raises(OSError, match="No space left on device"):
         read("telegram", path)
+
+
+@pytest.mark.parametrize(
+    ("stamp", "time"),
+    [
+        ("0999-01-01T00:00:00+00:00", "0999-01-01T00:00:00Z"),
+        ("0001-01-01T00:00:00+01:00", None),
+        ("2023-08-28T02:32:03.5+02:00", "2023-08-28T00:32:03Z"),
+        ("1e400", None),
+    ],
+)
+def test_a_time_that_an_archive_makes_up_is_written_as_times_are_or_left_out(stamp: str, time: str | None) -> None:
+    assert _parse(stamp) == time

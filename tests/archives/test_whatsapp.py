@@ -225,3 +225,8 @@ def test_many_zips_that_are_each_harmless_are_counted_together(tmp_path: Path) -
 def test_what_whatsapp_adds_at_the_end_is_taken_off(tmp_path: Path, body: str, said: str) -> None:
     messages, _ = read_text(tmp_path, HEAD + body)
     assert [message.content for message in messages] == [said]
+
+
+def test_a_year_of_three_digits_is_written_as_years_are(tmp_path: Path) -> None:
+    messages, _ = read_text(tmp_path, "15/08/123, 09:12 - Hare: Speed is key!\n16/08/123, 09:12 - Tortoise: No\n")
+    assert [message.time for message in messages] == ["0123-08-15T09:12:00Z", "0123-08-16T09:12:00Z"]

@@ -163,3 +163,17 @@ def test_the_shell_completes_steps_keys_and_commands(typed: str, offered: list[s
     code = "import sys; sys.argv[0] = 'finetune'; from pipeline.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert done.stdout.split() == offered
+
+
+def test_an_archive_that_is_a_pipe_or_in_nobodys_home_is_a_finding(shop: Workshop) -> None:
+    os.mkfifo(shop.folder / "pipe")
+    piped = shop.finetune("doctor", "run.yaml", "--set", "download.source=pipe")
+    assert (piped.code, told(piped.out)["archive"].partition(" ->")[0]) == (
+        2,
+        "fail: pipe: cannot be read (Not a file)",
+    )
+    lost = shop.finetune("doctor", "run.yaml", "--set", "download.source=~nobody-of-that-name/chat.db")
+    assert lost.code == 2
+    assert told(lost.out)["archive"] == (
+        "fail: ~nobody-of-that-name/chat.db: this machine knows no such home directory -> Write the whole path."
+    )

@@ -22,7 +22,7 @@ from pipeline.commands.init.scratch import scratch
 from pipeline.config.file import load_config
 from pipeline.config.settings import Backend
 from pipeline.counted import counted
-from pipeline.durable import write_atomically
+from pipeline.durable import expand_home, write_atomically
 from pipeline.errors import InputError
 from pipeline.fetch import check_any, fetch_archive
 from pipeline.fetch.check import SQLITE_HEADER
@@ -142,14 +142,14 @@ def _local_path(said: str) -> Path | None:
     """The file or folder that is meant; a terminal may have pasted it in quotes or with escaped spaces."""
     if said.startswith(_ELSEWHERE):
         return None
-    path = Path(said).expanduser()
+    path = expand_home(said, "--source")
     if not path.exists():
         try:
             words = shlex.split(said)
         except ValueError:
             words = []
-        if len(words) == 1 and Path(words[0]).expanduser().exists():
-            path = Path(words[0]).expanduser()
+        if len(words) == 1 and (meant := expand_home(words[0], "--source")).exists():
+            path = meant
     databases = [path / name for name in ("chat.db", "sms.db") if is_file(path / name)]
     return databases[0] if databases else path
 
@@ -266,7 +266,7 @@ def _out(given: Given, questions: Questions, found: _Found) -> Path:
     default = str(free_path((load.loader or load.source).replace("_", "-")))
 
     def understand(said: str) -> Path:
-        path = Path(said).expanduser()
+        path = expand_home(said, "--out")
         if path.suffix not in (".yaml", ".yml"):
             path = path.with_name(f"{path.name}.yaml")
         if path.exists():

@@ -260,3 +260,14 @@ def test_every_key_of_the_config_has_a_comment(shop: Workshop, tmp_path: Path) -
     shop.finetune("init", "--source", str(telegram(tmp_path)), "--me", "Hare")
     lines = (shop.folder / "my-telegram.yaml").read_text().splitlines()
     assert [line for line in lines if re.fullmatch(r" *\w+: [^#]*", line)] == []
+
+
+@pytest.mark.parametrize("flag", ["--source", "--out"])
+def test_a_home_that_this_machine_does_not_know_is_said(shop: Workshop, flag: str) -> None:
+    given = {"--source": "sample:tortoise-hare", "--me": "Hare"} | {flag: "~nobody-of-that-name/x"}
+    made = shop.finetune("init", *(word for pair in given.items() for word in pair))
+    assert (made.code, made.err) == (
+        2,
+        f"error: {flag}: this machine knows no such home directory, got ~nobody-of-that-name/x. "
+        "Write the whole path.\n",
+    )
