@@ -58,7 +58,8 @@ class EmbeddedServer:
             )
         except OSError as error:
             raise unusable(error) from None
-        command = [sys.executable, "-m", "pipeline", "serve", "--data-dir", str(data_dir), "--embedded"]
+        # -P: the folder that a user works in may hold a pipeline.py of its own.
+        command = [sys.executable, "-P", "-m", "pipeline", "serve", "--data-dir", str(data_dir), "--embedded"]
         if backend.trainer == "scripted":
             command.append("--mock")
             command += ["--script", backend.script] if backend.script is not None else []

@@ -38,13 +38,14 @@ def _job_of(config: Config, state: State, work: Work) -> str:
     if record is not None and record.status == "done":
         return Progress(state, config, account).output_here(CreateJob, "cancel").job
     made = [
-        attempt.remote_id
+        attempt
         for attempt in state.body.remote.values()
         if attempt.step == "create_job" and attempt.account == account and attempt.remote_id and not attempt.ended
     ]
     if not made:
         raise InputError("cancel", "there is no job yet", fix="`finetune status CONFIG` shows how far the run is.")
-    return made[-1]
+    newest = max(made, key=lambda attempt: attempt.first_at or "")  # the state keeps them in no order of time
+    return newest.remote_id or ""
 
 
 def cancel(config_path: ConfigPath, overrides: Overrides = None) -> None:

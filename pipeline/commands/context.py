@@ -131,8 +131,9 @@ def at_work(
         asks: this only asks about the run; how that ends is no part of the run's story, and run.log does not tell it.
         beside: where a run is at work already, stand beside it (Work.beside) and use its embedded server.
     """
-    from pipeline.backends.client import Connection
+    from pipeline.backends.client import SERVER_DIR, Connection
     from pipeline.backends.ledger import Ledger
+    from pipeline.backends.lent import take_back
     from pipeline.clock import SystemClock, stamp
     from pipeline.run.progress import Progress
     from pipeline.steps.step import Work
@@ -150,6 +151,8 @@ def at_work(
         heard_by(lambda said: log.write(f"{stamp(clock)} {said}")),
     ):
         jobs = jobs_of(state)
+        if not others:
+            take_back(state.run_dir / SERVER_DIR)  # what a killed run left: we hold the lock
         connection = Connection(config.backend, state.run_dir, clock, config.create_job.model, next(iter(others), None))
         display: Display = TextDisplay(log, clock, called, Lines(sys.stderr) if aside else None, is_aside=aside)
         if as_json:

@@ -67,10 +67,11 @@ class LocalEngine:
 
     def warm_up(self, base_model: str | None) -> None:
         """See Engine."""
-        threading.Thread(target=self._warm_up, args=(base_model,), name="warm-up").start()
+        with contextlib.suppress(RuntimeError):  # no more threads: the first answer takes longer
+            threading.Thread(target=self._warm_up, args=(base_model,), name="warm-up").start()
 
     def _warm_up(self, base_model: str | None) -> None:
-        with contextlib.suppress(FinetuneError), self._loading:  # whoever asks for an answer is told
+        with contextlib.suppress(FinetuneError, OSError), self._loading:  # whoever asks for an answer is told
             if base_model is None:
                 self._import()
             else:

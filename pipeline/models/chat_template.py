@@ -16,7 +16,8 @@ from pipeline.models import environment
 from pipeline.models.exit_codes import signal_name
 from pipeline.models.template_process import SECONDS, Rendered, Request, Template
 
-COMMAND = (sys.executable, "-m", "pipeline.models.template_process")
+# -P: the folder that a user works in may hold a pipeline.py of its own.
+COMMAND = (sys.executable, "-P", "-m", "pipeline.models.template_process")
 LEAVING_S = 0.5  # how long a process may take to go once its stdin has ended
 _MEND = "Mend its chat template, or choose another base model."
 

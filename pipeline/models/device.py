@@ -84,7 +84,7 @@ def check_model(directory: Path, example: Sequence[int], tokens: Iterable[int]) 
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if positions is not None and positions < len(example):
         what = f"its max_position_embeddings has no room for a question and an answer, which take {len(example)} tokens"
-        raise InputError(where, what, got=positions, fix="Mend its config.json, or choose another base model.")
+        raise InputError(where, what, got=str(positions), fix="Mend its config.json, or choose another base model.")
     try:
         _send_through_one_layer(model, example)
     except Exception as error:

@@ -3,6 +3,7 @@
 Loading what anybody may have put there takes torch, seconds and memory, and can end a process; here it ends that one.
 """
 
+import contextlib
 import os
 import resource
 import signal
@@ -19,7 +20,8 @@ from pipeline.models import environment
 from pipeline.models.base_models import is_path, prepare
 from pipeline.models.exit_codes import signal_name
 
-COMMAND = (sys.executable, "-m", "pipeline.models.model_check")
+# -P: the folder that a user works in may hold a pipeline.py of its own.
+COMMAND = (sys.executable, "-P", "-m", "pipeline.models.model_check")
 SECONDS = 120
 """Of processor time: to import torch takes ten, to lay out a large model a few more."""
 
@@ -128,7 +130,10 @@ class Checker:
                 self._process = None
         if self._ended.is_set():
             raise CheckEnded
-        return msgspec.json.decode(said, type=_Found) if process.returncode == 0 else _death(directory, process)
+        if process.returncode == 0:
+            with contextlib.suppress(msgspec.DecodeError, IndexError):
+                return msgspec.json.decode(said.splitlines()[-1], type=_Found)  # start-up files may print before
+        return _death(directory, process)
 
 
 def _death(directory: Path, process: subprocess.Popen[bytes]) -> _Found:
@@ -200,7 +205,7 @@ def main(directory: Path) -> None:
         check_model(directory, chat_format.example(PROBE, [False, True])[0], chat_format.tokens())
     except InputError as error:
         found = _Found(error.where, f"{error.what}{'' if error.got is None else f', got {error.got}'}", error.fix or "")
-    os.write(answers, msgspec.json.encode(found))
+    os.write(answers, b"\n" + msgspec.json.encode(found))
 
 
 if __name__ == "__main__":

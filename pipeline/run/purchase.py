@@ -36,7 +36,8 @@ def generation_of(config: Config, convert: Convert, state: State, work: Work, wh
     if (bought or state.body.rebuilt) and not new_job and not work.connection.profile.free:
         if latest is None and work.ledger.finds_job(config.create_job, what):
             return 0
-        known = latest or (bought[-1] if bought else None)
+        # The state keeps them in no order of time.
+        known = latest or max(bought, key=lambda attempt: attempt.first_at or "", default=None)
         if known is not None:
             raise _decision(config, convert, known, why)
         lost = work.ledger.lost_job()

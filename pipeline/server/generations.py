@@ -73,12 +73,16 @@ class Chats:
 
         self._asked += 1
         try:
-            with contextlib.suppress(RuntimeError):  # the pool is closed: as if generation had ended at once
+            try:
                 self._pool.submit(work)
-                while (item := await arrived.get()) is not None:
-                    if isinstance(item, Exception):
-                        raise item
-                    yield item
+            except RuntimeError:
+                if not self._closing.is_set():
+                    raise
+                return  # the pool is closed: as if generation had ended at once
+            while (item := await arrived.get()) is not None:
+                if isinstance(item, Exception):
+                    raise item
+                yield item
         finally:
             self._asked -= 1
             left.set()

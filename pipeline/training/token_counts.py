@@ -12,6 +12,7 @@ import msgspec
 from tokenizers import Tokenizer
 
 from pipeline.durable import read_file
+from pipeline.errors import InputError
 from pipeline.models.base_models import unloadable
 from pipeline.models.chat_format import ChatFormat
 from pipeline.models.chat_template import ChatTemplate
@@ -80,7 +81,12 @@ class TokenCounts:
         if self._template is None:  # not the usual kind: the long way, with torch
             messages = [ChatMessage(role, "") for role in roles]
             return len(_chat_format(self._directory).example(messages, [False] * len(messages))[0])
-        parts = _PLACEHOLDER.split(self._template.render(roles, answer_next=False))
+        try:
+            rendered = self._template.render(roles, answer_next=False)
+        except InputError:
+            self._template = None  # ChatFormat, which knows every special token, says what is wrong, if anything is
+            return self._frame(roles)
+        parts = _PLACEHOLDER.split(rendered)
         encoded = self.tokenizer.encode_batch_fast(parts, add_special_tokens=False)
         return sum(map(len, encoded))
 

@@ -17,7 +17,8 @@ from pipeline.models import environment
 from pipeline.models.exit_codes import REASONS, signal_name
 from pipeline.training.protocol import Failed, JobSpec, Report, Stopped, Succeeded, encode_spec
 
-COMMAND = (sys.executable, "-m", "pipeline.training")
+# -P: the folder that a user works in may hold a pipeline.py of its own.
+COMMAND = (sys.executable, "-P", "-m", "pipeline.training")
 EXIT_S = 10.0  # how long a worker that has said its last word may take to leave
 
 _decoder = msgspec.json.Decoder(Report)
@@ -86,7 +87,7 @@ class Worker:
 
     def kill(self) -> None:
         """End the process at once, and any that it started."""
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # the latter: macOS, of one just ended
             if self._process.poll() is None:
                 os.killpg(self._process.pid, signal.SIGKILL)
 

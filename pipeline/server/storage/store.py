@@ -60,13 +60,13 @@ class Store:
     def sweep(self) -> None:
         """Remove what a killed server left: torn uploads, blobs and adapters that no row names, rows without a blob."""
         for path in self.incoming.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            _remove(path)
         self.files.sweep()
         self.uploads.sweep()
         folders = {row[0] for row in self._db.rows("SELECT folder FROM models")}
         for path in self.models_dir.iterdir():
             if path.name not in folders:
-                shutil.rmtree(path)
+                _remove(path)
 
     # jobs
 
@@ -346,6 +346,14 @@ class Store:
         for adapter in adapters:
             shutil.rmtree(adapter, ignore_errors=True)
         return adapters
+
+
+def _remove(path: Path) -> None:
+    """A folder with all that is in it, or a file: macOS leaves a .DS_Store wherever somebody has looked."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _json(value: object) -> str:

@@ -194,6 +194,9 @@ class UploadStore:
         )
         wanted = {(upload_id, part_id) for upload_id, part_id in rows}
         for folder in self._folder.iterdir():
+            if folder.is_symlink() or not folder.is_dir():  # macOS leaves a .DS_Store wherever somebody has looked
+                folder.unlink()
+                continue
             for part in folder.iterdir():
                 if (folder.name, part.name) not in wanted:
                     part.unlink()
