@@ -79,13 +79,12 @@ class ChatTemplate:
         raise InputError(self._where, f"its chat template {what}", fix=_MEND)
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        told = {name: value for name, value in environment.for_children().items() if not name.endswith("_KEY")}
         process = subprocess.Popen(
             COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=told,
+            env=environment.for_children(),
             start_new_session=True,  # Ctrl-C is for us, and it ends with us: its stdin does
         )
         if self._end is not None:

@@ -56,8 +56,11 @@ def sleeping_threads() -> Iterator[None]:
 
 
 def for_children() -> dict[str, str]:
-    """The environment for a process that is started now, be it while another thread is within `sleeping_threads`."""
-    found = dict(os.environ)
+    """The environment for a process that is started now, be it while another thread is within `sleeping_threads`.
+
+    Keys are left out: no such process talks to anybody.
+    """
+    found = {name: value for name, value in os.environ.items() if not name.endswith("_KEY")}
     if _wait_policy_is_ours:
         found.pop(_WAIT_POLICY, None)
     return found

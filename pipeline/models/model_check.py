@@ -110,13 +110,12 @@ class Checker:
         environment.require_libraries()
         if self._ended.is_set():
             raise CheckEnded
-        told = {key: value for key, value in environment.for_children().items() if not key.endswith("_KEY")}
         with subprocess.Popen(
             [*COMMAND, str(directory)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=told,
+            env=environment.for_children(),
         ) as process:
             self._process = process
             try:

@@ -49,7 +49,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={name: value for name, value in environment.for_children().items() if not name.endswith("_KEY")},
+                env=environment.for_children(),
                 # The worker alone keeps the lock from here on: it is freed when that process is gone, and not before.
                 pass_fds=[lock],
                 process_group=0,  # a Ctrl-C in the terminal is for the server, which tells its workers
