@@ -56,6 +56,12 @@ APPS = {
 }
 """What the apps call themselves."""
 
+
+def app_of(loader: str | None) -> str:
+    """What the app calls itself whose archives a loader reads."""
+    return APPS.get(loader or "", loader or "")
+
+
 _BLANKS = re.compile(r"[\s\u200e]+")
 _MOST_BLANKS = 1000
 _NO_TEXT = "no text"

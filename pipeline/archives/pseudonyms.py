@@ -1,10 +1,11 @@
-"""What training data call people who are known by an address."""
+"""What training data call people, and how an archive's people are told apart."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
 from pipeline.archives.addresses import is_address
-from pipeline.sessions.session import Person, Session
+from pipeline.sessions.session import Message, Person
+from pipeline.sessions.stream import Stream
 
 Names = Literal["pseudonyms", "contacts", "addresses"]
 
@@ -35,11 +36,40 @@ class Pseudonyms:
         return self._given.setdefault(address, f"Friend-{len(self._given) + 1}")
 
 
-def introduced(sessions: Iterable[Session], names: Names, app: str) -> Iterator[Session]:
-    """Complete sessions whose archive knows nothing of people but who speaks: `people`, and the app as `platform`."""
-    pseudonyms = Pseudonyms(names)
-    for session in sessions:
-        senders = dict.fromkeys(message.sender for message in session.messages if not message.is_me)
-        session.people = {sender: Person(pseudonyms.name(sender)) for sender in senders}
-        session.platform = app
-        yield session
+class Senders:
+    """One sender for each id of an archive, by the name that the archive shows: two of one name stay two people."""
+
+    def __init__(self) -> None:
+        self._senders: dict[str, str] = {}
+        self._ids: dict[str, str] = {}
+
+    def of(self, identity: str, name: str | None) -> str:
+        """The sender who has this id; their first name in the archive, with the id if somebody else has that name."""
+        sender = self._senders.get(identity)
+        if sender is None:
+            sender = name.strip() if name and name.strip() else identity
+            if sender in self._ids:
+                sender = f"{sender} ({identity})"
+            self._senders[identity] = sender
+            self._ids[sender] = identity
+        return sender
+
+    def addresses(self, sender: str) -> list[str]:
+        """Their id, where it says more than the name: filters find people by it."""
+        identity = self._ids.get(sender, sender)
+        return [] if identity == sender else [identity]
+
+
+def introduced(stream: Stream, pseudonyms: Pseudonyms, senders: Senders | None = None) -> Stream:
+    """A stream whose session knows each person who has said something by the time when that is read."""
+    session = stream.session
+
+    def met() -> Iterator[list[Message]]:
+        for block in stream.blocks:
+            for message in block:
+                if not message.is_me and message.sender not in session.people:
+                    addresses = [] if senders is None else senders.addresses(message.sender)
+                    session.people[message.sender] = Person(pseudonyms.name(message.sender), addresses)
+            yield block
+
+    return Stream(session, met())

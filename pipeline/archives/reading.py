@@ -18,8 +18,14 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from pipeline.archives.filters import Chosen, Filters, require_all_found
-from pipeline.archives.pseudonyms import introduced
+from pipeline.archives.members import Members
+from pipeline.archives.pseudonyms import Names, Pseudonyms, introduced
+from pipeline.archives.reader import Asked, Half
+from pipeline.archives.readers import AUTO, LANGCHAIN, READ_BY_HALVES, Reader, reader_of
+from pipeline.archives.recognise import recognise
+from pipeline.archives.told import Told, writable
 from pipeline.durable import TEMPORARY, expand_home
+from pipeline.errors import FinetuneError
 from pipeline.sessions.session import ENDLESS, LONGEST, QUOTED, Listener, Message
 from pipeline.sessions.stream import Sink, Stream, streamed, write_stream
 
@@ -41,28 +47,34 @@ class Reading(msgspec.Struct, frozen=True):
     """How to read an archive; a `load` section, as far as another process can be told of it.
 
     Attributes:
+        source: as `load.source` takes it.
         loader: LangChain's, None for our own readers.
         contacts: an AddressBook folder, None to read none.
         half: of an iMessage database, only the conversations that hold that half of the messages.
     """
 
     path: str
-    source: Literal["imessage", "whatsapp", "langchain"] = "imessage"
+    source: str = "auto"
     loader: str | None = None
     attachments: Literal["drop", "tokens"] = "drop"
     contacts: str | None = None
-    names: Literal["pseudonyms", "contacts", "addresses"] = "pseudonyms"
+    names: Names = "pseudonyms"
     filters: Filters = Filters()
-    half: Literal[1, 2] | None = None
+    half: Half | None = None
+
+    @property
+    def asked(self) -> Asked:
+        """What a reader must know of it."""
+        return Asked(self.attachments, Path(self.contacts) if self.contacts else None, self.names, self.half)
 
 
 class Loaded(msgspec.Struct):
     """What became of an archive.
 
     Attributes:
-        dropped: by reason the messages in no session: rows that are no speech, and what the filters leave out. For an
-            iMessage database these and `messages` add up to its rows.
+        dropped: by reason the messages in no session: rows that are no speech, and what the filters leave out.
         noted: what was kept and may be worth a word.
+        rows: of the archive, all that `messages` and `dropped` must add up to; None where that is not known.
         found: names in the filters that stand for somebody.
     """
 
@@ -70,6 +82,7 @@ class Loaded(msgspec.Struct):
     messages: int = 0
     dropped: Counter[str] = msgspec.field(default_factory=Counter)
     noted: Counter[str] = msgspec.field(default_factory=Counter)
+    rows: int | None = None
     found: set[tuple[str, str]] = msgspec.field(default_factory=set)
 
     def __iadd__(self, other: "Loaded") -> "Loaded":
@@ -102,6 +115,21 @@ def reading_of(settings: "Load", path: Path) -> Reading:
     )
 
 
+def resolved(reading: Reading) -> tuple[Reading, str]:
+    """A reading of what an archive turns out to be, where the config leaves that open, and what that is in words.
+
+    Raises:
+        InputError: it is nothing that can be read.
+    """
+    if reading.source != AUTO:
+        return reading, ""
+    found = recognise(Path(reading.path))
+    return (
+        msgspec.structs.replace(reading, source=found.source, path=str(found.path)),
+        f"{found.what}, recognised by {found.because}",
+    )
+
+
 def read_archive(
     reading: Reading, loaded: Loaded | None = None, *, strict: bool = True, listener: Listener | None = None
 ) -> Iterator[Stream]:
@@ -116,6 +144,7 @@ def read_archive(
         InputError: the archive or the contacts cannot be read, or a filter names nobody.
     """
     loaded = Loaded() if loaded is None else loaded
+    reading, _ = resolved(reading)
     for stream in _read(reading, loaded, listener):
         yield Stream(stream.session, _counted(stream.blocks, loaded))
     _require_sound(reading, loaded, strict=strict)
@@ -127,12 +156,13 @@ def load_archive(reading: Reading, file: Sink, folder: Path) -> Loaded:
     What is written does not depend on that.
 
     Args:
+        reading: resolved.
         folder: where the second process may keep its half meanwhile.
 
     Raises:
         InputError: the archive or the contacts cannot be read, or a filter names nobody.
     """
-    is_large = reading.source == "imessage" and Path(reading.path).stat().st_size >= WORTH_TWO
+    is_large = reading.source in READ_BY_HALVES and Path(reading.path).stat().st_size >= WORTH_TWO
     loaded = _load_halves(reading, file, folder) if is_large and (os.cpu_count() or 1) > 1 else load_part(reading, file)
     _require_sound(reading, loaded, strict=True)
     return loaded
@@ -211,52 +241,65 @@ def _end_with_parent() -> None:
 
 
 def _read(reading: Reading, loaded: Loaded, listener: Listener | None = None) -> Iterator[Stream]:
-    path, dropped = Path(reading.path), loaded.dropped
-    if reading.loader is not None:
-        from pipeline.archives.langchain import APPS, read_langchain
-
-        found = read_langchain(reading.loader, path, dropped, listener)
-        app = APPS.get(reading.loader, reading.loader)
-        streams: Iterator[Stream] = map(streamed, introduced(found, reading.names, app))
-    elif reading.source == "whatsapp":
-        from pipeline.archives.whatsapp import read_whatsapp
-
-        found = read_whatsapp(path, dropped, listener)
-        streams = map(streamed, introduced(found, reading.names, "WhatsApp"))
-    else:
-        from pipeline.archives.imessage import stream_imessage
-
-        streams = stream_imessage(
-            path,
-            dropped,
-            attachments=reading.attachments,
-            contacts=Path(reading.contacts) if reading.contacts else None,
-            names=reading.names,
-            noted=loaded.noted,
-            half=reading.half,
-            listener=listener,
-        )
-    streams = (Stream(session, _bounded(blocks, dropped, listener)) for session, blocks in streams)
+    told = Told(loaded.dropped, loaded.noted, listener)
+    streams = _found(reading, loaded, told)
+    streams = (Stream(session, _sound(blocks, told)) for session, blocks in streams)
     if reading.filters == Filters():
         return streams
-    chosen = Chosen(reading.filters, dropped, listener)
+    chosen = Chosen(reading.filters, loaded.dropped, listener)
     loaded.found = chosen.found
     return chosen.of(streams)
 
 
-def _bounded(
-    blocks: Iterator[list[Message]], dropped: Counter[str], listener: Listener | None
-) -> Iterator[list[Message]]:
-    """Without the messages that are too long to be any; the listener is told how they begin."""
+def _found(reading: Reading, loaded: Loaded, told: Told) -> Iterator[Stream]:
+    """The conversations as the reader finds them, each with who is in it and the app's name."""
+    pseudonyms = Pseudonyms(reading.names)
+    if reading.source == LANGCHAIN:
+        from pipeline.archives.langchain import app_of, read_langchain
+
+        app = app_of(reading.loader)
+        streams: Iterator[Stream] = map(
+            streamed, read_langchain(reading.loader or "", Path(reading.path), told.dropped, told.listener)
+        )
+        told.rows = None
+    else:
+        reader = reader_of(reading.source)
+        app = reader.app
+        streams = _opened(reader, reading, told)
+    names_people = bool(reading.filters.only_people or reading.filters.exclude_people)
+    for stream in streams:
+        if stream.session.platform is None:
+            stream.session.platform = app
+        known = introduced(stream, pseudonyms, told.senders)
+        if names_people and not stream.session.people:
+            # Whether a conversation stays depends on who is in it, and such an archive tells by who speaks alone.
+            blocks = list(known.blocks)
+            known = Stream(known.session, iter(blocks))
+        yield known
+        for _ in known.blocks:  # what the caller left
+            pass
+    loaded.rows = told.rows
+
+
+def _opened(reader: Reader, reading: Reading, told: Told) -> Iterator[Stream]:
+    with Members(Path(reading.path)) as members:
+        yield from reader.code.read(members, told, reading.asked)
+
+
+def _sound(blocks: Iterator[list[Message]], told: Told) -> Iterator[list[Message]]:
+    """Without the messages that are too long to be any, and with text that can be written.
+
+    JSON can hold half characters (lone surrogates), which no file of text can: they become question marks.
+    """
     for block in blocks:
-        kept = [message for message in block if len(message.content) + len(message.sender) <= LONGEST]
-        if len(kept) < len(block):
-            dropped[ENDLESS] += len(block) - len(kept)
-            if listener is not None:
-                for message in block:
-                    if len(message.content) + len(message.sender) > LONGEST:
-                        sender, content = message.sender[:QUOTED], message.content[:QUOTED] + "…"
-                        listener(ENDLESS, msgspec.structs.replace(message, sender=sender, content=content))
+        kept = []
+        for message in block:
+            if len(message.content) + len(message.sender) > LONGEST:
+                told.drop(ENDLESS, message.sender[:QUOTED], message.time, message.content[:QUOTED] + "…")
+                continue
+            if not message.content.isascii() or not message.sender.isascii():
+                message.content, message.sender = writable(message.content), writable(message.sender)
+            kept.append(message)
         yield kept
 
 
@@ -271,9 +314,17 @@ def _counted(blocks: Iterator[list[Message]], loaded: Loaded) -> Iterator[list[M
 
 def _require_sound(reading: Reading, loaded: Loaded, *, strict: bool) -> None:
     """Every message is accounted for, and if `strict`, every name in a filter stands for somebody."""
+    accounted = loaded.messages + loaded.dropped.total()
     if reading.source == "imessage":
         from pipeline.archives.imessage import require_balance
 
-        require_balance(Path(reading.path), loaded.messages + loaded.dropped.total())
+        require_balance(Path(reading.path), accounted)
+    elif loaded.rows is not None and loaded.rows != accounted:
+        raise FinetuneError(
+            reading.path,
+            f"has {loaded.rows:,} messages, which did not add up",
+            got=f"{accounted:,} read or left out for a reason",
+            fix="This is a mistake in finetune, not in your archive: please report it with these numbers.",
+        )
     if strict:
         require_all_found(reading.filters, loaded.found)

@@ -14,22 +14,19 @@ deleted messages); Android's are known by their brackets, or in English only.
 import io
 import itertools
 import re
-import zipfile
-from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path, PurePath
 from typing import IO, NamedTuple
 
-from pipeline.archives.files import files_in
-from pipeline.archives.zips import ZIP_ERRORS, Packed, damaged, opened, require_sane
-from pipeline.durable import reading
+from pipeline.archives.members import Member, Members
+from pipeline.archives.reader import Asked, Recognised
+from pipeline.archives.told import MEDIA, Told
 from pipeline.errors import InputError
-from pipeline.sessions.session import ENDLESS, LONGEST, QUOTED, Listener, Message, Session
+from pipeline.sessions.session import ENDLESS, LONGEST, QUOTED, Message, Session
+from pipeline.sessions.stream import Stream
 
-MEDIA, SYSTEM = "photo, video or other file", "WhatsApp's own words"
+SYSTEM = "WhatsApp's own words"
 
-_EXPORT_AGAIN = "Export the chat again."
 _HEADER = re.compile(
     r"\u200e?(?P<bracket>\[)?(?P<a>\d{1,4})[./-]\s?(?P<b>\d{1,2})[./-]\s?(?P<c>\d{2,4})\.?,?\s"
     r"(?:(?P<noon>[上下])午\s?)?(?P<hour>\d{1,2})[:.](?P<minute>\d\d)(?:[:.](?P<second>\d\d))?(?:\s?(?P<half>[AaPp])\.?\s?[Mm]\.?)?"
@@ -59,28 +56,42 @@ class _Line(NamedTuple):
     is_whole: bool
 
 
-def read_whatsapp(path: Path, dropped: Counter[str], listener: Listener | None = None) -> Iterator[Session]:
-    """Yield one session for each exported chat; chats without speech are left out.
-
-    Args:
-        path: a .txt, a .zip, or a folder that holds such.
-        dropped: counts by reason the messages left out.
-        listener: told of each.
+def recognise(members: Members) -> Recognised | None:
+    """See readers.Reading.
 
     Raises:
-        InputError: there is no exported chat at `path`.
+        InputError: it is WhatsApp's own database.
     """
+    chats = [each for each in members if each.suffix == ".txt" and _begins_like_a_chat(each)]
+    if len(chats) == 1:
+        where = "its lines" if members.only is chats[0] else f"the lines of {chats[0].name} in it"
+        return Recognised("a chat exported by WhatsApp", f"{where}, which begin with date, time and name")
+    if chats:
+        return Recognised("chats exported by WhatsApp", f"what is in it: {len(chats)} of them")
+    return None
+
+
+def _begins_like_a_chat(member: Member) -> bool:
+    return looks_like_whatsapp(member.head().decode("utf-8-sig", "replace"))
+
+
+def read(members: Members, told: Told, _asked: Asked) -> Iterator[Stream]:
+    """See readers.Reading. Chats without speech are left out."""
     found = False
-    for number, (each, file) in enumerate(_texts(path), start=1):
-        lines = list(_lines(file, each))
+    texts = [each for each in members if each.suffix == ".txt" or each is members.only]
+    for number, each in enumerate(texts, start=1):
+        with each.open() as file:
+            lines = list(_lines(file, each))
         found = found or bool(lines)
-        messages = list(_messages(lines, dropped, listener))
+        told.rows = (told.rows or 0) + len(lines)
+        messages = list(_messages(lines, told))
         if messages:
             senders = {message.sender for message in messages}
-            yield Session(f"whatsapp-{number}", "group" if len(senders) > 2 else "direct", None, messages)
+            session = Session(f"whatsapp-{number}", "group" if len(senders) > 2 else "direct", None, [])
+            yield Stream(session, iter([messages]))
     if not found:
         raise InputError(
-            str(path),
+            str(members.path),
             "no chat exported by WhatsApp",
             fix="In WhatsApp, open the chat, choose Export chat > Without media, and give the .zip or .txt.",
         )
@@ -93,42 +104,13 @@ def looks_like_whatsapp(text: str) -> bool:
     return bool(lines) and _HEADER.match(lines[0]) is not None and (headers > 1 or len(lines) == 1)
 
 
-def _texts(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
-    """Every file that may be a chat, open, and where it lies or the zip it is in; in a fixed order."""
-    files = [path]
-    if path.is_dir():
-        files = [each for each in files_in(path) if each.suffix.lower() in (".txt", ".zip")]
-    packed = {each: _packed(each) for each in files if zipfile.is_zipfile(each)}
-    require_sane(path, [Packed(each, texts) for each, texts in packed.items()])
-    for each in files:
-        if each in packed:
-            with opened(each, _EXPORT_AGAIN) as archive:
-                for info in packed[each]:
-                    with archive.open(info) as file:
-                        yield each, file
-        else:
-            with reading(each) as file:
-                yield each, file
-
-
-def _packed(path: Path) -> list[zipfile.ZipInfo]:
-    """The texts in a zip."""
-    with opened(path, _EXPORT_AGAIN) as archive:
-        texts = [each for each in archive.infolist() if PurePath(each.filename).suffix.lower() == ".txt"]
-    return sorted(texts, key=lambda info: info.filename)
-
-
-def _lines(file: IO[bytes], path: Path) -> Iterator[_Line]:
+def _lines(file: IO[bytes], member: Member) -> Iterator[_Line]:
     try:
         with io.TextIOWrapper(file, encoding="utf-8-sig", newline="\n") as text:
             yield from _read_lines(text)
-    except ZIP_ERRORS as error:
-        if isinstance(file, zipfile.ZipExtFile):
-            raise damaged(path, error, _EXPORT_AGAIN) from None
-        raise
     except UnicodeDecodeError:
         raise InputError(
-            str(path), "not UTF-8 text, as WhatsApp exports it", fix="Export the chat again and give it as it is."
+            str(member), "not UTF-8 text, as WhatsApp exports it", fix="Export the chat again and give it as it is."
         ) from None
 
 
@@ -150,13 +132,11 @@ def _read_lines(file: IO[str]) -> Iterator[_Line]:
         yield _Line(header, "\n".join(pieces), size <= LONGEST)
 
 
-def _messages(lines: list[_Line], dropped: Counter[str], listener: Listener | None) -> Iterator[Message]:
+def _messages(lines: list[_Line], told: Told) -> Iterator[Message]:
     order = _order([line.header for line in lines])
 
     def drop(reason: str, line: _Line, sender: str, words: str) -> None:
-        dropped[reason] += 1
-        if listener is not None:
-            listener(reason, Message(sender, False, _time(line.header, order), words))
+        told.drop(reason, sender, _time(line.header, order), words)
 
     for line in lines:
         name, colon, body = line.text.partition(": ")

@@ -4,12 +4,18 @@ import re
 import string
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from pipeline.archives.readers import AUTO, SOURCES
+
 Auto = Literal["auto"]
+if TYPE_CHECKING:
+    Source = str
+else:
+    Source = Literal[SOURCES]
 Name = Annotated[str, Field(min_length=1)]
 Seconds = Annotated[float, Field(gt=0, le=30 * 24 * 3600)]
 _FILLED_IN = ("me", "friend", "platform", "group")
@@ -82,7 +88,7 @@ class Download(Section):
 class Load(Section):
     """Read the archive into sessions."""
 
-    source: Literal["imessage", "whatsapp", "langchain"] = "imessage"
+    source: Source = AUTO
     loader: str | None = None
     attachments: Literal["drop", "tokens"] = "drop"
     contacts: bool | str = False
@@ -110,7 +116,7 @@ class Load(Section):
             raise ValueError("source `langchain` needs `loader`, such as telegram or slack")
         if self.source != "langchain" and self.loader is not None:
             raise ValueError("`loader` goes with `source: langchain` only")
-        if self.source != "imessage" and (self.contacts or self.attachments != "drop"):
+        if self.source not in (AUTO, "imessage") and (self.contacts or self.attachments != "drop"):
             raise ValueError("`contacts` and `attachments` go with `source: imessage` only")
         if self.names == "contacts" and not self.contacts:
             raise ValueError("`names: contacts` needs `contacts`: true, or an AddressBook folder")

@@ -14,13 +14,13 @@ import httpx
 
 from pipeline.durable import expand_home, publish, rename
 from pipeline.errors import InputError
-from pipeline.fetch.check import check_any, check_sqlite
+from pipeline.fetch.check import check_any, check_by_content, check_sqlite
 from pipeline.fetch.drive import GOOGLE, DriveHosts
 from pipeline.fetch.http import download
 from pipeline.fetch.local import copy_local, leave_wal_mode
 from pipeline.samples import sample_path
 
-__all__ = ["GOOGLE", "DriveHosts", "archive_suffix", "check_any", "check_sqlite", "fetch_archive"]
+__all__ = ["GOOGLE", "DriveHosts", "archive_suffix", "check_any", "check_by_content", "check_sqlite", "fetch_archive"]
 
 _SAMPLE = "sample:"
 

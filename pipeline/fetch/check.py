@@ -19,13 +19,12 @@ def check_sqlite(path: Path) -> None:
         InputError: it is empty, a web page, something else, damaged, or without messages.
     """
     _refuse_empty_file_and_page(path, "an iMessage database")
-    with path.open("rb") as file:
-        if file.read(len(SQLITE_HEADER)) != SQLITE_HEADER:
-            raise InputError(
-                "download.source",
-                "not a SQLite database",
-                fix="Point it at a chat.db, or say with `load.source` and `load.loader` what the archive is.",
-            )
+    if not _begins_like_a_database(path):
+        raise InputError(
+            "download.source",
+            "not a SQLite database",
+            fix="Point it at a chat.db, or say with `load.source` and `load.loader` what the archive is.",
+        )
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
             (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
@@ -57,6 +56,23 @@ def check_any(path: Path) -> None:
         _refuse_empty_file_and_page(path, "a chat archive")
     elif not any(each.is_file() for each in path.rglob("*")):
         raise InputError("download.source", "an empty folder", fix="Point it at the folder of an exported archive.")
+
+
+def check_by_content(path: Path) -> None:
+    """Check what is at `path` as what it seems to be: a database as `check_sqlite` does, all else as `check_any`.
+
+    Raises:
+        InputError: see there.
+    """
+    if path.is_file() and _begins_like_a_database(path):
+        check_sqlite(path)
+    else:
+        check_any(path)
+
+
+def _begins_like_a_database(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(SQLITE_HEADER)) == SQLITE_HEADER
 
 
 def _refuse_empty_file_and_page(path: Path, wanted: str) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pipeline.archives.readers import AUTO
 from pipeline.config.settings import Config
 from pipeline.durable import describe_artifact
 from pipeline.steps.outputs import Download
@@ -12,11 +13,13 @@ _MB = 1_000_000
 
 def run(config: Config, work: Work) -> Download:
     """Fetch `download.source` to 01_archive.<ext>; a good file there is never replaced by a bad one."""
-    from pipeline.fetch import archive_suffix, check_any, check_sqlite, fetch_archive
+    from pipeline.fetch import archive_suffix, check_any, check_by_content, check_sqlite, fetch_archive
 
     settings = config.download
     is_imessage = config.load.source == "imessage" or config.load.loader == "imessage"
     suffix = ".db" if is_imessage else archive_suffix(settings.source)
+    by_source = check_by_content if config.load.source == AUTO else check_any
+    check = check_sqlite if is_imessage else by_source
     target = Path(f"01_archive{suffix}")
 
     def progress(done: int, total: int | None) -> None:
@@ -26,7 +29,7 @@ def run(config: Config, work: Work) -> Download:
     fetch_archive(
         settings.source,
         work.run_dir / target,
-        check=check_sqlite if is_imessage else check_any,
+        check=check,
         sha256=settings.sha256,
         timeout_s=settings.timeout_s,
         attempts=settings.attempts,

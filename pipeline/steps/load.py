@@ -16,11 +16,14 @@ def run(config: Config, download: Download, work: Work) -> Load:
     Raises:
         InputError: the archive cannot be read, a filter names nobody in it, or no message is left.
     """
-    from pipeline.archives.reading import load_archive, reading_of
+    from pipeline.archives.reading import load_archive, reading_of, resolved
 
     archive = work.run_dir / download.archive.path
+    reading, what = resolved(reading_of(config.load, archive))
+    if what:
+        work.display.note(f"the archive is {what}")
     with atomic_writer(work.run_dir / SESSIONS) as file:
-        loaded = load_archive(reading_of(config.load, archive), file, work.run_dir)
+        loaded = load_archive(reading, file, work.run_dir)
         if not loaded.messages:
             reasons = ", ".join(f"{number:,} {reason}" for reason, number in loaded.dropped.most_common())
             raise InputError(

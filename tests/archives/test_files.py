@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.archives.files import files_in, is_file, messenger_files
-from pipeline.archives.reading import read_archive, reading_of
+from pipeline.archives.reading import Reading, read_archive
 from pipeline.archives.recognise import recognise
-from pipeline.archives.whatsapp import read_whatsapp
 from pipeline.errors import InputError
 from pipeline.fetch.local import copy_local
 from pipeline.sessions.stream import whole
+from tests.archives.reading import read
 
 CHAT = "[15/08/2023, 09:12:43] Hare: Hi\n[15/08/2023, 09:12:44] Tortoise: Hello\n"
 
@@ -53,7 +53,7 @@ def test_what_is_looked_at_is_what_a_run_reads(tmp_path: Path, where: str, name:
     booby_trapped(there, tmp_path / "outside", name)
     copy_local(tmp_path / "archive", tmp_path / "copy", timeout_s=1, progress=lambda *_: None)
     looked_at, copied = (
-        [whole(stream) for stream in read_archive(reading_of(archive.load, archive.path))]
+        [whole(stream) for stream in read_archive(Reading(str(archive.path), archive.source))]
         for archive in (recognise(tmp_path / "archive"), recognise(tmp_path / "copy"))
     )
     assert len(looked_at) == 1
@@ -88,6 +88,6 @@ def test_whatsapps_folder_is_read_without_what_links_lead_to(tmp_path: Path) -> 
     (tmp_path / "archive").mkdir()
     (tmp_path / "archive" / "chat.txt").write_text(CHAT)
     booby_trapped(tmp_path / "archive", tmp_path / "outside", "chat.txt")
-    assert len(list(read_whatsapp(tmp_path / "archive", Counter()))) == 1
+    assert len(read(tmp_path / "archive", "whatsapp").sessions) == 1
     assert files_in(tmp_path / "archive") == [tmp_path / "archive" / "chat.txt"]
     assert not is_file(tmp_path / "archive" / "chat.txt" / "in it")

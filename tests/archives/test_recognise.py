@@ -150,7 +150,7 @@ def test_the_brackets_of_an_iphones_export_are_no_json(tmp_path: Path) -> None:
         "[28/08/2023, 00:32:08] Hare: Speed is key!\n[28/08/2023, 00:33:01] Tortoise: Slow and steady.\n",
         encoding="utf-8",
     )
-    assert recognise(path).load.source == "whatsapp"
+    assert recognise(path).source == "whatsapp"
 
 
 @pytest.mark.parametrize("packed", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])

@@ -7,14 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.archives.whatsapp import MEDIA, SYSTEM, looks_like_whatsapp, read_whatsapp
+from pipeline.archives.told import MEDIA
+from pipeline.archives.whatsapp import SYSTEM, looks_like_whatsapp
 from pipeline.errors import InputError
 from pipeline.sessions.session import ENDLESS, Message, Session
+from tests.archives.reading import read as read_archive
 
 
 def read(path: Path) -> tuple[list[Session], Counter[str]]:
-    dropped: Counter[str] = Counter()
-    return list(read_whatsapp(path, dropped)), dropped
+    found = read_archive(path, "whatsapp")
+    return found.sessions, found.loaded.dropped
 
 
 def read_text(folder: Path, text: str) -> tuple[list[Message], Counter[str]]:

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import yaml
 
+from pipeline.archives.readers import SOURCES
 from pipeline.backends.profiles import PROFILES
-from pipeline.config.settings import Backend, Load
+from pipeline.config.settings import Backend
 from pipeline.sessions.session import OWNER
 from pipeline.terminal.invocation import quoted
 from pipeline.visible import visible
@@ -24,6 +25,7 @@ class Answers(NamedTuple):
     Attributes:
         source: as `download.source` takes it.
         what: the archive in words, such as "a chat exported by WhatsApp: 1,234 messages".
+        load: as `load.source` takes it.
         assistant: as `map.assistant` takes it.
         model: as `create_job.model` takes it.
     """
@@ -31,7 +33,7 @@ class Answers(NamedTuple):
     name: str
     source: str
     what: str
-    load: Load
+    load: str
     assistant: str
     backend: Backend
     model: str
@@ -64,7 +66,7 @@ def config_text(answers: Answers, path: Path) -> str:
             _key("  source", answers.source, "copied once; read again with --from download"),
             "",
             "load:",
-            *_load(answers.load),
+            _key("  source", answers.load, f"which reader: {', '.join(SOURCES[:-1])}"),
             "",
             "map:",
             _key("  assistant", answers.assistant, _about_the_assistant(answers.assistant)),
@@ -97,11 +99,6 @@ def _backend(backend: Backend) -> list[str]:
         about = f"the chats are sent there; its key is taken from {profile.key_env}"
     lines = ["backend:", _key("  kind", backend.kind, about)]
     return lines if backend.base_url is None else [*lines, _key("  base_url", backend.base_url, "where it answers")]
-
-
-def _load(load: Load) -> list[str]:
-    lines = [_key("  source", load.source, "which reader: imessage, whatsapp, or one of LangChain's")]
-    return lines if load.loader is None else [*lines, _key("  loader", load.loader, "which of LangChain's")]
 
 
 def _about_the_assistant(assistant: str) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NamedTuple, get_args
 
 from pipeline.archives.files import is_file
-from pipeline.archives.reading import read_archive, reading_of
+from pipeline.archives.readers import READERS
+from pipeline.archives.reading import Reading, read_archive
 from pipeline.archives.recognise import Archive, recognise
 from pipeline.backends.profiles import PROFILES
 from pipeline.commands.init.archive_summary import People, likely_owner, survey
@@ -32,6 +33,7 @@ from pipeline.training.protocol import automatic_epochs
 
 MESSAGES = Path("~/Library/Messages/chat.db")
 _LISTED = 12
+_APP = max(len(reader.app) for reader in READERS)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # which can only be of the copy's disk
 _KINDS: tuple[str, ...] = get_args(Backend.model_fields["kind"].annotation)
 _BASE_MODEL = {"embedded": "smollm2-135m-instruct", "openai": "gpt-4.1-nano-2025-04-14"}
@@ -78,7 +80,7 @@ def write_config(given: Given, questions: Questions) -> Made:
     assistant = _assistant(given, questions, found)
     backend, model = _backend(given, questions, found.people)
     path = _out(given, questions, found)
-    answers = Answers(run_name(path), found.source, _in_words(found), found.archive.load, assistant, backend, model)
+    answers = Answers(run_name(path), found.source, _in_words(found), found.archive.source, assistant, backend, model)
     _write(path, config_text(answers, path))
     return Made(path, backend, how_long(found.people.characters))
 
@@ -87,17 +89,14 @@ def _archive(given: Given, questions: Questions, folder: Path) -> _Found:
     default = str(MESSAGES) if MESSAGES.expanduser().exists() else None
     if questions.asks and given.source is None:
         questions.say("Which archive? Give the path of one of these:")
-        questions.say("  iMessage   chat.db of a Mac (~/Library/Messages/chat.db), or sms.db of a phone's backup")
-        questions.say("  WhatsApp   the .zip or .txt that Export chat makes, or a folder of several")
-        questions.say("  Telegram   the result.json of one chat, exported as machine-readable JSON")
-        questions.say("  Slack      the zip of an export")
-        questions.say("  Messenger  the folder that holds inbox, or one message_1.json")
+        for reader in READERS:
+            questions.say(f"  {reader.app:<{_APP}} {reader.reads}")
         questions.say("  or try sample:tortoise-hare")
 
     def understand(said: str) -> _Found:
         questions.say(f"Reading {said} …")
         source, archive = _recognised(said, folder)
-        people = survey(read_archive(reading_of(archive.load, archive.path)))
+        people = survey(read_archive(Reading(str(archive.path), archive.source)))
         if not people.messages:
             raise InputError(
                 source, f"{archive.what}, but nobody says anything in it", fix="Export it again, with text."
@@ -262,8 +261,7 @@ def how_long(characters: int) -> str:
 
 
 def _out(given: Given, questions: Questions, found: _Found) -> Path:
-    load = found.archive.load
-    default = str(free_path((load.loader or load.source).replace("_", "-")))
+    default = str(free_path(found.archive.source))
 
     def understand(said: str) -> Path:
         path = expand_home(said, "--out")

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pipeline.commands.init.config_text import Answers, config_text, scalar
 from pipeline.commands.init.interview import how_long
 from pipeline.config.file import load_config
-from pipeline.config.settings import Backend, Load
+from pipeline.config.settings import Backend
 from tests.archives.exports import EXPORTS, SPOKEN, chat_db_without_its_log, telegram, whatsapp_text, whatsapp_zip
 from tests.command import BOUND_S, Workshop
 from tests.fetch.site import Site, reply
@@ -238,7 +238,7 @@ def test_answers_that_end_leave_nothing_behind(shop: Workshop, tmp_path: Path) -
 @given(st.text(st.characters(codec="utf-8"), min_size=1), st.text(st.characters(codec="utf-8")))
 @example("Hare\x1b]0;title\x07\nmap: {assistant: x}", "\nname: other\x85\n.yaml")
 def test_a_name_or_a_path_of_any_characters_leaves_a_config_that_means_it(name: str, path: str) -> None:
-    answers = Answers("run", "./chat.txt", "a chat", Load(), name, Backend(), "smollm2-135m-instruct")
+    answers = Answers("run", "./chat.txt", "a chat", "whatsapp", name, Backend(), "smollm2-135m-instruct")
     written = yaml.safe_load(config_text(answers, Path(path.replace("\0", ""))))
     assert (written["name"], written["map"]["assistant"]) == ("run", name)
 
