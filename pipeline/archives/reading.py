@@ -156,12 +156,12 @@ def load_archive(reading: Reading, file: Sink, folder: Path) -> Loaded:
     What is written does not depend on that.
 
     Args:
-        reading: resolved.
         folder: where the second process may keep its half meanwhile.
 
     Raises:
         InputError: the archive or the contacts cannot be read, or a filter names nobody.
     """
+    reading, _ = resolved(reading)
     is_large = reading.source in READ_BY_HALVES and Path(reading.path).stat().st_size >= WORTH_TWO
     loaded = _load_halves(reading, file, folder) if is_large and (os.cpu_count() or 1) > 1 else load_part(reading, file)
     _require_sound(reading, loaded, strict=True)

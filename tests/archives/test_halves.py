@@ -42,7 +42,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_two_processes_write_what_one_writes_and_every_row_is_accounted_for(large: Path, tmp_path: Path) -> None:
-    reading = Reading(str(large), filters=Filters(exclude_people=("+15550000001",)))
+    reading = Reading(str(large), "imessage", filters=Filters(exclude_people=("+15550000001",)))
     alone = io.BytesIO()
     expected = load_part(reading, alone)
     with (tmp_path / "02_sessions.jsonl").open("w+b") as file:
@@ -56,7 +56,8 @@ def test_two_processes_write_what_one_writes_and_every_row_is_accounted_for(larg
     assert {path.name for path in tmp_path.iterdir()} == {"02_sessions.jsonl"}
     again = Loaded()
     times = [
-        [message.time or "" for message in whole(each).messages] for each in read_archive(Reading(str(large)), again)
+        [message.time or "" for message in whole(each).messages]
+        for each in read_archive(Reading(str(large), "imessage"), again)
     ]
     assert all(each == sorted(each) for each in times)
     assert max(map(len, times)) > 25_000
@@ -64,7 +65,7 @@ def test_two_processes_write_what_one_writes_and_every_row_is_accounted_for(larg
 
 
 def test_a_second_process_does_the_second_half(large: Path, tmp_path: Path) -> None:
-    half = Reading(str(large), half=2)
+    half = Reading(str(large), "imessage", half=2)
     expected = io.BytesIO()
     loaded = load_part(half, expected)
     assert loaded.messages > 10_000
@@ -81,8 +82,8 @@ def test_what_a_second_process_cannot_do_is_done_here(
     start = reading_module._start_half
     monkeypatch.setattr(reading_module, "_start_half", lambda half, _: start(half, str(tmp_path / "no" / "folder")))
     alone, file = io.BytesIO(), io.BytesIO()
-    expected = load_part(Reading(str(large)), alone)
-    assert load_archive(Reading(str(large)), HashingWriter(file), tmp_path) == expected
+    expected = load_part(Reading(str(large), "imessage"), alone)
+    assert load_archive(Reading(str(large), "imessage"), HashingWriter(file), tmp_path) == expected
     assert file.getvalue() == alone.getvalue()
     assert list(tmp_path.iterdir()) == []
 
@@ -91,7 +92,7 @@ _HOLDS_A_HALF = """
 import pathlib, sys, time
 from pipeline.archives.reading import Reading, _start_half
 if __name__ == "__main__":
-    process, _ = _start_half(Reading(sys.argv[1]), sys.argv[2])
+    process, _ = _start_half(Reading(sys.argv[1], "imessage"), sys.argv[2])
     print(process.pid, flush=True)
     time.sleep(600)
 """
@@ -120,7 +121,7 @@ def test_a_reading_that_is_stopped_ends_the_second_process_and_leaves_nothing(la
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with pytest.raises(OSError, match="No space left on device"):
-        load_archive(Reading(str(large)), Full(), tmp_path)
+        load_archive(Reading(str(large), "imessage"), Full(), tmp_path)
     assert multiprocessing.active_children() == []
     assert list(tmp_path.iterdir()) == []
 
@@ -130,7 +131,7 @@ import sys
 from pathlib import Path
 from pipeline.archives.reading import Reading, _start_half
 if __name__ == "__main__":
-    process, _ = _start_half(Reading(sys.argv[1]), sys.argv[2])
+    process, _ = _start_half(Reading(sys.argv[1], "imessage"), sys.argv[2])
     print(Path(f"/proc/{process.pid}/status").read_text())
     process.kill()
 """
