@@ -11,7 +11,7 @@ from pipeline.errors import InputError
 if TYPE_CHECKING:
     import tiktoken
 
-    from pipeline.training.token_counts import TokenCounts
+    from pipeline.models.chat_format import ChatFormat
 
 _CHARACTERS_PER_TOKEN = 3.5
 _PIECE = 50_000  # characters
@@ -114,10 +114,10 @@ class _OpenAI:
 class _BaseModel:
     """Counts as the embedded trainer does."""
 
-    def __init__(self, counts: "TokenCounts") -> None:
-        self.special = _any_of(counts.special)
-        self.count = counts.count
-        self.frame = counts.frame
+    def __init__(self, chat_format: "ChatFormat") -> None:
+        self.special = _any_of(chat_format.special)
+        self.count = chat_format.count
+        self.frame = chat_format.frame
 
 
 def _any_of(words: "frozenset[str] | set[str]") -> re.Pattern[str] | None:
@@ -146,7 +146,7 @@ def _base_model(model: str) -> _BaseModel:
     estimate = "set `convert.tokens: estimate`."
     try:
         from pipeline.models.base_models import is_known, prepare
-        from pipeline.training.token_counts import TokenCounts
+        from pipeline.models.chat_format import ChatFormat
     except ModuleNotFoundError as error:
         raise InputError(
             "convert.tokens",
@@ -157,4 +157,4 @@ def _base_model(model: str) -> _BaseModel:
         raise InputError(
             "convert.tokens", "expected a model whose tokenizer is known here", got=model, fix=estimate.capitalize()
         )
-    return _BaseModel(TokenCounts(prepare(model)))
+    return _BaseModel(ChatFormat(prepare(model)))

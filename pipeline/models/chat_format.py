@@ -6,17 +6,21 @@ Because prompt and training example come out of the same function, what a templa
 own system prompt before a conversation that has none) is the same in both, and is left as its authors meant it.
 """
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
 from pipeline.errors import InputError
 from pipeline.models.base_models import quiet_transformers, unloadable
-from pipeline.models.chat_template import ChatTemplate
-from pipeline.models.messages import ChatMessage
+from pipeline.models.messages import ChatMessage, Role
+from pipeline.models.tokenizer_files import load_template, load_tokenizer, special_words
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 IGNORED = -100
 """Label of a token that is not a target (PyTorch, cross_entropy's ignore_index)."""
@@ -34,9 +38,12 @@ _SINGLE_BYTE = re.compile("<0x([0-9A-F]{2})>")
 class ChatFormat:
     """The tokenizer and chat template of one base model. Safe to use from several threads.
 
+    It needs neither torch nor transformers, so that counting a model's tokens is as cheap as it can be.
+
     Attributes:
-        tokenizer: the Hugging Face tokenizer, for those who save it.
+        special: the control tokens as they are written.
         stop_ids: tokens that end an answer: a turn of plain text holds no control tokens.
+        padding: a token to pad with, which no model ever looks at.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -45,32 +52,55 @@ class ChatFormat:
         Raises:
             InputError: the directory has no usable tokenizer or chat template.
         """
-        from transformers import AutoTokenizer
-
-        quiet_transformers()
+        self._directory = directory
         self._where = f"base model {directory.name}"
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
-            self._control: Tokenizer = self.tokenizer.backend_tokenizer
-            source = self.tokenizer.get_chat_template() if self.tokenizer.chat_template else None
-        except Exception as error:  # tokenizers raises plain ones, transformers whatever a file leads to
-            raise unloadable(directory, "its tokenizer.json or tokenizer_config.json", error) from error
-        if source is None:
-            raise InputError(self._where, "its tokenizer has no chat template", fix="Choose a model made for chat.")
-        self._template = ChatTemplate(self._where, source, dict(self.tokenizer.special_tokens_map))
-        self._plain = Tokenizer.from_str(self._control.to_str())
+        self._control = load_tokenizer(directory)
+        self._template = load_template(directory)
+        self._plain = load_tokenizer(directory)
         self._plain.encode_special_tokens = True
         self._letters = _byte_letters() if "ByteLevel(" in str(self._control.decoder) else {}
         self._added = frozenset(self._control.get_added_tokens_decoder())
-        special = {token.content for token in self._control.get_added_tokens_decoder().values() if token.special}
-        self.stop_ids = frozenset(self._control.token_to_id(content) for content in special)
+        self.special = frozenset(
+            token.content for token in self._control.get_added_tokens_decoder().values() if token.special
+        )
+        self.stop_ids = frozenset(self._control.token_to_id(content) for content in self.special)
         self._most_per_token = max(map(len, self._plain.get_vocab()))
-        self._settle_padding(self._end_of_turn())
+        self.padding = self._padding(self._end_of_turn())
+        self.frame = functools.cache(self._frame)
+
+    @functools.cached_property
+    def tokenizer(self) -> "PreTrainedTokenizerBase":
+        """The tokenizer as transformers has it, for those who save it; with a token to pad with.
+
+        Raises:
+            InputError: transformers cannot load it.
+        """
+        from transformers import AutoTokenizer
+
+        quiet_transformers()
+        try:
+            loaded = AutoTokenizer.from_pretrained(self._directory, local_files_only=True, trust_remote_code=False)
+        except Exception as error:  # tokenizers raises plain ones, transformers whatever a file leads to
+            raise unloadable(self._directory, "its tokenizer.json or tokenizer_config.json", error) from error
+        loaded.pad_token = self._control.id_to_token(self.padding)
+        return loaded
 
     def tokens(self) -> set[int]:
         """What plain text can become, and what examples are padded with."""
-        padding = self.tokenizer.get_vocab()[self.tokenizer.pad_token or self.tokenizer.eos_token]
-        return {padding, *self._control.get_vocab(with_added_tokens=False).values()}
+        return {self.padding, *self._control.get_vocab(with_added_tokens=False).values()}
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each content has."""
+        return [len(each) for each in self._plain.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    def _frame(self, roles: tuple[Role, ...]) -> int:
+        """How many tokens the template writes around the contents of a conversation of these roles; as `frame`.
+
+        Raises:
+            InputError: the template refuses the conversation.
+        """
+        messages = [ChatMessage(role, "") for role in roles]
+        return sum(len(ids) for ids, _ in self._segments(messages, answer_next=False))
 
     def fewest_tokens(self, messages: Sequence[ChatMessage]) -> int:
         """How many tokens a conversation has at least, told without encoding it; 0 if that cannot be told.
@@ -189,11 +219,14 @@ class ChatFormat:
             )
         return ids[length - 1]
 
-    def _settle_padding(self, end: int) -> None:
-        """See that there is a token to pad with, which TRL's trainers insist on; no model ever looks at it."""
-        named = self.tokenizer.pad_token or self.tokenizer.eos_token
-        if named not in self.tokenizer.get_vocab():
-            self.tokenizer.pad_token = self._control.id_to_token(end)
+    def _padding(self, end: int) -> int:
+        """The token that the directory names for padding or for the end of a text, else the one that ends a turn.
+
+        TRL's trainers insist on one.
+        """
+        words = special_words(self._directory)
+        named = self._control.token_to_id(str(words.get("pad_token") or words.get("eos_token") or ""))
+        return end if named is None else named
 
     def _length_of_end(self, ids: Sequence[int]) -> int:
         """How many of the tokens after an assistant's content end its turn: all up to the first control token."""
