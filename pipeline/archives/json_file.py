@@ -26,6 +26,7 @@ _DEEPEST = 40
 _SPACE = re.compile(r"[ \t\n\r]*")
 _BETWEEN = re.compile(r"[ \t\n\r]*,?[ \t\n\r]*")
 _HEX_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\x([0-9A-Fa-f]{2})")
+_ENDS = tuple(" \t\n\r,]}")  # after a value
 _scan = json.JSONDecoder().raw_decode
 
 Path = tuple[str | int, ...]
@@ -118,9 +119,7 @@ class _Document:
                     yield Value(path, batch)
                 return
             try:
-                item, end = _scan(self._text, at)
-                if end >= len(self._text) and not self._ended:  # a number may go on
-                    raise ValueError("it may go on")
+                item, end = self._scan(at)
             except (ValueError, RecursionError) as error:
                 if batch:
                     yield Value(path, batch)
@@ -135,14 +134,24 @@ class _Document:
         """The scalar that begins here."""
         while True:
             try:
-                value, end = _scan(self._text, self._at)
-                if end >= len(self._text) and not self._ended:
-                    raise ValueError("it may go on")
+                value, end = self._scan(self._at)
             except (ValueError, RecursionError) as error:
                 self._go_on(error)
                 continue
             self._at = end
             return value
+
+    def _scan(self, at: int) -> tuple[object, int]:
+        """The value that begins there, and where it ends.
+
+        Raises:
+            ValueError: it is damaged, or the text that is here ends within it. A number has no mark at its end: "1." is
+                the beginning of "1.5".
+        """
+        value, end = _scan(self._text, at)
+        if not isinstance(value, dict | list | str) and not self._ended and self._text[end : end + 1] not in _ENDS:
+            raise ValueError("it may go on")
+        return value, end
 
     def _after_comma(self) -> str:
         """The first mark of what comes next in a list or an object."""

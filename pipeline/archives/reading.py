@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from pipeline.archives.aliases import Aliases, People, require_all_met
 from pipeline.archives.filters import Chosen, Filters, require_all_found
 from pipeline.archives.members import Members
 from pipeline.archives.pseudonyms import Names, Pseudonyms, introduced
@@ -51,6 +52,7 @@ class Reading(msgspec.Struct, frozen=True):
         loader: LangChain's, None for our own readers.
         contacts: an AddressBook folder, None to read none.
         half: of an iMessage database, only the conversations that hold that half of the messages.
+        people: whom to call what.
     """
 
     path: str
@@ -61,6 +63,7 @@ class Reading(msgspec.Struct, frozen=True):
     names: Names = "pseudonyms"
     filters: Filters = Filters()
     half: Half | None = None
+    people: People = ()
 
     @property
     def asked(self) -> Asked:
@@ -76,6 +79,7 @@ class Loaded(msgspec.Struct):
         noted: what was kept and may be worth a word.
         rows: of the archive, all that `messages` and `dropped` must add up to; None where that is not known.
         found: names in the filters that stand for somebody.
+        met: names in `load.people` that do.
     """
 
     sessions: int = 0
@@ -84,6 +88,7 @@ class Loaded(msgspec.Struct):
     noted: Counter[str] = msgspec.field(default_factory=Counter)
     rows: int | None = None
     found: set[tuple[str, str]] = msgspec.field(default_factory=set)
+    met: set[str] = msgspec.field(default_factory=set)
 
     def __iadd__(self, other: "Loaded") -> "Loaded":
         self.sessions += other.sessions
@@ -91,6 +96,7 @@ class Loaded(msgspec.Struct):
         self.dropped.update(other.dropped)
         self.noted.update(other.noted)
         self.found |= other.found
+        self.met |= other.met
         return self
 
 
@@ -112,6 +118,7 @@ def reading_of(settings: "Load", path: Path) -> Reading:
             settings.since,
             settings.until,
         ),
+        people=tuple((name, tuple(aliases)) for name, aliases in settings.people.items()),
     )
 
 
@@ -253,7 +260,8 @@ def _read(reading: Reading, loaded: Loaded, listener: Listener | None = None) ->
 
 def _found(reading: Reading, loaded: Loaded, told: Told) -> Iterator[Stream]:
     """The conversations as the reader finds them, each with who is in it and the app's name."""
-    pseudonyms = Pseudonyms(reading.names)
+    pseudonyms, aliases = Pseudonyms(reading.names), Aliases(reading.people)
+    loaded.met = aliases.found
     if reading.source == LANGCHAIN:
         from pipeline.archives.langchain import app_of, read_langchain
 
@@ -271,6 +279,7 @@ def _found(reading: Reading, loaded: Loaded, told: Told) -> Iterator[Stream]:
         if stream.session.platform is None:
             stream.session.platform = app
         known = introduced(stream, pseudonyms, told.senders)
+        known = aliases.of(known) if reading.people else known
         if names_people and not stream.session.people:
             # Whether a conversation stays depends on who is in it, and such an archive tells by who speaks alone.
             blocks = list(known.blocks)
@@ -327,4 +336,14 @@ def _require_sound(reading: Reading, loaded: Loaded, *, strict: bool) -> None:
             fix="This is a mistake in finetune, not in your archive: please report it with these numbers.",
         )
     if strict:
-        require_all_found(reading.filters, loaded.found)
+        require_known(reading, loaded)
+
+
+def require_known(reading: Reading, loaded: Loaded) -> None:
+    """Check, once everything is read, that every name in the config stands for somebody.
+
+    Raises:
+        InputError: one does not.
+    """
+    require_all_found(reading.filters, loaded.found)
+    require_all_met(reading.people, loaded.met)

@@ -160,10 +160,14 @@ def _memory() -> Finding:
 
 
 def _archive(config: Config | None) -> Iterator[Finding]:
-    """The archive can be read: on a Mac, Messages' own only with Full Disk Access."""
-    source = str(MESSAGES) if config is None else config.download.source
+    """The archives can be read: on a Mac, Messages' own only with Full Disk Access."""
     if config is None and sys.platform != "darwin":
         return
+    for source in [str(MESSAGES)] if config is None else config.download.sources:
+        yield from _one_archive(source, config)
+
+
+def _one_archive(source: str, config: Config | None) -> Iterator[Finding]:
     if "://" in source or source.startswith("sample:"):
         return
     try:

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from pipeline.archives.reading import read_archive, reading_of
+from pipeline.archives.several import read_archives, readings_of
 from pipeline.commands.context import at_work, say
 from pipeline.commands.options import ConfigPath, Overrides
 from pipeline.config.settings import Config
@@ -95,9 +95,8 @@ def left_out(config: Config, state: State, work: Work, reason: str, listener: Li
         tell(why, f"{message.time or 'no date'} {message.sender}: {message.content or '(no text)'}")
 
     if reason in loaded.dropped:
-        for _, blocks in read_archive(
-            reading_of(config.load, work.run_dir / download.archive.path), listener=tell_of_row
-        ):
+        readings = readings_of(config.load, download.paths(work.run_dir))
+        for _, blocks in read_archives(readings, listener=tell_of_row):
             for _ in blocks:
                 pass
     if counts[reason] > loaded.dropped.get(reason, 0):

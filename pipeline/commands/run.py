@@ -39,5 +39,5 @@ def run(
         runner.run(config, state, work, steps)
         if last is None and only is None:
             work.display.end(f"Talk to it: {Invocation.of(config_path, overrides).command('chat')}")
-            if config.download.source.startswith("sample:"):
+            if all(source.startswith("sample:") for source in config.download.sources):
                 work.display.end(f"A model of your own chats: {Invocation().command('init')}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.cells import cell_len, set_cell_size
 
-from pipeline.archives.reading import read_archive, reading_of
+from pipeline.archives.several import read_archives, readings_of
 from pipeline.commands.context import at_work, in_words_of, read_only, say
 from pipeline.commands.options import AsJson, ConfigPath, Overrides
 from pipeline.config.settings import Config
@@ -45,7 +45,7 @@ def sessions_of(config: Config, run_dir: Path, progress: Progress) -> Iterator[S
     """
     if progress.why(LOAD) is None:
         return read_streams(run_dir / progress.output(Load).sessions.path)
-    return read_archive(reading_of(config.load, run_dir / progress.output(Download).archive.path), strict=False)
+    return read_archives(readings_of(config.load, progress.output(Download).paths(run_dir)), strict=False)
 
 
 def lines_of(found: Sequence[Sender | Chat], *, everybody: bool, width: int | None = None) -> Iterator[str]:

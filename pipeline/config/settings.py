@@ -79,10 +79,21 @@ def _check_base_url(value: str) -> None:
 class Download(Section):
     """Fetch the archive."""
 
-    source: str = Field("sample:tortoise-hare", min_length=1)
+    source: Name | Annotated[list[Name], Field(min_length=1, max_length=100)] = "sample:tortoise-hare"
     sha256: str | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")
     timeout_s: Seconds = 30.0
     attempts: int = Field(5, ge=1, le=1000)
+
+    @property
+    def sources(self) -> list[str]:
+        """Where the archives come from."""
+        return self.source if isinstance(self.source, list) else [self.source]
+
+    @model_validator(mode="after")
+    def _a_digest_is_of_one_file(self) -> Self:
+        if self.sha256 is not None and len(self.sources) > 1:
+            raise ValueError("`sha256` goes with one `source` only")
+        return self
 
 
 class Load(Section):
@@ -99,6 +110,14 @@ class Load(Section):
     kinds: Annotated[list[Literal["direct", "group"]], Field(min_length=1)] = ["direct", "group"]
     since: date | None = None
     until: date | None = None
+    people: dict[Name, Annotated[list[Name], Field(min_length=1)]] = {}
+
+    @field_validator("people", mode="before")
+    @classmethod
+    def _one_alias_stands_for_a_list_of_one(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        return {name: each if isinstance(each, list) else [each] for name, each in value.items()}
 
     @field_validator("contacts", mode="before")
     @classmethod

@@ -1,10 +1,9 @@
 """Step 1: fetch the archive, and check that it is one."""
 
-from pathlib import Path
-
 from pipeline.archives.readers import AUTO
 from pipeline.config.settings import Config
-from pipeline.durable import describe_artifact
+from pipeline.durable import Artifact, describe_artifact
+from pipeline.errors import InputError
 from pipeline.steps.outputs import Download
 from pipeline.steps.step import Step, Work
 
@@ -12,32 +11,47 @@ _MB = 1_000_000
 
 
 def run(config: Config, work: Work) -> Download:
-    """Fetch `download.source` to 01_archive.<ext>; a good file there is never replaced by a bad one."""
+    """Fetch each `download.source` to 01_archive.<ext>, or to 01_archive-1.<ext> and so on where there are several.
+
+    A good file that is there is never replaced by a bad one.
+    """
+    sources = config.download.sources
+    if len(sources) == 1:
+        return Download(_fetch(config, sources[0], "01_archive", work))
+    first, *more = (_fetch(config, each, f"01_archive-{n}", work, n) for n, each in enumerate(sources, start=1))
+    return Download(first, tuple(more))
+
+
+def _fetch(config: Config, source: str, stem: str, work: Work, number: int | None = None) -> Artifact:
+    """One archive; `number` says in errors which of several it is."""
     from pipeline.fetch import archive_suffix, check_any, check_by_content, check_sqlite, fetch_archive
 
     settings = config.download
     is_imessage = config.load.source == "imessage" or config.load.loader == "imessage"
-    suffix = ".db" if is_imessage else archive_suffix(settings.source)
-    by_source = check_by_content if config.load.source == AUTO else check_any
-    check = check_sqlite if is_imessage else by_source
-    target = Path(f"01_archive{suffix}")
+    check = check_by_content if config.load.source == AUTO else check_any
 
     def progress(done: int, total: int | None) -> None:
         of = f" of {total / _MB:,.1f}" if total else ""
         work.display.progress(done, total, f"{done / _MB:,.1f}{of} MB")
 
-    fetch_archive(
-        settings.source,
-        work.run_dir / target,
-        check=check,
-        sha256=settings.sha256,
-        timeout_s=settings.timeout_s,
-        attempts=settings.attempts,
-        progress=progress,
-        note=work.display.note,
-        sleep=work.clock.sleep,
-    )
-    return Download(describe_artifact(work.run_dir, target.name))
+    try:
+        target = f"{stem}{'.db' if is_imessage else archive_suffix(source)}"
+        fetch_archive(
+            source,
+            work.run_dir / target,
+            check=check_sqlite if is_imessage else check,
+            sha256=settings.sha256,
+            timeout_s=settings.timeout_s,
+            attempts=settings.attempts,
+            progress=progress,
+            note=work.display.note,
+            sleep=work.clock.sleep,
+        )
+    except InputError as error:
+        if number is None or error.where != "download.source":
+            raise
+        raise InputError(f"download.source, number {number}", error.what, got=error.got, fix=error.fix) from None
+    return describe_artifact(work.run_dir, target)
 
 
 STEP = Step(

@@ -1,5 +1,7 @@
 """Step 2: the archive becomes sessions."""
 
+from pathlib import Path
+
 from pipeline.config.settings import Config
 from pipeline.counted import counted
 from pipeline.durable import atomic_writer
@@ -16,18 +18,20 @@ def run(config: Config, download: Download, work: Work) -> Load:
     Raises:
         InputError: the archive cannot be read, a filter names nobody in it, or no message is left.
     """
-    from pipeline.archives.reading import load_archive, reading_of, resolved
+    from pipeline.archives.reading import resolved
+    from pipeline.archives.several import load_archives, readings_of
 
-    archive = work.run_dir / download.archive.path
-    reading, what = resolved(reading_of(config.load, archive))
-    if what:
-        work.display.note(f"the archive is {what}")
+    found = [resolved(each) for each in readings_of(config.load, download.paths(work.run_dir))]
+    for source, (_, what) in zip(config.download.sources, found, strict=True):
+        if what:
+            named = f"{Path(source).name}: " if len(found) > 1 else "the archive is "
+            work.display.note(f"{named}{what}")
     with atomic_writer(work.run_dir / SESSIONS) as file:
-        loaded = load_archive(reading, file, work.run_dir)
+        loaded = load_archives([reading for reading, _ in found], file, work.run_dir)
         if not loaded.messages:
             reasons = ", ".join(f"{number:,} {reason}" for reason, number in loaded.dropped.most_common())
             raise InputError(
-                str(archive),
+                ", ".join(map(str, download.paths(work.run_dir))),
                 f"holds no messages to learn from{f' but {reasons}' if reasons else ''}",
                 fix="Check `download.source`, and what `load` leaves out.",
             )

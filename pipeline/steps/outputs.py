@@ -4,6 +4,9 @@ An output is compared by content: two runs that make equal outputs leave everyth
 may hold a time, a duration or a count of attempts; those belong to the step's record in the state.
 """
 
+from pathlib import Path
+from typing import TypeGuard
+
 import msgspec
 
 from pipeline.counted import counted
@@ -19,13 +22,22 @@ class Output(msgspec.Struct, frozen=True):
         raise NotImplementedError
 
 
-class Download(Output, frozen=True):
-    """The archive, checked."""
+class Download(Output, frozen=True, omit_defaults=True):
+    """The archive, checked.
+
+    Attributes:
+        more: further ones, where `download.source` is a list.
+    """
 
     archive: Artifact
+    more: tuple[Artifact, ...] = ()
+
+    def paths(self, run_dir: Path) -> list[Path]:
+        """Where all of them lie."""
+        return [run_dir / each.path for each in (self.archive, *self.more)]
 
     def summary(self) -> str:  # noqa: D102 - see Output
-        return f"{self.archive.path} ({_size(self.archive.size)})"
+        return ", ".join(f"{each.path} ({_size(each.size)})" for each in (self.archive, *self.more))
 
 
 class Load(Output, frozen=True):
@@ -167,7 +179,11 @@ class SmokeTest(Output, frozen=True):
 def artifacts_of(output: Output) -> list[Artifact]:
     """The files a step vouches for."""
     values = (getattr(output, name) for name in output.__struct_fields__)
-    return [value for value in values if isinstance(value, Artifact)]
+    return [each for value in values for each in (value if isinstance(value, tuple) else (value,)) if _is_file(each)]
+
+
+def _is_file(value: object) -> TypeGuard[Artifact]:
+    return isinstance(value, Artifact)
 
 
 def _size(size: int) -> str:

@@ -1,0 +1,101 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline.archives.filters import Filters
+from pipeline.archives.reading import Loaded, Reading
+from pipeline.archives.several import load_archives, read_archives
+from pipeline.durable import atomic_writer
+from pipeline.errors import InputError
+from pipeline.sessions.session import Message, Session, read_sessions
+from pipeline.sessions.stream import whole
+
+EARLY = "15/08/2023, 09:12 - Otto: Hi\n15/08/2023, 09:12 - Nell: ok\n15/08/2023, 09:12 - Nell: ok\n"
+LATE = EARLY + "16/08/2023, 09:12 - Otto: And today?\n"
+OTHER = "15/08/2023, 09:12 - Otto: Hi\n15/08/2023, 09:12 - Mo: ok\n"
+
+
+def read(*readings: Reading, strict: bool = True) -> tuple[list[Session], Loaded, list[tuple[str, str]]]:
+    loaded = Loaded()
+    left_out: list[tuple[str, str]] = []
+
+    def listen(reason: str, message: Message) -> None:
+        left_out.append((reason, message.content))
+
+    found = read_archives(readings, loaded, strict=strict, listener=listen)
+    return [whole(stream) for stream in found], loaded, left_out
+
+
+def exported(folder: Path, *texts: str) -> list[Path]:
+    paths = [folder / f"WhatsApp Chat {n}.txt" for n in range(len(texts))]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text)
+    return paths
+
+
+def test_a_message_in_two_archives_counts_once_and_within_one_archive_each_counts(tmp_path: Path) -> None:
+    first, second = exported(tmp_path, EARLY, LATE)
+    sessions, loaded, left_out = read(Reading(str(first)), Reading(str(second)))
+    assert [[message.content for message in session.messages] for session in sessions] == [
+        ["Hi", "ok", "ok"],
+        ["And today?"],
+    ]
+    assert left_out == [("there twice", "Hi"), ("there twice", "ok"), ("there twice", "ok")]
+    assert (loaded.messages, loaded.dropped) == (4, {"there twice": 3})
+
+
+def test_the_same_words_to_somebody_else_are_another_message(tmp_path: Path) -> None:
+    first, second = exported(tmp_path, EARLY, OTHER)
+    sessions, loaded, _ = read(Reading(str(first)), Reading(str(second)))
+    assert (len(sessions), loaded.messages, loaded.dropped) == (2, 5, {})
+
+
+def test_what_is_written_is_what_is_read_and_a_conversation_of_copies_is_none(tmp_path: Path) -> None:
+    readings = [Reading(str(path)) for path in exported(tmp_path, LATE, EARLY, OTHER)]
+    with atomic_writer(tmp_path / "sessions.jsonl") as file:
+        loaded = load_archives(readings, file, tmp_path)
+    written = list(read_sessions(tmp_path / "sessions.jsonl"))
+    assert [(session.id, len(session.messages)) for session in written] == [("whatsapp-1", 4), ("3-whatsapp-1", 2)]
+    assert (loaded.sessions, loaded.messages, loaded.dropped.total()) == (2, 6, 3)
+
+
+def test_people_are_called_by_one_name_and_one_of_them_is_the_owner(tmp_path: Path) -> None:
+    first, second = exported(tmp_path, EARLY, "[15/08/2023, 09:12:01] Otto Finch: Hi\n[15/08/2023, 09:12:02] N.: ok\n")
+    people = (("me", ("Otto", "Otto Finch")), ("Nell", ("N.", "Nell")))
+    sessions, _, _ = read(Reading(str(first), people=people), Reading(str(second), people=people))
+    assert [
+        [(message.sender, message.is_me, message.content) for message in session.messages] for session in sessions
+    ] == [
+        [("me", True, "Hi"), ("Nell", False, "ok"), ("Nell", False, "ok")],
+        [("me", True, "Hi"), ("Nell", False, "ok")],
+    ]
+    assert [list(session.people) for session in sessions] == [["Nell"], ["Nell"]]
+
+
+def test_filters_take_the_new_names_and_those_of_the_archive(tmp_path: Path) -> None:
+    first, second = exported(tmp_path, EARLY, OTHER)
+    people = (("me", ("Otto",)), ("Nelly", ("Nell",)))
+    for name in ("Nelly", "Nell"):
+        asked = [Reading(str(path), people=people, filters=Filters(exclude_people=(name,))) for path in (first, second)]
+        _, loaded, _ = read(*asked)
+        assert (loaded.messages, loaded.dropped) == (2, {"by or with exclude_people": 3})
+
+
+def test_a_name_that_stands_for_somebody_in_one_archive_is_enough(tmp_path: Path) -> None:
+    paths = exported(tmp_path, EARLY, OTHER)
+    people = (("me", ("Otto",)), ("Nell", ("Nell",)))
+    filters = Filters(exclude_people=("Mo",))
+    _, loaded, _ = read(*(Reading(str(path), people=people, filters=filters) for path in paths))
+    assert loaded.messages == 3
+
+
+def test_a_name_that_stands_for_nobody_is_a_mistake(tmp_path: Path) -> None:
+    (path,) = exported(tmp_path, EARLY)
+    message = (
+        "load.people.me: nobody in the archives has this name or address, got Ottilie. Take it out or correct it; "
+        "`finetune senders CONFIG` lists who is there."
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        read(Reading(str(path), people=(("me", ("Ottilie",)),)))
+    assert read(Reading(str(path), people=(("me", ("Ottilie",)),)), strict=False)[1].messages == 3
