@@ -13,11 +13,11 @@ from pipeline.archives.several import read_archives, readings_of
 from pipeline.commands.context import at_work, say
 from pipeline.commands.options import ConfigPath, Overrides
 from pipeline.config.settings import Config
-from pipeline.dataset.checks import too_few_to_learn
+from pipeline.dataset.checks import too_few_to_learn, too_long_to_learn
 from pipeline.dataset.example import Example
 from pipeline.dataset.funnel import Listener, Lost, Tally
 from pipeline.dataset.notebook import to_example
-from pipeline.dataset.preset import texting_of
+from pipeline.dataset.preset import most_tokens, texting_of
 from pipeline.durable import reading
 from pipeline.errors import InputError, Locked
 from pipeline.run.progress import Progress
@@ -60,8 +60,12 @@ def overview(config: Config, state: State, work: Work, examples: int) -> Iterato
     converted = _converted(config, state, work)
     for line in converted.funnel.lines():
         yield [(line, "")]
-    if warning := too_few_to_learn(converted.examples, converted.funnel.target):
-        yield [(warning, "bold yellow")]
+    for warning in (
+        too_few_to_learn(converted.examples, converted.funnel.target),
+        too_long_to_learn(converted.too_long, converted.beyond, converted.funnel.target, most_tokens(config)),
+    ):
+        if warning is not None:
+            yield [(warning, "bold yellow")]
     for number, example in _samples(work.run_dir / converted.train.path, converted.examples, examples):
         yield []
         yield [(f"example {number:,} of {converted.examples:,}", "bold")]

@@ -43,6 +43,25 @@ def too_few_to_learn(examples: int, targets: int) -> str | None:
     return None
 
 
+def too_long_to_learn(examples: int, targets: int, of: int, most: int | None) -> str | None:
+    """A warning in words where the trainer will leave out the ends of examples; None where it will not.
+
+    Args:
+        examples: those that are longer than it takes.
+        targets: replies of the assistant's in their ends, about.
+        of: replies in all examples.
+        most: tokens of an example that it takes.
+    """
+    if not examples or most is None:
+        return None
+    are = "example is" if examples == 1 else "examples are"
+    said = f"{examples:,} {are} longer than the {most:,} tokens that the trainer takes, and will be cut: "
+    if not targets:
+        return f"{said}no reply is lost by that."
+    lost = f"about {targets:,} of {of:,} replies will not be learnt. `convert.preset: texting` makes examples that fit."
+    return f"WARNING: {said}{lost}"
+
+
 def check_example(example: object) -> str | None:
     """Return the first rule that `example`, one decoded line of JSON, breaks; None if it is good.
 

@@ -5,6 +5,7 @@ installed package. Nothing is trimmed: an example may begin or end with anybody'
 block by block, so that no session is ever held whole; a test holds that the same comes out.
 """
 
+import math
 import tempfile
 from collections.abc import Iterable, Set
 from pathlib import Path
@@ -14,7 +15,7 @@ import msgspec
 
 from pipeline.dataset.example import Example, Turn
 from pipeline.dataset.funnel import Kept
-from pipeline.dataset.tokens import Tokens, estimated
+from pipeline.dataset.tokens import CHARACTERS_PER_TOKEN, TOKENS_PER_MESSAGE, Tokens, estimated
 from pipeline.sessions.session import Message, Session
 from pipeline.sessions.stream import Sink, read_streams
 
@@ -43,6 +44,8 @@ class Noted(msgspec.Struct):
         held_out: examples in the validation file.
         train, valid: what the examples in each file hold.
         left_out: sessions in which the assistant says nothing, `left_out_messages` of the archive in them.
+        too_long: examples of the training file that are longer than the trainer takes, `beyond` own turns in their
+            ends, which it will not learn.
     """
 
     tokens: list[int] = []
@@ -51,6 +54,8 @@ class Noted(msgspec.Struct):
     valid: Kept = msgspec.field(default_factory=Kept)
     left_out: int = 0
     left_out_messages: int = 0
+    too_long: int = 0
+    beyond: int = 0
 
 
 class _Turn(msgspec.Struct, gc=False):
@@ -67,6 +72,7 @@ def note_file(
     system_prompt: str | None = None,
     held_out: Set[str] = frozenset(),
     tokens: Tokens | None = None,
+    most_tokens: int | None = None,
 ) -> Noted:
     """Write the examples of a file of mapped sessions.
 
@@ -74,6 +80,7 @@ def note_file(
         valid: where those of the sessions in `held_out` (ids) go.
         folder: where the beginning of a session may lie until the assistant says something in it.
         tokens: counts exactly; without, tokens are estimated.
+        most_tokens: what the trainer takes of an example; None for any number.
 
     Raises:
         InputError: the file holds something that is no session.
@@ -83,7 +90,7 @@ def note_file(
         is_held_out = valid is not None and session.id in held_out
         with tempfile.SpooledTemporaryFile(HELD, dir=str(folder), prefix=".note-", suffix=".tmp") as waiting:
             sink = valid if is_held_out and valid is not None else train
-            example = _Example(sink, waiting, system_prompt, tokens)
+            example = _Example(sink, waiting, system_prompt, tokens, most_tokens)
             for block in blocks:
                 example.add(block)
             if not example.kept.target:
@@ -97,6 +104,8 @@ def note_file(
         else:
             noted.tokens.append(count)
             noted.train += example.kept
+            noted.too_long += most_tokens is not None and count > most_tokens
+            noted.beyond += example.beyond
     return noted
 
 
@@ -114,10 +123,21 @@ class _Example:
 
     Attributes:
         kept: what it holds.
+        beyond: own turns that end beyond `most_tokens`, by what the template writes around a turn on average.
     """
 
-    def __init__(self, sink: Sink, waiting: IO[bytes], system_prompt: str | None, tokens: Tokens | None) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        waiting: IO[bytes],
+        system_prompt: str | None,
+        tokens: Tokens | None,
+        most_tokens: int | None,
+    ) -> None:
         self.kept = Kept()
+        self.beyond = 0
+        self._most = math.inf if most_tokens is None else most_tokens
+        self._length, self._around = _frame_of_turns(tokens)
         self._sink = sink
         self._waiting = waiting
         self._tokens = tokens
@@ -158,10 +178,24 @@ class _Example:
     def _write(self, turns: list[_Turn]) -> None:
         contents = [turn.content for turn in turns]
         if self._tokens is None:
+            sizes: Iterable[float] = [len(content) / CHARACTERS_PER_TOKEN for content in contents]
             self._characters += sum(map(len, contents))
         else:
-            self._exact += sum(self._tokens.count(contents))
+            sizes = counts = self._tokens.count(contents)
+            self._exact += sum(counts)
             self._roles += [turn.role for turn in turns]
+        for turn, size in zip(turns, sizes, strict=True):
+            self._length += size + self._around
+            self.beyond += turn.role == "assistant" and self._length > self._most
         encoded = (b"," if self._turns else b"") + msgspec.json.encode(turns)[1:-1]
         self._turns += len(turns)
         (self._sink if self.kept.target else self._waiting).write(encoded)
+
+
+def _frame_of_turns(tokens: Tokens | None) -> tuple[float, float]:
+    """Tokens that a template writes before a conversation without a system prompt, and around each turn on average."""
+    if tokens is None:
+        return 0.0, TOKENS_PER_MESSAGE
+    two, four = tokens.frame(("user", "assistant")), tokens.frame(("user", "assistant", "user", "assistant"))
+    around = (four - two) / 2
+    return two - 2 * around, around

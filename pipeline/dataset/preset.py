@@ -24,6 +24,16 @@ def inference_prompt(config: Config, trained: str | None) -> str | None:
     return settings.system_prompt if is_given or config.convert.preset == "notebook" else trained
 
 
+def most_tokens(config: Config) -> int | None:
+    """Tokens of an example that the trainer takes; None where nobody knows."""
+    if config.backend.kind != "embedded":
+        return None
+    from pipeline.models.base_models import positions
+    from pipeline.training.protocol import MAX_TOKENS
+
+    return min(MAX_TOKENS, positions(config.create_job.model) or MAX_TOKENS)
+
+
 def texting_of(config: Config, *, weights: bool, listener: Listener | None = None) -> "Texting":
     """What makes examples as `convert` in the config says.
 
@@ -62,7 +72,7 @@ def texting_of(config: Config, *, weights: bool, listener: Listener | None = Non
         group_prompt=group if settings.group_prompt is None else settings.group_prompt,
         me=me or OWNER,
         platform="a messenger",
-        window_tokens=settings.window_tokens,
+        window_tokens=min(settings.window_tokens, most_tokens(config) or settings.window_tokens),
         context_turns=settings.context_turns,
         weights=weights if settings.weights == "auto" else settings.weights,
     )

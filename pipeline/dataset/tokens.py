@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from pipeline.models.chat_format import ChatFormat
 
-_CHARACTERS_PER_TOKEN = 3.5
+CHARACTERS_PER_TOKEN = 3.5
 _PIECE = 50_000  # characters
-_TOKENS_PER_MESSAGE = 4  # role and delimiters: <|im_start|>, the role, its line break, <|im_end|>
+TOKENS_PER_MESSAGE = 4  # role and delimiters: <|im_start|>, the role, its line break, <|im_end|>
 
 Role = Literal["system", "user", "assistant"]
 TokenCounter = Callable[[Example], int]
@@ -77,17 +77,17 @@ def _estimate(example: Example) -> int:
 
 def estimated(characters: int, messages: int) -> int:
     """The estimate for an example of so many characters in so many messages."""
-    return math.ceil(characters / _CHARACTERS_PER_TOKEN) + _TOKENS_PER_MESSAGE * messages
+    return math.ceil(characters / CHARACTERS_PER_TOKEN) + TOKENS_PER_MESSAGE * messages
 
 
 class _Estimate:
     special: re.Pattern[str] | None = re.compile(r"<\|[a-z0-9_]{1,40}\|>")  # as most models write theirs
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        return [math.ceil(len(text) / _CHARACTERS_PER_TOKEN) for text in texts]
+        return [math.ceil(len(text) / CHARACTERS_PER_TOKEN) for text in texts]
 
     def frame(self, roles: tuple[Role, ...]) -> int:
-        return _TOKENS_PER_MESSAGE * len(roles)
+        return TOKENS_PER_MESSAGE * len(roles)
 
 
 class _OpenAI:

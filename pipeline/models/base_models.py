@@ -57,6 +57,13 @@ class _Manifest(msgspec.Struct):
     sizes: dict[str, int]
 
 
+class _Positions(msgspec.Struct):
+    """The part of a config.json that says how long a text may be; models of text and images have it one level down."""
+
+    max_position_embeddings: int | None = None
+    text_config: "_Positions | None" = None
+
+
 def is_path(name: str) -> bool:
     """Whether the name is a path; relative ones start with a dot."""
     return name.startswith(_PATH_STARTS)
@@ -78,6 +85,19 @@ def is_known(name: str) -> bool:
 def is_prepared(name: str) -> bool:
     """Whether `prepare(name)` will be quick: the model has been converted here before, or needs no conversion."""
     return name not in BASE_MODELS or any(map(_is_whole, (cache_dir() / "base-models").glob(f"{name}-*")))
+
+
+def positions(name: str) -> int | None:
+    """How many tokens a base model can look at, as its config.json says; None where it does not or is not here yet."""
+    if is_path(name):
+        config = expand_home(name, "create_job.model") / "config.json"
+    else:
+        config = next((cache_dir() / "base-models").glob(f"{name}-*/config.json"), Path("-"))
+    try:
+        told = msgspec.json.decode(read_file(config), type=_Positions)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return (told.text_config or told).max_position_embeddings
 
 
 def prepare(name: str) -> Path:

@@ -10,8 +10,9 @@ import msgspec
 
 from pipeline.config.settings import Config
 from pipeline.counted import counted
-from pipeline.dataset.checks import FEWEST_EXAMPLES, check_example, too_few_to_learn
+from pipeline.dataset.checks import FEWEST_EXAMPLES, check_example, too_few_to_learn, too_long_to_learn
 from pipeline.dataset.funnel import Lost, Tally, Unaccounted, funnel
+from pipeline.dataset.preset import most_tokens
 from pipeline.durable import HashingWriter, atomic_writer
 from pipeline.errors import InputError
 from pipeline.steps.outputs import Convert, Load, Map
@@ -59,8 +60,12 @@ def run(config: Config, mapped: Map, load: Load, work: Work) -> Convert:
         (work.run_dir / VALID).unlink(missing_ok=True)  # left by an earlier config; it would mislead
     if settings.preset == "texting":
         work.display.table(list(found.lines()))
-    if warning := too_few_to_learn(len(tokens), found.target):
-        work.display.note(warning)
+    for warning in (
+        too_few_to_learn(len(tokens), found.target),
+        too_long_to_learn(made.too_long, made.beyond, found.target, most_tokens(config)),
+    ):
+        if warning is not None:
+            work.display.note(warning)
     return Convert(
         train=train.artifact(TRAIN),
         valid=None if valid is None else valid.artifact(VALID),
@@ -75,6 +80,8 @@ def run(config: Config, mapped: Map, load: Load, work: Work) -> Convert:
         funnel=found,
         system_prompt=made.system_prompt(),
         weights=made.weights,
+        too_long=made.too_long,
+        beyond=made.beyond,
     )
 
 
@@ -85,6 +92,8 @@ class _Notebook:
         self._settings = config.convert
         self._model = config.create_job.model
         self._path = work.run_dir / mapped.sessions.path
+        self._most = most_tokens(config)
+        self.too_long = self.beyond = 0
         self.train, self.valid = Tally(), Tally()
         self.weights = True
         self.dropped: Counter[str] = Counter()
@@ -107,7 +116,9 @@ class _Notebook:
             system_prompt=settings.system_prompt,
             held_out=chosen,
             tokens=tokens_of(self._model, "exact") if settings.tokens == "exact" else None,
+            most_tokens=self._most,
         )
+        self.too_long, self.beyond = noted.too_long, noted.beyond
         self.train.whole(noted.train)
         self.valid.whole(noted.valid)
         if noted.left_out:
@@ -129,6 +140,7 @@ class _Texting:
         self._made: Texting = texting_of(config, weights=work.connection.profile.weights)
         self.train, self.valid = self._made.train, self._made.valid
         self.weights = self._made.style.weights
+        self.too_long = self.beyond = 0  # every talk is cut to the window
         self.dropped: Counter[str] = Counter()
 
     def write(self, train: "Sink", validation: "Callable[[], Sink]") -> tuple[Sequence[int], int]:

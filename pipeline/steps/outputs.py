@@ -74,11 +74,12 @@ class Map(Output, frozen=True):
         return f"{self.assistant:,} by the assistant, {self.user:,} by the user"
 
 
-class Convert(Output, frozen=True):
+class Convert(Output, frozen=True, omit_defaults=True):
     """Training examples, one a line. Tokens are those of one epoch.
 
     `dropped` counts sessions by reason, `funnel` every message of the archive; `system_prompt` is that of most targets,
-    `weights` says whether own turns that are not to be learnt have weight 0.
+    `weights` says whether own turns that are not to be learnt have weight 0. `too_long` examples have more tokens than
+    the trainer takes, and about `beyond` of the targets stand in what it leaves out.
     """
 
     train: Artifact
@@ -94,6 +95,8 @@ class Convert(Output, frozen=True):
     funnel: Funnel
     system_prompt: str | None
     weights: bool
+    too_long: int = 0
+    beyond: int = 0
 
     def summary(self) -> str:  # noqa: D102
         about = "" if self.tokens_are_exact else "about "

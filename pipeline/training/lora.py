@@ -26,11 +26,8 @@ from pipeline.training import checkpoints
 from pipeline.training.answer_trainer import AnswerTrainer
 from pipeline.training.preference_trainer import PreferenceTrainer
 from pipeline.training.progress import Progress, write_adapter
-from pipeline.training.protocol import JobSpec, Report, Started, Stopped, Succeeded, automatic_epochs
+from pipeline.training.protocol import MAX_TOKENS, JobSpec, Report, Started, Stopped, Succeeded, automatic_epochs
 from pipeline.training.tensors import PairSet, TrainingSet, load_examples, load_preferences
-
-MAX_LENGTH = 2048
-"""Longest example in tokens; a longer one loses its end. A model's own context may be shorter."""
 
 LEARNING_RATE = 2e-3
 DPO_LEARNING_RATE = 1e-4
@@ -75,13 +72,14 @@ def train(
     store = make_private_dir(spec.work_dir / "checkpoints")
     model = load_model(directory, _dtype(store, device), device)
     load = load_preferences if spec.method == "dpo" else load_examples
-    max_length = min(MAX_LENGTH, context_length(model))
+    max_length = min(MAX_TOKENS, context_length(model))
     examples = load(spec.training_file, "training_file", chat_format, max_length)
     valid = None
     if spec.validation_file is not None:
         valid = load(spec.validation_file, "validation_file", chat_format, max_length)
     resumed = checkpoints.last_good(store)
-    plan = plan_training(spec, examples, first_step=0 if resumed is None else checkpoints.step_of(resumed))
+    first_step = 0 if resumed is None else checkpoints.step_of(resumed)
+    plan = plan_training(spec, examples, first_step, max_length)
     report(plan)
     if stop.is_set():
         return report(Stopped(plan.first_step))
@@ -120,7 +118,7 @@ def _trainer(
     return trainer, partial(trainer.measure, valid) if isinstance(valid, TrainingSet) else None
 
 
-def plan_training(spec: JobSpec, examples: TrainingSet | PairSet, first_step: int) -> Started:
+def plan_training(spec: JobSpec, examples: TrainingSet | PairSet, first_step: int, max_length: int) -> Started:
     """Settle what is `auto`.
 
     Epochs: see `automatic_epochs`. Batch size: one for every fifty examples, from 1 to 8. On a CPU a step of one
@@ -142,6 +140,7 @@ def plan_training(spec: JobSpec, examples: TrainingSet | PairSet, first_step: in
         skipped=examples.skipped,
         targets=examples.targets,
         beta=(BETA if spec.beta == "auto" else spec.beta) if spec.method == "dpo" else None,
+        max_tokens=max_length,
     )
 
 

@@ -15,6 +15,10 @@ Auto = Literal["auto"]
 Method = Literal["supervised", "dpo"]
 
 
+MAX_TOKENS = 2048
+"""Tokens of an example that the trainer takes, whatever the model could: more take memory that few machines have."""
+
+
 def automatic_epochs(examples: int) -> int:
     """13 divided by the cube root of the examples, 8 at most: 6 for ten, 3 for a hundred, 1 for a thousand."""
     return max(1, min(8, round(13 / math.cbrt(examples))))
@@ -68,7 +72,10 @@ def _text_as_path(kind: type, value: object) -> Path:
 
 
 class Started(msgspec.Struct, frozen=True, tag="started"):
-    """Training begins (or resumes after `first_step` steps). Hyperparameters as used, no longer "auto"."""
+    """Training begins (or resumes after `first_step` steps). Hyperparameters as used, no longer "auto".
+
+    `truncated` examples had more than `max_tokens` tokens; what comes after their last whole target is left out.
+    """
 
     total_steps: int
     first_step: int
@@ -81,6 +88,7 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
     skipped: int
     targets: int
     beta: float | None = None
+    max_tokens: int | None = None
 
 
 class Step(msgspec.Struct, frozen=True, tag="step"):

@@ -1,5 +1,6 @@
 """Training files to token ids and labels."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -63,6 +64,8 @@ class PairSet(msgspec.Struct):
 def load_examples(path: Path, param: FileParam, chat_format: ChatFormat, max_length: int) -> TrainingSet:
     """Tokenise a training file. What is longer than `max_length` tokens loses its end, as with OpenAI.
 
+    A target is learnt whole or not at all: half of one would teach to stop nowhere.
+
     Raises:
         ExamplesError: a line is wrong, or nothing in the file is a target.
         InputError: the model's chat template refuses a conversation.
@@ -71,15 +74,23 @@ def load_examples(path: Path, param: FileParam, chat_format: ChatFormat, max_len
     for example in read_examples(path, param):
         input_ids, labels = chat_format.example(example.messages, example.trained)
         loaded.truncated += len(input_ids) > max_length
+        end = _end_of_whole_targets(labels, max_length)
         # The first token is never predicted, so it is no target.
-        if all(label == IGNORED for label in labels[1:max_length]):
+        if all(label == IGNORED for label in labels[1:end]):
             loaded.skipped += 1
             continue
-        loaded.input_ids.append(np.array(input_ids[:max_length], np.int32))
-        loaded.labels.append(np.array(labels[:max_length], np.int32))
-        loaded.tokens += min(len(input_ids), max_length)
+        loaded.input_ids.append(np.array(input_ids[:end], np.int32))
+        loaded.labels.append(np.array(labels[:end], np.int32))
+        loaded.tokens += end
         is_target = loaded.labels[-1] != IGNORED
         loaded.targets += int(np.count_nonzero(is_target[1:] & ~is_target[:-1]))  # the template stands between turns
+    if not loaded.input_ids and loaded.truncated:
+        raise ExamplesError(
+            param,
+            path.name,
+            f"no answer ends within the {max_length:,} tokens of an example that the trainer takes",
+            fix="Cut the examples into shorter ones.",
+        )
     if not loaded.input_ids:
         raise ExamplesError(
             param,
@@ -88,6 +99,17 @@ def load_examples(path: Path, param: FileParam, chat_format: ChatFormat, max_len
             fix="Give at least one assistant message without `weight: 0`.",
         )
     return loaded
+
+
+def _end_of_whole_targets(labels: Sequence[int], max_length: int) -> int:
+    """How much of an example to keep: `max_length` tokens, less the target that goes on beyond them."""
+    if len(labels) <= max_length:
+        return len(labels)
+    end = max_length
+    if labels[end] != IGNORED:
+        while end and labels[end - 1] != IGNORED:
+            end -= 1
+    return end
 
 
 def load_preferences(path: Path, param: FileParam, chat_format: ChatFormat, max_length: int) -> PairSet:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dataset.checks import check_example, check_preference, too_few_to_learn
+from pipeline.dataset.checks import check_example, check_preference, too_few_to_learn, too_long_to_learn
 
 USER = {"role": "user", "content": "Hi"}
 ASSISTANT = {"role": "assistant", "content": "Hello"}
@@ -142,3 +142,14 @@ def test_too_little_to_learn_from_is_said_with_its_numbers() -> None:
         "WARNING: only 9 replies to learn, which teaches next to nothing. Load more conversations."
     )
     assert too_few_to_learn(10, 10) is None
+
+
+def test_replies_that_the_trainer_will_leave_out_are_told_before_anything_is_sent() -> None:
+    assert too_long_to_learn(0, 0, 148, 2048) is None
+    assert too_long_to_learn(2, 0, 148, 2048) == (
+        "2 examples are longer than the 2,048 tokens that the trainer takes, and will be cut: no reply is lost by that."
+    )
+    assert too_long_to_learn(1, 72, 148, 2048) == (
+        "WARNING: 1 example is longer than the 2,048 tokens that the trainer takes, and will be cut: about 72 of 148 "
+        "replies will not be learnt. `convert.preset: texting` makes examples that fit."
+    )

@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -99,3 +100,12 @@ def test_a_files_examples_are_those_of_its_sessions(
     left = [message.merged or 1 for each in sessions if each not in usable for message in each.messages]
     assert noted.left_out_messages == sum(left)
     assert [each.name for each in folder.iterdir()] == ["04"]
+
+
+def test_own_turns_beyond_what_the_trainer_takes_are_counted(tmp_path: Path) -> None:
+    long = session(0, [("user", "a", 1), ("assistant", "b" * 10, 1), ("user", "c", 1), ("assistant", "d" * 10, 1)])
+    short = session(1, [("user", "a", 1), ("assistant", "b", 1)])
+    path = write_sessions(tmp_path / "04", [long, short])
+    for most, told in ((58, (0, 0)), (57, (1, 1)), (30, (1, 1)), (29, (1, 1)), (28, (1, 2)), (None, (0, 0))):
+        noted = note_file(path, io.BytesIO(), folder=tmp_path, tokens=Letters(), most_tokens=most)
+        assert (most, noted.too_long, noted.beyond) == (most, *told)

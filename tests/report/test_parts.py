@@ -123,14 +123,14 @@ def test_result_files_and_events_speak_of_the_same_steps_by_other_names() -> Non
     events = [
         Event("Step 1/7: training loss=9.00", type="metrics", data=told),
         Event("Checkpoint created at step 1 with Snapshot ID: ft:m:ckpt-step-1"),
-        Event("2 of 9 examples were cut to the model's context", level="warn"),
+        Event("2 of 9 examples were cut to the 2,048 tokens that the trainer takes", level="warn"),
     ]
     found = trace(metrics, events)
     assert found is not None
     assert (found.train_loss, found.train_accuracy, found.valid_loss) == ([(1, 2.5)], [(1, 0.25)], [])
     assert (found.learning_rate, found.total_steps) == ([(1, 0.1)], 7)
     assert found.checkpoints == [Checkpoint(1, "ft:m:ckpt-step-1")]
-    assert found.warnings == ["2 of 9 examples were cut to the model's context"]
+    assert found.warnings == ["2 of 9 examples were cut to the 2,048 tokens that the trainer takes"]
     assert found.columns == [
         ("training loss", "train_loss"), ("training accuracy", "train_accuracy"), ("learning rate", "learning_rate"),
     ]  # fmt: skip

@@ -201,5 +201,5 @@ def test_small_files_are_seen_more_often(spec: JobSpec, examples: int, n_epochs:
 
     one = [np.zeros(3, np.int32)]
     auto = replace(spec, n_epochs="auto", batch_size="auto", learning_rate_multiplier="auto")
-    plan = plan_training(auto, TrainingSet(one * examples, one * examples), first_step=0)
+    plan = plan_training(auto, TrainingSet(one * examples, one * examples), first_step=0, max_length=2048)
     assert (plan.n_epochs, plan.batch_size, plan.learning_rate_multiplier) == (n_epochs, batch_size, 1.0)

@@ -61,7 +61,10 @@ class Recorder:
             }
             message = f"Training on {took} examples with {report.targets} targets"
             self._store.add_event(self._job_id, message, data=data)
-        for count, what in ((report.truncated, "were cut to the model's context"), (report.skipped, "were skipped")):
+        most = (
+            "what it takes" if report.max_tokens is None else f"the {report.max_tokens:,} tokens that the trainer takes"
+        )
+        for count, what in ((report.truncated, f"were cut to {most}"), (report.skipped, "were skipped")):
             if count and not report.first_step:
                 self._store.add_event(self._job_id, f"{count} of {report.examples} examples {what}", level="warn")
 

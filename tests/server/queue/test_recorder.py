@@ -22,6 +22,7 @@ STARTED = Started(
     truncated=1,
     skipped=1,
     targets=2,
+    max_tokens=2048,
 )
 
 
