@@ -45,9 +45,10 @@ def spoken(text: Value, body: Value) -> str | None:
 
 
 def plain(text: str) -> str:
-    """The text without the places of attachments."""
+    """The text without the places of attachments; a line ends where one stood between words."""
     if "\ufffc" in text or "\ufffd" in text:
-        text = PLACEHOLDERS.sub("", text)
+        parts = (PLACEHOLDERS.sub("", part).strip() for part in text.split("\ufffc"))
+        return "\n".join(part for part in parts if part)
     return text.strip()
 
 
@@ -144,8 +145,17 @@ def with_tokens(text: str, attachments: Sequence[Attachment]) -> str:
     """The text with "[image]" and the like where its attachments stood, or after it if it does not say where."""
     tokens = [_token(each) for each in attachments if not each.transfer_name.endswith(_PREVIEW_PAYLOAD)]
     waiting = iter(tokens)
-    placed = PLACEHOLDERS.sub(lambda _: next(waiting, ""), text)
+    placed = PLACEHOLDERS.sub(lambda found: _placed(found, next(waiting, "")), text)
     return "\n".join(filter(None, (placed.strip(), *waiting)))
+
+
+def _placed(found: re.Match[str], token: str) -> str:
+    """A token on a line of its own where it stood right between words, or the end of a line where there is none."""
+    before, after = found.string[max(0, found.start() - 1) : found.start()], found.string[found.end() : found.end() + 1]
+    begin, end = (
+        "\n" if side and not side.isspace() and side not in "\ufffc\ufffd" else "" for side in (before, after)
+    )
+    return f"{begin}{token}{end}" if token else begin or end
 
 
 def _token(attachment: Attachment) -> str:

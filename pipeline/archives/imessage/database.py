@@ -275,20 +275,37 @@ class Database:
         if {"chat_id", "handle_id"} <= self._present.get("chat_handle_join", set()):
             yield from self._db.execute("SELECT chat_id, handle_id FROM chat_handle_join")
 
-    def own_addresses(self, chat: int, sample: int) -> list[tuple[str, str]]:
-        """account and destination_caller_id of the newest messages in a chat, and of none the chat's own columns."""
-        columns = self._select("message", ("account", "destination_caller_id"))
+    def own_addresses(self) -> set[str]:
+        """The owner's: of all accounts, of what any message of theirs went out from, and what chats say last did.
+
+        It looks at every row, for an alias may have sent one message alone.
+        """
+        account, through = (self._select("message", (name,)) for name in ("account", "destination_caller_id"))
+        sent = f"CASE WHEN {self._select('message', ('is_from_me',))} = 1 THEN {through} END"
+        queries = [f"SELECT DISTINCT {account}, {sent} FROM message"]
+        if "chat" in self._present:
+            columns = self._select("chat", ("account_login", "last_addressed_handle"))
+            queries.append(f"SELECT DISTINCT {columns} FROM chat")
+        found = set()
+        for query in queries:
+            try:
+                found.update(text_of(value) for row in self._counting(query) for value in row)
+            except sqlite3.DatabaseError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_CORRUPT:
+                    raise  # who reads the rows meets the damage again, and can say where it is
+        return found - {""}
+
+    def received_through(self, chat: int, sample: int) -> set[str]:
+        """What the newest messages that came into a chat were sent to."""
+        columns = self._select("message", ("destination_caller_id",))
         query = (
             f"SELECT DISTINCT {columns} FROM (SELECT message_id FROM chat_message_join WHERE chat_id = ? "
             "ORDER BY message_id DESC LIMIT ?) JOIN message ON message.ROWID = message_id"
         )
         found = self._db.execute(query, (chat, sample)).fetchall()
-        columns = self._select("chat", ("account_login", "last_addressed_handle"))
-        if "chat" in self._present:
-            found += self._db.execute(f"SELECT {columns} FROM chat WHERE ROWID = ?", (chat,)).fetchall()
-        for pair in found:
-            self.count(pair)
-        return [(text_of(account), text_of(address)) for account, address in found]
+        for row in found:
+            self.count(row)
+        return {text_of(address) for (address,) in found} - {""}
 
     def rows(self, chats: Sequence[int], *, by_their_own_dates: bool = False) -> Iterator[Row]:
         """The messages in `chats`, in order of time.

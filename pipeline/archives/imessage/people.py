@@ -122,7 +122,7 @@ def conversations(database: Database, people: People) -> list[Conversation]:
     for chat in database.chats():
         present = frozenset(members.get(chat.rowid) or _named(chat, people))
         together[_key(chat, present)].append((chat, present))
-    own = _own_people(database, people, [chat for chats in together.values() for chat, _ in chats])
+    own = _own_people(database, people, [pair for chats in together.values() for pair in chats])
     return [_conversation([chat for chat, _ in chats], chats[0][1], own) for chats in together.values()]
 
 
@@ -150,15 +150,14 @@ def _conversation(chats: list[Chat], present: frozenset[str], own: frozenset[str
     return Conversation([chat.rowid for chat in chats], first.guid, first.style, title, present, why_not, filtered)
 
 
-def _own_people(database: Database, people: People, chats: list[Chat]) -> frozenset[str]:
-    """The owner's own addresses, from accounts, and from the addresses that messages of two chats went through."""
-    own: set[str] = set()
-    through: dict[str, set[int]] = defaultdict(set)
-    for chat in chats:
-        for account, address in database.own_addresses(chat.rowid, _SAMPLE):
-            if account:
-                own.add(people.of_address(account))
-            if address:
-                through[people.of_address(address)].add(chat.rowid)
-    own.update(person for person, found in through.items() if len(found) > 1)
-    return frozenset(own - {""})
+def _own_people(database: Database, people: People, chats: list[tuple[Chat, frozenset[str]]]) -> frozenset[str]:
+    """The owner's own addresses: what the database says itself, and what messages of somebody else were sent to.
+
+    What a message came in through is the owner's, whatever chat it is in; but where that is the chat's only other
+    person, the two columns contradict each other, and it is left as a chat with them.
+    """
+    own = {people.of_address(address) for address in database.own_addresses()}
+    for chat, present in chats:
+        through = {people.of_address(address) for address in database.received_through(chat.rowid, _SAMPLE)}
+        own |= through if len(present) > 1 else through - present
+    return frozenset(own)

@@ -16,7 +16,7 @@ from typing import Literal
 from pipeline.archives.imessage.bodies import Attachments
 from pipeline.archives.imessage.contacts import Card, read_contacts
 from pipeline.archives.imessage.database import Database, opened
-from pipeline.archives.imessage.people import DIRECT, GROUP, Conversation, People, conversations
+from pipeline.archives.imessage.people import DIRECT, GROUP, UNKNOWN_SENDER, Conversation, People, conversations
 from pipeline.archives.imessage.speech import OutOfOrder, Speech, read_alone
 from pipeline.archives.pseudonyms import Names
 from pipeline.errors import FinetuneError, InputError
@@ -145,8 +145,16 @@ class _Reading:
         for number in _part(sizes, half):
             conversation = found[number]
             listener = _of_one_reason(self._listener, conversation.why_not)
+            is_direct = conversation.style == DIRECT
             listen = functools.partial(
-                Speech, database, people, elsewhere[number], self._attachments, conversation.style == DIRECT, listener
+                Speech,
+                database,
+                people,
+                elsewhere[number],
+                self._attachments,
+                is_direct,
+                _only_other(conversation, people) if is_direct else UNKNOWN_SENDER,
+                listener,
             )
             is_long = sizes[number] > _LONG or listener is not None  # which is to be told once
             blocks = self._hear(database, conversation.chats, listen, is_long=is_long)
@@ -217,6 +225,12 @@ class _Reading:
 
         meet(senders | _others(first))
         return Stream(session, told())
+
+
+def _only_other(conversation: Conversation, people: People) -> str:
+    """The sender of a conversation between two."""
+    others = [people.sender(person) for person in conversation.people]
+    return (others[0] if len(others) == 1 else None) or UNKNOWN_SENDER
 
 
 def _of_one_reason(listener: Listener | None, reason: str | None) -> Listener | None:

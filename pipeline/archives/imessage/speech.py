@@ -59,6 +59,7 @@ class Speech:
         elsewhere: ROWIDs that another conversation has taken in already.
         attachments: leave no trace of them, or write "[image]" where they stood.
         is_direct: between two people.
+        other: who wrote what came in from a handle that nobody has: the only other person, where there is one.
         listener: told of the rows that are no speech.
 
     Attributes:
@@ -75,10 +76,12 @@ class Speech:
         elsewhere: Set[int],
         attachments: Attachments,
         is_direct: bool,
+        other: str = UNKNOWN_SENDER,
         listener: Listener | None = None,
     ) -> None:
         self._database = database
         self._senders = people.senders
+        self._other = other
         self._elsewhere = elsewhere
         self._attachments = attachments
         self._is_direct = is_direct
@@ -99,7 +102,7 @@ class Speech:
             OutOfOrder: they do not.
             InputError: they are more than the file can hold.
         """
-        messages, senders, elsewhere = self.messages, self._senders, self._elsewhere
+        messages, senders, elsewhere, other = self.messages, self._senders, self._elsewhere, self._other
         days, clock = DAYS, CLOCK  # as utc_text does
         last = last_second = rowid = self.rowid = -(2**64)
         read = taken = 0
@@ -126,7 +129,7 @@ class Speech:
                 content = _plain_text(body, kind) if kind <= IN_WORDS and type(body) is bytes else None
                 if content:  # nearly every row
                     time = days[second // DAY] + clock[second % DAY] if second > 0 else utc_text(second)
-                    sender = OWNER if is_from_me else senders.get(handle, UNKNOWN_SENDER)
+                    sender = OWNER if is_from_me else senders.get(handle, other)
                     message = Message(sender, bool(is_from_me), time, content)
                 else:
                     found = self._look(row, second)
@@ -154,7 +157,7 @@ class Speech:
     def _drop(self, reason: str, row: Row) -> None:
         self.dropped[reason] += 1
         if self._listener is not None:
-            self._listener(reason, read_alone(row, self._senders))
+            self._listener(reason, read_alone(row, self._senders, self._other))
 
     def _is_twin(self, message: Message, when: int) -> bool:
         """Whether the same was said in the same second already: Messages syncs rows anew, under new guids.
@@ -187,7 +190,7 @@ class Speech:
         if isinstance(body, bytes) and _CODE_ATTRIBUTE in body:
             return ONE_TIME_CODE
         found = bodies.spoken(text, body)
-        sender = _sender(is_from_me, handle, self._senders)
+        sender = _sender(is_from_me, handle, self._senders, self._other)
         message = Message(sender, bool(is_from_me), utc_text(second), bodies.plain(found or ""))
         if kind == IN_DETAIL:
             reason = self._add_detail(message, rowid, found or "", body)
@@ -243,18 +246,20 @@ class Speech:
     def _read_said(self, rowid: int) -> tuple[str, str]:
         """Who wrote a message, and how it begins."""
         text, body, is_from_me, handle = self._database.words(rowid)
-        return _sender(is_from_me, handle, self._senders), bodies.plain(bodies.spoken(text, body) or "")[:QUOTED]
+        return _sender(is_from_me, handle, self._senders, self._other), bodies.plain(bodies.spoken(text, body) or "")[
+            :QUOTED
+        ]
 
 
-def read_alone(row: Row, senders: Mapping[object, str]) -> Message:
+def read_alone(row: Row, senders: Mapping[object, str], other: str = UNKNOWN_SENDER) -> Message:
     """A row as a message, whatever it is; its content may be empty."""
     when, _, _, is_from_me, handle, text, body = row
     words = bodies.plain(bodies.spoken(text, body) or "")
-    return Message(_sender(is_from_me, handle, senders), bool(is_from_me), utc_text(when // MICROSECONDS), words)
+    return Message(_sender(is_from_me, handle, senders, other), bool(is_from_me), utc_text(when // MICROSECONDS), words)
 
 
-def _sender(is_from_me: Value, handle: Value, senders: Mapping[object, str]) -> str:
-    return OWNER if is_from_me else senders.get(handle, UNKNOWN_SENDER)
+def _sender(is_from_me: Value, handle: Value, senders: Mapping[object, str], other: str) -> str:
+    return OWNER if is_from_me else senders.get(handle, other)
 
 
 def _plain_text(body: bytes, kind: int) -> str | None:

@@ -43,7 +43,24 @@ def test_tokens_stand_where_their_attachments_did(phone: Phone) -> None:
     phone.attach(message, {"mime_type": "image/jpeg"})
     phone.attach(message, {"mime_type": "video/mp4"})
     assert only(read(phone, "tokens")[0]) == ("[image] before, [video] after", False)
-    assert only(read(phone)[0]) == ("before,  after", False)
+    assert only(read(phone)[0]) == ("before,\nafter", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "plain", "with_tokens"),
+    [
+        ("same\ufffcgreat", "same\ngreat", "same\n[image]\ngreat"),
+        ("same\ufffc\ufffcgreat", "same\ngreat", "same\n[image]\ngreat"),
+        ("caf\ufffd", "caf", "caf\n[image]"),
+        ("\ufffcgreat", "great", "[image]\ngreat"),
+    ],
+)
+def test_words_on_both_sides_of_an_attachment_stay_apart(phone: Phone, text: str, plain: str, with_tokens: str) -> None:
+    phone.attach(
+        phone.message(phone.chat("c"), {"attributedBody": encode_attributed_body(text)}), {"mime_type": "image/png"}
+    )
+    assert only(read(phone)[0]) == (plain, False)
+    assert only(read(phone, "tokens")[0]) == (with_tokens, False)
 
 
 def test_an_attachment_that_the_text_does_not_place_comes_after_it(phone: Phone) -> None:

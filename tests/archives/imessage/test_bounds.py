@@ -74,9 +74,9 @@ def steps(path: Path, ask: Callable[[Database], object]) -> int:
         lambda asked: asked.detail(20),
         lambda asked: asked.attachments(20),
         lambda asked: list(asked.rows([20])),
-        lambda asked: asked.own_addresses(20, 50),
+        lambda asked: asked.received_through(20, 50),
     ],
-    ids=["detail", "attachments", "rows", "own_addresses"],
+    ids=["detail", "attachments", "rows", "received_through"],
 )
 def test_one_message_of_a_database_without_indexes_is_found_without_a_look_at_all(
     phone: Phone, ask: Callable[[Database], object]

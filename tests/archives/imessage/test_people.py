@@ -137,6 +137,47 @@ def test_notes_to_self_are_left_out_in_both_their_shapes(
     assert dropped == {"note to self": 3}
 
 
+ALIAS = "alias@garden.example"
+
+
+@pytest.mark.parametrize(
+    "tell",
+    [
+        lambda phone, _friend, _chat, myself: phone.db.execute(
+            "UPDATE chat SET last_addressed_handle = ? WHERE ROWID = ?", (ALIAS, myself)
+        ),
+        lambda phone, _friend, chat, _: phone.db.execute(
+            "UPDATE chat SET last_addressed_handle = ? WHERE ROWID = ?", (ALIAS, chat)
+        ),
+        lambda phone, friend, chat, _: phone.message(
+            chat, {"text": "hi", "handle_id": friend, "destination_caller_id": ALIAS}
+        ),
+        lambda phone, friend, chat, _: [
+            phone.message(chat, {"text": "hi", "handle_id": friend, "is_from_me": 1, "destination_caller_id": ALIAS}),
+            [phone.message(chat, {"text": f"no {n}", "handle_id": friend, "is_from_me": 1}) for n in range(120)],
+        ],
+        lambda phone, _friend, _chat, myself: phone.db.execute(
+            "UPDATE message SET destination_caller_id = ? WHERE ROWID = (SELECT min(message_id) FROM chat_message_join "
+            "WHERE chat_id = ?)",
+            (ALIAS, myself),
+        ),
+    ],
+    ids=["its own chat", "another chat", "one message that came", "one that went long ago", "one note"],
+)
+def test_a_note_to_an_alias_is_one_to_self_wherever_the_alias_stands(
+    phone: Phone, tell: Callable[[Phone, int, int, int], object]
+) -> None:
+    friend, me = phone.handle("Hare"), phone.handle(ALIAS)
+    chat, myself = phone.chat("friend", members=(friend,)), phone.chat("self", members=(me,))
+    phone.message(chat, {"text": "hello", "handle_id": friend, "destination_caller_id": "+15550100199"})
+    for is_from_me in (1, 0):
+        phone.message(myself, {"text": "buy milk", "handle_id": me, "is_from_me": is_from_me})
+    tell(phone, friend, chat, myself)
+    sessions, dropped = read(phone)
+    assert dropped == {"note to self": 2}
+    assert len(sessions) == 1
+
+
 def test_a_friend_is_not_the_owner_because_one_chat_went_through_their_address(phone: Phone) -> None:
     hare = phone.handle("+15550100100")
     row: dict[str, Value] = {"text": "hi", "handle_id": hare, "destination_caller_id": "+15550100100"}

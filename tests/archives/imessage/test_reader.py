@@ -49,6 +49,15 @@ def test_a_group_message_is_read_once_under_its_own_sender(phone: Phone) -> None
     assert said(sessions) == [[("Tortoise", "Tortoise here"), ("Hare", "Hare here"), ("Owl", "Owl here")]]
 
 
+@pytest.mark.parametrize("handle", [0, None, 999])
+def test_a_message_of_an_unknown_handle_is_the_only_other_persons(phone: Phone, handle: int | None) -> None:
+    hare, owl = phone.handle("Hare"), phone.handle("Owl")
+    phone.message(phone.chat("one", members=(hare,)), {"text": "hi", "handle_id": handle})
+    phone.message(phone.chat("many", GROUP, members=(hare, owl)), {"text": "hello", "handle_id": handle})
+    phone.message(phone.chat("other", members=(hare,)), {"text": "me, too", "handle_id": owl})
+    assert said(read(phone)[0]) == [[("Hare", "hi"), ("Owl", "me, too")], [("unknown", "hello")]]
+
+
 def test_a_message_without_a_handle_has_an_unknown_sender(phone: Phone) -> None:
     phone.message(phone.chat("c"), {"text": "who am I?", "handle_id": 0})
     assert said(read(phone)[0]) == [[("unknown", "who am I?")]]
