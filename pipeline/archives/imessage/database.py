@@ -286,7 +286,7 @@ class Database:
         if "chat" in self._present:
             columns = self._select("chat", ("account_login", "last_addressed_handle"))
             queries.append(f"SELECT DISTINCT {columns} FROM chat")
-        found = set()
+        found: set[str] = set()
         for query in queries:
             try:
                 found.update(text_of(value) for row in self._counting(query) for value in row)
