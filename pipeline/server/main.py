@@ -17,13 +17,12 @@ from pipeline.errors import InputError
 from pipeline.inference.engines import create_engine
 from pipeline.inference.generation import Engine
 from pipeline.privacy import settle_process
-from pipeline.server import keys
+from pipeline.server import disk_errors, keys
 from pipeline.server.app import create_app
 from pipeline.server.context import Context
 from pipeline.server.http.connections import ACCEPTED_AT_ONCE, Connections, Limits, allow_most_descriptors
 from pipeline.server.queue.supervisor import Supervisor
 from pipeline.server.settings import ServerSettings
-from pipeline.server.storage import disk_errors
 from pipeline.server.storage.database import StoreLock
 from pipeline.server.storage.store import Store
 

@@ -6,7 +6,6 @@ job's status is and the threads only act on it, so cancelling and pausing take e
 
 import contextlib
 import shutil
-import sqlite3
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -15,14 +14,14 @@ from typing import TypeVar
 import msgspec
 
 from pipeline import durable
-from pipeline.server import responses
-from pipeline.server.logs import log_failure
+from pipeline.server import disk_errors, responses
+from pipeline.server.interfaces import StorageError
+from pipeline.server.logs import kind_of, log_failure
 from pipeline.server.queue.recorder import Recorder
 from pipeline.server.queue.validation import MIN_EXAMPLES, check_training_file, was_deleted
 from pipeline.server.queue.worker import FolderBusy, Worker
 from pipeline.server.records import FINISHED, JobRecord
 from pipeline.server.settings import ServerSettings
-from pipeline.server.storage import disk_errors
 from pipeline.server.storage.store import Store
 from pipeline.training.protocol import Checkpoint, Failed, JobSpec, Started, Step, Stopped, Succeeded
 
@@ -199,7 +198,7 @@ class Supervisor:
             # and nobody may wait for this one for ever.
             log_failure(f"job {run.job_id}", error)
             if disk_errors.shortage(error) is None:
-                what = disk_errors.problem(error) or f"the server failed ({type(error).__name__})"
+                what = disk_errors.problem(error) or f"the server failed ({kind_of(error)})"
                 message = f"{what[0].upper()}{what[1:]}; its log says where."
                 self._insist(lambda: self._fail(run.job_id, "server_error", message))
             else:  # it is taken again
@@ -241,7 +240,7 @@ class Supervisor:
         while not run.stopped.is_set() and len(crashes) < MAX_CRASHES:
             try:
                 death = self._attempt(run)
-            except (OSError, sqlite3.Error, MemoryError) as error:
+            except (OSError, StorageError, MemoryError) as error:
                 if (lacking := disk_errors.shortage(error)) is not None:
                     self._wait_for_machine(run, lacking, error, short)
                     short += 1

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline import durable
 from pipeline.server import responses
+from pipeline.server.interfaces import UploadRefused, beyond
 from pipeline.server.records import NewFile, NewUpload
 from pipeline.server.storage.database import Database
 from pipeline.server.storage.file_store import FileStore
@@ -18,21 +19,6 @@ from pipeline.server.storage.rows import read_upload
 LASTS_S = 3600  # OpenAI API reference, uploads: "an Upload expires after an hour"
 _BUFFER_BYTES = 1024 * 1024
 _ENDED = "Another request has ended this upload meanwhile."
-
-
-class UploadRefused(Exception):
-    """A part cannot be added, or an upload completed, as asked; `param` is the field at fault, if one is."""
-
-    def __init__(self, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.param = param
-
-
-def beyond(declared: int, room: int) -> str:
-    """Say that a part is more than its upload still takes."""
-    held = f"its other parts hold {declared - room} of them"
-    return f"The part is too large: the upload was created for {declared} bytes, and {held}."
 
 
 class UploadStore:

@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.errors import StateDamaged
 from pipeline.server import responses
+from pipeline.server.interfaces import StorageError
 from pipeline.server.records import JobRecord, NewFile, NewJob, NewUpload
 from pipeline.server.storage.store import Store, read_store_id
 
@@ -146,7 +147,7 @@ def test_a_step_told_twice_is_written_once(store: Store) -> None:
 def test_a_failed_change_changes_nothing(store: Store) -> None:
     job = _job(store)
 
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(StorageError):
         store.create_job(NewJob("base", job.model_name, job.training_file, None, 1, None, None, job.asked))
 
     assert [found.id for found in store.jobs(metadata={}, without_metadata=False, after=None, limit=9).items] == [
