@@ -18,7 +18,7 @@ from pipeline.server.http.faults import FaultMiddleware
 from pipeline.server.http.limits import RateLimitMiddleware
 from pipeline.server.http.metrics import Metrics, ObserveMiddleware
 from pipeline.server.http.openapi import describe
-from pipeline.server.interfaces import Queue, StorageError, Store
+from pipeline.server.interfaces import Queue, RouteStore, StorageError
 from pipeline.server.logs import log_failure
 from pipeline.server.model_checks import ModelChecks
 from pipeline.server.routes import completions, files, health, jobs, models, uploads
@@ -29,7 +29,7 @@ EXPIRE_EVERY_S = 60.0
 
 
 def create_app(
-    settings: ServerSettings, digests: frozenset[bytes], store: Store, engine: Engine, queue: Queue
+    settings: ServerSettings, digests: frozenset[bytes], store: RouteStore, engine: Engine, queue: Queue
 ) -> FastAPI:
     """Put one server together. Its lifespan starts the queue, and stops it and the chats in good order.
 
@@ -80,7 +80,7 @@ def create_app(
     return app
 
 
-async def _expire(store: Store) -> None:
+async def _expire(store: RouteStore) -> None:
     """Give back the space of what has expired, for as long as the server runs."""
     while True:
         await asyncio.sleep(EXPIRE_EVERY_S)

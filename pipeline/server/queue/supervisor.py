@@ -15,14 +15,13 @@ import msgspec
 
 from pipeline import durable
 from pipeline.server import disk_errors, responses
-from pipeline.server.interfaces import StorageError
+from pipeline.server.interfaces import QueueStore, StorageError
 from pipeline.server.logs import kind_of, log_failure
 from pipeline.server.queue.recorder import Recorder
 from pipeline.server.queue.validation import MIN_EXAMPLES, check_training_file, was_deleted
 from pipeline.server.queue.worker import FolderBusy, Worker
 from pipeline.server.records import FINISHED, JobRecord
 from pipeline.server.settings import ServerSettings
-from pipeline.server.storage.store import Store
 from pipeline.training.protocol import Checkpoint, Failed, JobSpec, Started, Step, Stopped, Succeeded
 
 MAX_CRASHES = 3
@@ -71,9 +70,10 @@ class Run:
 class Supervisor:
     """Moves jobs along until they are finished."""
 
-    def __init__(self, settings: ServerSettings, store: Store) -> None:
+    def __init__(self, settings: ServerSettings, store: QueueStore) -> None:
         self._settings = settings
         self._store = store
+        self._jobs_dir = durable.make_private_dir(settings.data_dir / "jobs")
         self._changed = threading.Condition()
         self._runs: dict[str, Run] = {}
         self._closing = threading.Event()
@@ -82,10 +82,11 @@ class Supervisor:
 
     def recover(self) -> None:
         """Take up what an earlier server left."""
-        for job in self._store.jobs_in("running"):
+        while (job := self._store.claim("running")) is not None:
             message = "The server was stopped; training goes on from its last checkpoint"
             self._store.move(job.id, ["running"], "queued", message, level="warn")
-        for folder in self._store.jobs_dir.iterdir():
+            self._store.release(job.id)
+        for folder in self._jobs_dir.iterdir():
             job_or_none = self._store.job(folder.name)
             if job_or_none is None or job_or_none.status in FINISHED:
                 self._clear(folder.name)
@@ -180,13 +181,12 @@ class Supervisor:
                 return None
 
     def _take(self, status: responses.Status) -> Run | None:
-        """Wait for a job in `status` that no thread holds, oldest first; None once the server is closing."""
+        """Wait for a job in `status` and claim it; None once the server is closing."""
         with self._changed:
             while not self._closing.is_set():
-                for job in self._store.jobs_in(status):
-                    if job.id not in self._runs:
-                        run = self._runs[job.id] = Run(job.id)
-                        return run
+                if (job := self._store.claim(status)) is not None:
+                    run = self._runs[job.id] = Run(job.id)
+                    return run
                 self._changed.wait()
             return None
 
@@ -204,10 +204,14 @@ class Supervisor:
             else:  # it is taken again
                 run.stopped.wait(RECOVERY_S)
                 self._insist(lambda: self._store.move(run.job_id, ["running"], "queued", "The job is tried again"))
+        self._insist(lambda: self._release(run))
+        self._insist(lambda: self._clear_if_finished(run.job_id))
+
+    def _release(self, run: Run) -> None:
         with self._changed:
+            self._store.release(run.job_id)
             del self._runs[run.job_id]
             self._changed.notify_all()
-        self._insist(lambda: self._clear_if_finished(run.job_id))
 
     def _clear_if_finished(self, job_id: str) -> None:
         job = self._store.job(job_id)
@@ -222,7 +226,7 @@ class Supervisor:
             (job.validation_file, "validation_file", 1),
         ):
             if wrong is None and file_id is not None:
-                path = self._store.files.blob(file_id)
+                path = self._store.file_path(file_id)
                 wrong = check_training_file(path, param, least, job.method, run.stopped.is_set)
         if run.stopped.is_set():
             return
@@ -273,13 +277,13 @@ class Supervisor:
         """Run one worker to its end; None when the job needs no other, else how the worker died."""
         job = self._job(run)
         for file_id, param in ((job.training_file, "training_file"), (job.validation_file, "validation_file")):
-            if file_id is not None and not self._store.files.blob(file_id).exists():
+            if file_id is not None and not self._store.file_path(file_id).exists():
                 self._fail(job.id, f"invalid_{param}", was_deleted(param), param)
                 return None
         worker = self._spawn(run, job)
         if worker is None:
             return "was not started"
-        recorder = Recorder(self._store, job.id, self._store.jobs_dir / job.id)
+        recorder = Recorder(self._store, job.id, self._jobs_dir / job.id)
         try:
             for report in worker.reports():
                 match report:
@@ -306,14 +310,14 @@ class Supervisor:
 
     def _spawn(self, run: Run, job: JobRecord) -> Worker | None:
         """Start a worker once an orphan of a killed server has left the job's folder; None when told to stop."""
-        folder = durable.make_private_dir(self._store.jobs_dir / job.id)
-        blob = self._store.files.blob
+        folder = durable.make_private_dir(self._jobs_dir / job.id)
+        path = self._store.file_path
         spec = JobSpec(
             job_id=job.id,
             trainer=self._settings.trainer,
             base_model=job.model,
-            training_file=blob(job.training_file).absolute(),
-            validation_file=None if job.validation_file is None else blob(job.validation_file).absolute(),
+            training_file=path(job.training_file).absolute(),
+            validation_file=None if job.validation_file is None else path(job.validation_file).absolute(),
             n_epochs=job.asked.n_epochs,
             batch_size=job.asked.batch_size,
             learning_rate_multiplier=job.asked.learning_rate_multiplier,
@@ -348,7 +352,7 @@ class Supervisor:
 
     def _clear(self, job_id: str) -> None:
         """Remove the working files of a finished job; of a failed one the worker's log stays."""
-        folder = self._store.jobs_dir / job_id
+        folder = self._jobs_dir / job_id
         job = self._store.job(job_id)
         if job is None or job.status != "failed":
             shutil.rmtree(folder, ignore_errors=True)

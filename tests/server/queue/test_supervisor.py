@@ -88,7 +88,7 @@ def test_no_thread_ends_when_the_store_cannot_be_asked(
     serve: Callable[..., openai.OpenAI], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     client = serve(steps=2)
-    monkeypatch.setattr(Store, "jobs_in", _failing(6, error, Store.jobs_in))
+    monkeypatch.setattr(Store, "claim", _failing(6, error, Store.claim))
 
     assert finish(client, start_job(client).id).status == "succeeded"
 

@@ -16,7 +16,8 @@ from pipeline.errors import StateDamaged
 from pipeline.server import responses
 from pipeline.server.interfaces import StorageError
 from pipeline.server.records import JobRecord, NewFile, NewJob, NewUpload
-from pipeline.server.storage.store import Store, read_store_id
+from pipeline.server.storage.database import read_store_id
+from pipeline.server.storage.store import Store
 
 
 @pytest.fixture
@@ -98,14 +99,14 @@ def test_times_are_whole_seconds(store: Store) -> None:
 
 def _race(store: Store, job: JobRecord) -> list[bool]:
     """Let a success and a cancellation of `job` loose at the same moment; returns whether each took effect."""
-    results = store.incoming / job.id
-    results.write_bytes(b"step\n")
+    adapter = store.incoming / job.id
+    adapter.mkdir()
     outcomes: list[bool] = []
     start = threading.Barrier(2)
 
     def succeed() -> None:
         start.wait()
-        outcomes.append(store.succeed(job.id, folder=f"model-{job.id}", results=results, trained_tokens=1))
+        outcomes.append(store.succeed(job.id, adapter=adapter, results=b"step\n", trained_tokens=1))
 
     def cancel() -> None:
         start.wait()
@@ -132,12 +133,13 @@ def test_of_success_and_cancellation_exactly_one_happens(store: Store) -> None:
         assert (ended.result_file is not None) == (store.model(job.model_name) is not None) == succeeded
         page = store.files.page(purpose=None, after=None, limit=1000, oldest_first=False)
         assert {path.name for path in store.files.blobs.iterdir()} == {file.id for file in page.items}
+        assert {path.name for path in store.models_dir.iterdir()} == {model.adapter.name for model in store.models()}
 
 
 def test_a_step_told_twice_is_written_once(store: Store) -> None:
     job = _job(store)
     for loss in (1.5, 9.9):
-        store.add_step(job.id, 3, {"train_loss": loss}, "Step 3", beside={}, finish=1)
+        store.add_step(job.id, 3, {"train_loss": loss}, "Step 3", beside={}, remaining_s=1)
 
     assert store.steps(job.id) == [{"step": 3, "train_loss": 1.5}]
     events = store.events(job.id, after=None, limit=10).items
