@@ -33,21 +33,6 @@ class StorageBusy(StorageError):
     """The store is short of something for a while, and the same may go well later; the text says of what."""
 
 
-class UploadRefused(Exception):
-    """A part cannot be added, or an upload completed, as asked; `param` is the field at fault, if one is."""
-
-    def __init__(self, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.param = param
-
-
-def beyond(declared: int, room: int) -> str:
-    """Say that a part is more than its upload still takes."""
-    held = f"its other parts hold {declared - room} of them"
-    return f"The part is too large: the upload was created for {declared} bytes, and {held}."
-
-
 class Files(Protocol):
     """Every file there is; one that was deleted or has expired is none."""
 

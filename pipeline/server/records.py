@@ -87,3 +87,5 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
 
 FINISHED: frozenset[responses.Status] = frozenset({"succeeded", "failed", "cancelled"})
+# OpenAI's fine-tuning guide: "only the checkpoints for the last three epochs of the job are saved"
+KEPT_CHECKPOINTS = 3

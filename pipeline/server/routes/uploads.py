@@ -12,9 +12,9 @@ from pipeline.server.http.envelope import ApiError, json_response
 from pipeline.server.http.json_bodies import json_body
 from pipeline.server.http.multipart import read_form
 from pipeline.server.http.openapi import answers, form, takes
-from pipeline.server.interfaces import UploadRefused, beyond
 from pipeline.server.records import NewFile, NewUpload
 from pipeline.server.routes.files import check_purpose, lasts_s, unknown_field
+from pipeline.server.upload_rules import UploadRefused, beyond
 
 router = APIRouter(prefix="/v1/uploads")
 

@@ -17,15 +17,12 @@ import msgspec
 
 from pipeline import durable
 from pipeline.server import responses
-from pipeline.server.records import FINISHED, JobRecord, ModelRecord, NewFile, NewJob, Page
+from pipeline.server.records import FINISHED, KEPT_CHECKPOINTS, JobRecord, ModelRecord, NewFile, NewJob, Page
 from pipeline.server.storage import adapters
 from pipeline.server.storage.database import Database
 from pipeline.server.storage.file_store import FileStore
 from pipeline.server.storage.rows import read_checkpoint, read_event, read_job
 from pipeline.server.storage.upload_store import UploadStore
-
-# OpenAI's fine-tuning guide: "only the checkpoints for the last three epochs of the job are saved"
-KEPT_CHECKPOINTS = 3
 
 
 class Store:
