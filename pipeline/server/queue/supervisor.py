@@ -11,18 +11,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-import msgspec
-
 from pipeline import durable
 from pipeline.server import disk_errors, responses
 from pipeline.server.interfaces import QueueStore, StorageError
 from pipeline.server.logs import kind_of, log_failure
 from pipeline.server.queue.recorder import Recorder
+from pipeline.server.queue.specs import spec_of
 from pipeline.server.queue.validation import MIN_EXAMPLES, check_training_file, was_deleted
 from pipeline.server.queue.worker import FolderBusy, Worker
 from pipeline.server.records import FINISHED, JobRecord
 from pipeline.server.settings import ServerSettings
-from pipeline.training.protocol import Checkpoint, Failed, JobSpec, Started, Step, Stopped, Succeeded
+from pipeline.training.protocol import Checkpoint, Failed, Started, Step, Stopped, Succeeded
 
 MAX_CRASHES = 3
 PAUSE_GRACE_S = 40.0  # a step of a large model on a slow machine, and its checkpoint
@@ -311,22 +310,7 @@ class Supervisor:
     def _spawn(self, run: Run, job: JobRecord) -> Worker | None:
         """Start a worker once an orphan of a killed server has left the job's folder; None when told to stop."""
         folder = durable.make_private_dir(self._jobs_dir / job.id)
-        path = self._store.file_path
-        spec = JobSpec(
-            job_id=job.id,
-            trainer=self._settings.trainer,
-            base_model=job.model,
-            training_file=path(job.training_file).absolute(),
-            validation_file=None if job.validation_file is None else path(job.validation_file).absolute(),
-            n_epochs=job.asked.n_epochs,
-            batch_size=job.asked.batch_size,
-            learning_rate_multiplier=job.asked.learning_rate_multiplier,
-            method=job.method,
-            beta="auto" if isinstance(job.asked.beta, msgspec.UnsetType) else job.asked.beta,
-            seed=job.seed,
-            work_dir=folder.absolute(),
-            script=self._settings.script,
-        )
+        spec = spec_of(job, self._store, self._settings, folder)
         pause_s = 0.02
         for _ in range(int(FOLDER_WAIT_S / pause_s)):
             try:
