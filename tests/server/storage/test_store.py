@@ -14,7 +14,6 @@ import pytest
 
 from pipeline.errors import StateDamaged
 from pipeline.server import responses
-from pipeline.server.interfaces import StorageError
 from pipeline.server.records import JobRecord, NewFile, NewJob, NewUpload
 from pipeline.server.storage.database import read_store_id
 from pipeline.server.storage.store import Store
@@ -93,10 +92,6 @@ def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     )
 
 
-def test_times_are_whole_seconds(store: Store) -> None:
-    assert _job(store).created_at == 1_700_000_000
-
-
 def _race(store: Store, job: JobRecord) -> list[bool]:
     """Let a success and a cancellation of `job` loose at the same moment; returns whether each took effect."""
     adapter = store.incoming / job.id
@@ -134,38 +129,6 @@ def test_of_success_and_cancellation_exactly_one_happens(store: Store) -> None:
         page = store.files.page(purpose=None, after=None, limit=1000, oldest_first=False)
         assert {path.name for path in store.files.blobs.iterdir()} == {file.id for file in page.items}
         assert {path.name for path in store.models_dir.iterdir()} == {model.adapter.name for model in store.models()}
-
-
-def test_a_step_told_twice_is_written_once(store: Store) -> None:
-    job = _job(store)
-    for loss in (1.5, 9.9):
-        store.add_step(job.id, 3, {"train_loss": loss}, "Step 3", beside={}, remaining_s=1)
-
-    assert store.steps(job.id) == [{"step": 3, "train_loss": 1.5}]
-    events = store.events(job.id, after=None, limit=10).items
-    assert [event.message for event in events if event.type == "metrics"] == ["Step 3"]
-
-
-def test_a_failed_change_changes_nothing(store: Store) -> None:
-    job = _job(store)
-
-    with pytest.raises(StorageError):
-        store.create_job(NewJob("base", job.model_name, job.training_file, None, 1, None, None, job.asked))
-
-    assert [found.id for found in store.jobs(metadata={}, without_metadata=False, after=None, limit=9).items] == [
-        job.id
-    ]
-
-
-def test_a_job_paused_before_it_was_checked_is_checked_after_all(store: Store) -> None:
-    job = _job(store)
-    paused = store.move(job.id, ["validating_files"], "paused", "pause")
-    store.move(job.id, ["paused"], "validating_files", "resume")
-    checked = store.move(job.id, ["validating_files"], "queued", "checked")
-
-    assert paused is not None
-    assert checked is not None
-    assert (paused.validated, checked.validated) == (False, True)
 
 
 def _as_made_by_version_1(data_dir: Path) -> None:
