@@ -151,7 +151,11 @@ class RouteStore(Protocol):
         ...
 
     def model(self, name: str) -> ModelRecord | None:
-        """One tuned model or checkpoint, with its adapter on this machine."""
+        """One tuned model or checkpoint."""
+        ...
+
+    def adapter_path(self, name: str) -> Path | None:
+        """Where the adapter of a model lies on this machine; a store that keeps it elsewhere fetches it first."""
         ...
 
     def models(self) -> list[ModelRecord]:
@@ -159,7 +163,7 @@ class RouteStore(Protocol):
         ...
 
     def delete_model(self, name: str) -> list[Path]:
-        """Forget a model with its checkpoints, or one checkpoint; returns the adapters that are gone."""
+        """Forget a model with its checkpoints, or one checkpoint; returns what was the `adapter_path` of each."""
         ...
 
 
@@ -201,7 +205,10 @@ class QueueStore(Protocol):
         ...
 
     def file_path(self, file_id: str) -> Path:
-        """Where a worker on this machine reads the bytes of a file; there is nothing there once it is deleted."""
+        """Where the bytes of a file lie on this machine, fetched first if need be; nothing is there once it is deleted.
+
+        The file is not to be changed.
+        """
         ...
 
     def begin(self, job_id: str, used: responses.Hyperparameters) -> None:
@@ -236,7 +243,10 @@ class QueueStore(Protocol):
         ...
 
     def add_checkpoint(self, job_id: str, step: int, adapter: Path) -> None:
-        """Keep a copy of an adapter as a model, unless that step or a later one has a checkpoint; the oldest go."""
+        """Keep a copy of an adapter as a model, unless that step or a later one has a checkpoint.
+
+        KEPT_CHECKPOINTS are kept of a job. The worker may remove what lies at `adapter`, and changes no file in it.
+        """
         ...
 
     def succeed(self, job_id: str, *, adapter: Path, results: bytes, trained_tokens: int) -> bool:

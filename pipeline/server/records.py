@@ -1,6 +1,5 @@
 """What the store is given and what it returns: plain data, whatever the store is made of."""
 
-from pathlib import Path
 from typing import Generic, TypeVar
 
 import msgspec
@@ -71,11 +70,10 @@ class JobRecord(msgspec.Struct, frozen=True):
 
 
 class ModelRecord(msgspec.Struct, frozen=True):
-    """A tuned model, or a checkpoint of one; `adapter` is its folder."""
+    """A tuned model, or a checkpoint of one."""
 
     name: str
     base_model: str
-    adapter: Path
     created_at: int
 
 

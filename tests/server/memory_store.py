@@ -35,7 +35,7 @@ class MemoryStore:
         self._steps: dict[str, list[responses.Metrics]] = {}
         self._crashes: dict[str, list[str]] = {}
         self._checkpoints: dict[str, list[responses.Checkpoint]] = {}
-        self._models: dict[str, tuple[str, ModelRecord]] = {}  # by name: whose it is, and what
+        self._models: dict[str, tuple[str, ModelRecord, Path]] = {}  # by name: its job, itself, its adapter
 
     def expire(self) -> None:
         self.files.expire()
@@ -102,9 +102,13 @@ class MemoryStore:
         found = self._models.get(name)
         return None if found is None else found[1]
 
+    def adapter_path(self, name: str) -> Path | None:
+        found = self._models.get(name)
+        return None if found is None else found[2]
+
     def models(self) -> list[ModelRecord]:
         with self._lock:
-            tuned = [model for owner, model in self._models.values() if model.name == self._jobs[owner].model_name]
+            tuned = [model for owner, model, _ in self._models.values() if model.name == self._jobs[owner].model_name]
         return sorted(tuned, key=lambda model: (-model.created_at, model.name))
 
     def delete_model(self, name: str) -> list[Path]:
@@ -113,11 +117,11 @@ class MemoryStore:
                 return []
             owner = self._models[name][0]
             whole = name == self._jobs[owner].model_name
-            gone = [each for each, (of, _) in self._models.items() if each == name or (whole and of == owner)]
+            gone = [each for each, (of, *_) in self._models.items() if each == name or (whole and of == owner)]
             return [self._forget(each) for each in gone]
 
     def _forget(self, name: str) -> Path:
-        adapter = self._models.pop(name)[1].adapter
+        adapter = self._models.pop(name)[2]
         shutil.rmtree(adapter)
         return adapter
 
@@ -243,7 +247,7 @@ class MemoryStore:
         job, kept = self._jobs[job_id], self._disk / responses.new_id("model-")
         shutil.copytree(adapter, kept)
         name = f"{job.model_name}{ending}"
-        self._models[name] = (job_id, ModelRecord(name, job.model, kept, self._now()))
+        self._models[name] = (job_id, ModelRecord(name, job.model, self._now()), kept)
         return name
 
     def succeed(self, job_id: str, *, adapter: Path, results: bytes, trained_tokens: int) -> bool:

@@ -21,7 +21,7 @@ from pipeline.server.records import FINISHED, KEPT_CHECKPOINTS, JobRecord, Model
 from pipeline.server.storage import adapters
 from pipeline.server.storage.database import Database
 from pipeline.server.storage.file_store import FileStore
-from pipeline.server.storage.rows import read_checkpoint, read_event, read_job
+from pipeline.server.storage.rows import read_checkpoint, read_event, read_job, read_model
 from pipeline.server.storage.upload_store import UploadStore
 
 
@@ -338,17 +338,17 @@ class Store:
     def model(self, name: str) -> ModelRecord | None:
         """One tuned model or checkpoint."""
         rows = self._db.rows("SELECT * FROM models WHERE name = ?", (name,))
-        return self._model(rows[0]) if rows else None
+        return read_model(rows[0]) if rows else None
+
+    def adapter_path(self, name: str) -> Path | None:
+        """Where the adapter of a model or checkpoint lies."""
+        rows = self._db.rows("SELECT folder FROM models WHERE name = ?", (name,))
+        return self.models_dir / rows[0]["folder"] if rows else None
 
     def models(self) -> list[ModelRecord]:
         """The tuned models, newest first; checkpoints are not among them."""
-        return [
-            self._model(row)
-            for row in self._db.rows("SELECT * FROM models WHERE is_checkpoint = 0 ORDER BY created_at DESC, name")
-        ]
-
-    def _model(self, row: sqlite3.Row) -> ModelRecord:
-        return ModelRecord(row["name"], row["base_model"], self.models_dir / row["folder"], row["created_at"])
+        rows = self._db.rows("SELECT * FROM models WHERE is_checkpoint = 0 ORDER BY created_at DESC, name")
+        return [read_model(row) for row in rows]
 
     def delete_model(self, name: str) -> list[Path]:
         """Forget a tuned model with its checkpoints, or one checkpoint; returns the adapters that are gone."""

@@ -123,12 +123,13 @@ def test_a_success_leaves_a_model_and_a_result_file(store: Storage, tmp_path: Pa
 
     assert store.succeed(job.id, adapter=adapter(tmp_path, b"tuned"), results=b"step\n1\n", trained_tokens=7)
 
-    done, model = store.job(job.id), store.model(job.model_name)
+    done, model, kept = store.job(job.id), store.model(job.model_name), store.adapter_path(job.model_name)
     assert done is not None
     assert model is not None
+    assert kept is not None
     assert (done.status, done.trained_tokens, done.finished_at) == ("succeeded", 7, 1_700_000_000)
     assert (model.name, model.base_model) == (job.model_name, job.model)
-    assert (model.adapter / "weights").read_bytes() == b"tuned"
+    assert (kept / "weights").read_bytes() == b"tuned"
     assert done.result_file is not None
     file = store.files.get(done.result_file)
     assert file is not None
@@ -206,9 +207,10 @@ def test_the_last_three_checkpoints_are_kept_with_adapters_of_their_own(store: S
         (step, {"step": step, "train_loss": float(step)}) for step in (4, 3, 2)
     ]
     for point in points:
-        model = store.model(point.fine_tuned_model_checkpoint)
-        assert model is not None
-        assert (model.adapter / "weights").read_bytes() == b"%d" % point.step_number
+        assert store.model(point.fine_tuned_model_checkpoint) is not None
+        kept = store.adapter_path(point.fine_tuned_model_checkpoint)
+        assert kept is not None
+        assert (kept / "weights").read_bytes() == b"%d" % point.step_number
     assert store.model(f"{job.model_name}:ckpt-step-1") is None
     assert [message for message in story(store, job.id) if message.startswith("Checkpoint")] == [
         f"Checkpoint created at step {step} with Snapshot ID: {job.model_name}:ckpt-step-{step}"

@@ -341,11 +341,13 @@ def test_models_are_found_listed_and_forgotten_with_their_checkpoints(
     assert [model.name for model in store.models()] == [newer, older]
     found = [store.model(name) for name in (checkpoint, older)]
     assert [model.name for model in found if model is not None] == [checkpoint, older]
+    adapters = {store.adapter_path(name) for name in (checkpoint, older)}
 
     gone = store.delete_model(older)
 
-    assert sorted(gone) == sorted(model.adapter for model in found if model is not None)
+    assert set(gone) == adapters
     assert not any(each.exists() for each in gone)
+    assert store.adapter_path(older) is None
     assert [model.name for model in store.models()] == [newer]
     assert store.model(checkpoint) is None
     assert store.delete_model(older) == []

@@ -128,7 +128,7 @@ def test_of_success_and_cancellation_exactly_one_happens(store: Store) -> None:
         assert (ended.result_file is not None) == (store.model(job.model_name) is not None) == succeeded
         page = store.files.page(purpose=None, after=None, limit=1000, oldest_first=False)
         assert {path.name for path in store.files.blobs.iterdir()} == {file.id for file in page.items}
-        assert {path.name for path in store.models_dir.iterdir()} == {model.adapter.name for model in store.models()}
+        assert set(store.models_dir.iterdir()) == {store.adapter_path(model.name) for model in store.models()}
 
 
 def _as_made_by_version_1(data_dir: Path) -> None:
