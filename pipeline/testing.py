@@ -22,8 +22,8 @@ import pytest
 
 from pipeline import durable
 from pipeline.server.main import Server, serving
-from pipeline.server.scratch import temporary_store
 from pipeline.server.settings import ServerSettings
+from pipeline.server.storage.scratch import temporary_store
 
 START_S = 30.0
 

@@ -31,6 +31,9 @@ def imports(tree: ast.AST) -> set[str]:
     return found
 
 
+IMPORTS = {name_of(path): imports(tree) for path, tree in MODULES.items()}
+
+
 def at_top(tree: ast.Module) -> set[str]:
     """What importing the module imports at once."""
     return {name for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom) for name in imports(node)}
@@ -38,7 +41,7 @@ def at_top(tree: ast.Module) -> set[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: name_of(path))
 def test_a_module_imports_only_what_its_place_allows(path: Path) -> None:
-    name, found = name_of(path), imports(MODULES[path])
+    name, found = name_of(path), IMPORTS[name_of(path)]
     roots = {each.split(".")[0] for each in found}
     if not name.startswith(("pipeline.training", "pipeline.models", "pipeline.inference")):
         assert not roots & HEAVY, "torch and its kin are imported where models are read, trained and asked, only"
@@ -51,6 +54,34 @@ def test_a_module_imports_only_what_its_place_allows(path: Path) -> None:
         steps = {each for each in found if each.startswith("pipeline.steps.")}
         assert {each for each in steps if not each.startswith(tuple(shared))} == set(), "steps do not know each other"
         assert not {each for each in found if each.startswith("pipeline.server")}
+
+
+def importers_of(what: str) -> set[str]:
+    """The modules outside of `what` that import it or something in it."""
+    return {
+        name
+        for name, found in IMPORTS.items()
+        if not name.startswith(what) and any(f"{each}.".startswith(f"{what}.") for each in found)
+    }
+
+
+def test_the_servers_store_and_queue_are_known_by_their_interfaces_only() -> None:
+    storage, queue = "pipeline.server.storage", "pipeline.server.queue"
+    for concrete in ("store", "file_store", "upload_store", "sqlite_errors"):
+        assert {each for each in importers_of(f"{storage}.{concrete}") if not each.startswith(storage)} <= {
+            "pipeline.server.main"
+        }
+    assert importers_of(queue) == {"pipeline.server.main"}
+    # Outside the server: which store it is, what it remembers of a job, and a place for one that nobody keeps.
+    assert importers_of(storage) == {
+        "pipeline.server.main",
+        "pipeline.backends.embedded",
+        "pipeline.report.contents",
+        "pipeline.testing",
+        "pipeline.commands.serve",
+    }
+    server = {each for each in importers_of("sqlite3") if each.startswith("pipeline.server.")}
+    assert {each for each in server if not each.startswith(storage)} == set()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: name_of(path))

@@ -36,8 +36,8 @@ def serve(
     from pipeline.server import logs
     from pipeline.server.keys import FILE as KEYS
     from pipeline.server.main import run as run_server
-    from pipeline.server.scratch import temporary_store
     from pipeline.server.settings import ServerSettings
+    from pipeline.server.storage.scratch import temporary_store
 
     given = os.environ.pop("FINETUNE_SERVER_KEY", "")
     if script is not None and not mock:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import sqlite3
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
@@ -19,7 +18,7 @@ from pipeline.server.http.faults import FaultMiddleware
 from pipeline.server.http.limits import RateLimitMiddleware
 from pipeline.server.http.metrics import Metrics, ObserveMiddleware
 from pipeline.server.http.openapi import describe
-from pipeline.server.interfaces import Queue, Store
+from pipeline.server.interfaces import Queue, RouteStore, StorageError
 from pipeline.server.logs import log_failure
 from pipeline.server.model_checks import ModelChecks
 from pipeline.server.routes import completions, files, health, jobs, models, uploads
@@ -30,7 +29,7 @@ EXPIRE_EVERY_S = 60.0
 
 
 def create_app(
-    settings: ServerSettings, digests: frozenset[bytes], store: Store, engine: Engine, queue: Queue
+    settings: ServerSettings, digests: frozenset[bytes], store: RouteStore, engine: Engine, queue: Queue
 ) -> FastAPI:
     """Put one server together. Its lifespan starts the queue, and stops it and the chats in good order.
 
@@ -81,11 +80,11 @@ def create_app(
     return app
 
 
-async def _expire(store: Store) -> None:
+async def _expire(store: RouteStore) -> None:
     """Give back the space of what has expired, for as long as the server runs."""
     while True:
         await asyncio.sleep(EXPIRE_EVERY_S)
         try:
             await run_in_threadpool(store.expire)
-        except (OSError, sqlite3.Error) as error:  # a full disk, say; the next time may go well
+        except (OSError, StorageError) as error:  # a full disk, say; the next time may go well
             log_failure("expiring files", error)

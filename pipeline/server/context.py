@@ -10,7 +10,7 @@ from pipeline.server import responses
 from pipeline.server.generations import Chats
 from pipeline.server.http.envelope import json_response
 from pipeline.server.http.metrics import Metrics
-from pipeline.server.interfaces import Queue, Store
+from pipeline.server.interfaces import Queue, RouteStore
 from pipeline.server.model_checks import ModelChecks
 from pipeline.server.records import Page
 from pipeline.server.settings import ServerSettings
@@ -22,7 +22,7 @@ class Context(msgspec.Struct, frozen=True):
     """The parts of one server."""
 
     settings: ServerSettings
-    store: Store
+    store: RouteStore
     queue: Queue
     chats: Chats
     metrics: Metrics

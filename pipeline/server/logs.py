@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from pipeline.server.interfaces import StorageError
 from pipeline.visible import visible
 
 BURST = 5
@@ -66,6 +67,12 @@ def write_to_stderr(*, requests: bool) -> None:
     logger.setLevel(logging.INFO if requests else logging.WARNING)
 
 
+def kind_of(error: BaseException) -> str:
+    """The name of an exception's type; of a StorageError that of its cause, which says more."""
+    told = error.__cause__ if isinstance(error, StorageError) else None
+    return type(told or error).__name__
+
+
 def log_failure(what: str, error: BaseException) -> None:
     """Log a bug or a broken machine: the kind of exception and the code's places, but not its message.
 
@@ -74,5 +81,5 @@ def log_failure(what: str, error: BaseException) -> None:
     frames = traceback.extract_tb(error.__traceback__)[-8:]
     places = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))
     errno = f" (errno {error.errno})" if isinstance(error, OSError) else ""
-    name = type(error).__name__
+    name = kind_of(error)
     logger.error("%s: %s%s at %s", what, name, errno, places, extra={"kind": (name, errno, places)})

@@ -11,19 +11,19 @@ from collections.abc import Callable, Generator, Iterator
 from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
 from pipeline import durable
 from pipeline.errors import InputError
 from pipeline.inference.engines import create_engine
 from pipeline.inference.generation import Engine
 from pipeline.privacy import settle_process
-from pipeline.server import keys
+from pipeline.server import disk_errors, keys
 from pipeline.server.app import create_app
 from pipeline.server.context import Context
 from pipeline.server.http.connections import ACCEPTED_AT_ONCE, Connections, Limits, allow_most_descriptors
 from pipeline.server.queue.supervisor import Supervisor
 from pipeline.server.settings import ServerSettings
-from pipeline.server.storage import disk_errors
 from pipeline.server.storage.database import StoreLock
 from pipeline.server.storage.store import Store
 
@@ -89,7 +89,7 @@ def serving(
             store = Store(settings.data_dir)
             stack.callback(store.close)
             store.sweep()
-            listener = stack.enter_context(_listen(settings.host, settings.port))
+            listener = stack.enter_context(listen(settings.host, settings.port))
             supervisor = Supervisor(settings, store)
             supervisor.recover()
             if not digests and show_key is not None:  # last, for a key that is made must be seen
@@ -97,21 +97,7 @@ def serving(
                 digests = frozenset([keys.digest(key)])
                 show_key(key)
         app = create_app(settings, digests, store, engine, supervisor)
-        connections = Connections(limits or Limits.of_process(settings.workers))
-        config = uvicorn.Config(
-            app,
-            access_log=False,
-            log_config=None,
-            loop="asyncio",
-            ws="none",
-            http=connections.create,  # type: ignore[arg-type]  # it calls it, and asks for nothing else
-            backlog=ACCEPTED_AT_ONCE,
-            lifespan="on",
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=10,
-        )
-        yield Server(config, listener, supervisor, app.state.context, connections)
+        yield Server(app, listener, limits or Limits.of_process(settings.workers))
 
 
 def _is_loopback(host: str) -> bool:
@@ -121,7 +107,12 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that clients can connect to.
+
+    Raises:
+        InputError: the address cannot be bound.
+    """
     # asyncio turns Nagle's algorithm off only where the protocol is named (base_events._set_nodelay); left on, it holds
     # every answer back for the 40 ms of the client's delayed acknowledgement.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -143,18 +134,24 @@ def _listen(host: str, port: int) -> socket.socket:
 class Server(uvicorn.Server):
     """uvicorn, on a socket that listens already, with an end that is an ordinary return."""
 
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        listener: socket.socket,
-        supervisor: Supervisor,
-        context: Context,
-        connections: Connections,
-    ) -> None:
+    def __init__(self, app: FastAPI, listener: socket.socket, limits: Limits) -> None:
+        connections = Connections(limits)
+        config = uvicorn.Config(
+            app,
+            access_log=False,
+            log_config=None,
+            loop="asyncio",
+            ws="none",
+            http=connections.create,  # type: ignore[arg-type]  # it calls it, and asks for nothing else
+            backlog=ACCEPTED_AT_ONCE,
+            lifespan="on",
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=10,
+        )
         super().__init__(config)
         self._connections = connections
-        self.context = context
-        self.supervisor = supervisor
+        self.context: Context = app.state.context
         self._listener = listener
         self._announce: Callable[[str], None] | None = None
 
@@ -205,13 +202,13 @@ class Server(uvicorn.Server):
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         # Told twice: no more waiting for checkpoints. But a terminal that is closed says SIGHUP twice.
         if self.should_exit and number != signal.SIGHUP:
-            self.supervisor.kill()
+            self.context.queue.kill()
         self.tell_to_stop()
 
 
 def _die_with_parent(parent_fd: int, server: Server) -> None:
     while os.read(parent_fd, 1024):
         pass
-    server.supervisor.kill()
+    server.context.queue.kill()
     server.context.model_checks.end()
     os._exit(1)  # at once: a killed parent leaves nobody to tidy up for, and the store is made for this

@@ -1,6 +1,5 @@
 """What the store is given and what it returns: plain data, whatever the store is made of."""
 
-from pathlib import Path
 from typing import Generic, TypeVar
 
 import msgspec
@@ -71,11 +70,10 @@ class JobRecord(msgspec.Struct, frozen=True):
 
 
 class ModelRecord(msgspec.Struct, frozen=True):
-    """A tuned model, or a checkpoint of one; `adapter` is its folder."""
+    """A tuned model, or a checkpoint of one."""
 
     name: str
     base_model: str
-    adapter: Path
     created_at: int
 
 
@@ -87,3 +85,5 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
 
 FINISHED: frozenset[responses.Status] = frozenset({"succeeded", "failed", "cancelled"})
+# OpenAI's fine-tuning guide: "only the checkpoints for the last three epochs of the job are saved"
+KEPT_CHECKPOINTS = 3

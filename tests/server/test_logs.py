@@ -2,11 +2,13 @@
 
 import json
 import logging
+import sqlite3
 import warnings
 
 import pytest
 
 from pipeline.server import logs
+from pipeline.server.interfaces import StorageError
 from pipeline.server.logs import BURST, WINDOW_S, JsonLines, Sparing
 from tests.conftest import FakeClock
 
@@ -26,6 +28,17 @@ def test_trouble_that_repeats_is_written_a_few_times_and_then_counted(clock: Fak
     again = _record("no descriptors")
     assert sparing.filter(again)
     assert f'"left_out":{1000 - BURST}' in JsonLines().format(again)
+
+
+def test_a_failure_of_the_store_is_logged_under_the_name_of_its_cause(caplog: pytest.LogCaptureFixture) -> None:
+    try:
+        raise StorageError("secret") from sqlite3.DatabaseError("secret")
+    except StorageError as error:
+        logs.log_failure("job 1", error)
+
+    (line,) = caplog.messages
+    assert line.startswith("job 1: DatabaseError at ")
+    assert "secret" not in line
 
 
 def test_requests_are_always_written(clock: FakeClock) -> None:

@@ -13,9 +13,9 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipeline.server import disk_errors
 from pipeline.server.http.invalid_requests import UNREADABLE, complaint
 from pipeline.server.logs import log_failure
-from pipeline.server.storage import disk_errors
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 # What is still read of a request once it is answered, so that the client gets to see the answer: closing a connection

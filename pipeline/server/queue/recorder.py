@@ -3,17 +3,14 @@
 import csv
 import io
 import math
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
 
-from pipeline import durable
 from pipeline.server import responses
-from pipeline.server.storage.store import Store
+from pipeline.server.interfaces import QueueStore
 from pipeline.training.protocol import Checkpoint, Started, Step, Succeeded
 
 # Columns of the live API's step_metrics.csv, and the names that events and checkpoints have for them.
@@ -30,7 +27,7 @@ class Recorder:
     """The pen of one training run. What was written before a resume is not written again."""
 
     def __init__(
-        self, store: Store, job_id: str, work_dir: Path, *, clock: Callable[[], float] = time.monotonic
+        self, store: QueueStore, job_id: str, work_dir: Path, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._store = store
         self._job_id = job_id
@@ -38,7 +35,8 @@ class Recorder:
         self._clock = clock
         self._began = clock()
         self._first_step = 0
-        self._known_step = store.last_step(job_id)
+        known = store.steps(job_id)
+        self._known_step = known[-1]["step"] if known else 0
         self._total_steps = 0
 
     def started(self, report: Started) -> None:
@@ -85,36 +83,26 @@ class Recorder:
         beside = {
             "total_steps": self._total_steps, "learning_rate": report.learning_rate, "trained_tokens": report.tokens,
         }  # fmt: skip
-        self._store.add_step(
-            self._job_id, report.step, metrics, message, beside=beside, finish=self._finish(report.step)
-        )
+        remaining_s = self._remaining_s(report.step)
+        self._store.add_step(self._job_id, report.step, metrics, message, beside=beside, remaining_s=remaining_s)
 
-    def _finish(self, step: int) -> int:
-        """When training ends if it goes on at this pace, in Unix seconds."""
+    def _remaining_s(self, step: int) -> int:
+        """How long training still takes if it goes on at this pace."""
         pace_s = (self._clock() - self._began) / max(1, step - self._first_step)
-        return self._store.now() + math.ceil(pace_s * (self._total_steps - step))
+        return math.ceil(pace_s * (self._total_steps - step))
 
     def checkpoint(self, report: Checkpoint) -> None:
-        """Keep an epoch's adapter as a model of its own; the worker may do with its own copy what it likes."""
-        if self._store.has_checkpoint(self._job_id, report.step):
-            return
-        folder = responses.new_id("ckpt-")
-        copy = self._store.incoming / folder
-        _copy_folder(self._work_dir / report.adapter, copy)
-        durable.publish(copy, self._store.models_dir / folder)
-        for unused in self._store.add_checkpoint(self._job_id, report.step, folder):
-            shutil.rmtree(self._store.models_dir / unused, ignore_errors=True)
+        """Keep an epoch's adapter as a model of its own."""
+        self._store.add_checkpoint(self._job_id, report.step, self._work_dir / report.adapter)
 
     def succeeded(self, report: Succeeded) -> bool:
         """Publish the adapter and the metrics; False, and nothing is kept, if the job is no longer running."""
-        folder = responses.new_id("model-")
-        durable.publish(self._work_dir / "adapter", self._store.models_dir / folder)
-        results = self._store.incoming / responses.new_id("results-")
-        durable.write_atomically(results, result_csv(self._store.steps(self._job_id)))
-        if self._store.succeed(self._job_id, folder=folder, results=results, trained_tokens=report.trained_tokens):
-            return True
-        shutil.rmtree(self._store.models_dir / folder)
-        return False
+        return self._store.succeed(
+            self._job_id,
+            adapter=self._work_dir / "adapter",
+            results=result_csv(self._store.steps(self._job_id)),
+            trained_tokens=report.trained_tokens,
+        )
 
 
 def result_csv(steps: Iterable[responses.Metrics]) -> bytes:
@@ -126,20 +114,3 @@ def result_csv(steps: Iterable[responses.Metrics]) -> bytes:
         cells = (step.get(name) for name in RESULT_COLUMNS.values())
         rows.writerow("" if value is None else round(value, 5) for value in cells)
     return text.getvalue().encode()
-
-
-def _copy_folder(source: Path, target: Path) -> None:
-    """Copy an adapter: second names where the file system has such, as adapters are never changed in place.
-
-    Not shutil.copytree, whose error hides whether the disk was full.
-    """
-    target.mkdir(mode=0o700)
-    for path in source.rglob("*"):
-        twin = target / path.relative_to(source)
-        if path.is_dir():
-            twin.mkdir(mode=0o700)
-            continue
-        try:
-            os.link(path, twin)
-        except OSError:
-            shutil.copyfile(path, twin)

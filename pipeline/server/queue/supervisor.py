@@ -6,25 +6,22 @@ job's status is and the threads only act on it, so cancelling and pausing take e
 
 import contextlib
 import shutil
-import sqlite3
 import threading
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-import msgspec
-
 from pipeline import durable
-from pipeline.server import responses
-from pipeline.server.logs import log_failure
+from pipeline.server import disk_errors, responses
+from pipeline.server.interfaces import QueueStore, StorageError
+from pipeline.server.logs import kind_of, log_failure
 from pipeline.server.queue.recorder import Recorder
+from pipeline.server.queue.specs import spec_of
 from pipeline.server.queue.validation import MIN_EXAMPLES, check_training_file, was_deleted
 from pipeline.server.queue.worker import FolderBusy, Worker
 from pipeline.server.records import FINISHED, JobRecord
 from pipeline.server.settings import ServerSettings
-from pipeline.server.storage import disk_errors
-from pipeline.server.storage.store import Store
-from pipeline.training.protocol import Checkpoint, Failed, JobSpec, Started, Step, Stopped, Succeeded
+from pipeline.training.protocol import Checkpoint, Failed, Started, Step, Stopped, Succeeded
 
 MAX_CRASHES = 3
 PAUSE_GRACE_S = 40.0  # a step of a large model on a slow machine, and its checkpoint
@@ -72,9 +69,10 @@ class Run:
 class Supervisor:
     """Moves jobs along until they are finished."""
 
-    def __init__(self, settings: ServerSettings, store: Store) -> None:
+    def __init__(self, settings: ServerSettings, store: QueueStore) -> None:
         self._settings = settings
         self._store = store
+        self._jobs_dir = durable.make_private_dir(settings.data_dir / "jobs")
         self._changed = threading.Condition()
         self._runs: dict[str, Run] = {}
         self._closing = threading.Event()
@@ -83,10 +81,11 @@ class Supervisor:
 
     def recover(self) -> None:
         """Take up what an earlier server left."""
-        for job in self._store.jobs_in("running"):
+        while (job := self._store.claim("running")) is not None:
             message = "The server was stopped; training goes on from its last checkpoint"
             self._store.move(job.id, ["running"], "queued", message, level="warn")
-        for folder in self._store.jobs_dir.iterdir():
+            self._store.release(job.id)
+        for folder in self._jobs_dir.iterdir():
             job_or_none = self._store.job(folder.name)
             if job_or_none is None or job_or_none.status in FINISHED:
                 self._clear(folder.name)
@@ -181,13 +180,12 @@ class Supervisor:
                 return None
 
     def _take(self, status: responses.Status) -> Run | None:
-        """Wait for a job in `status` that no thread holds, oldest first; None once the server is closing."""
+        """Wait for a job in `status` and claim it; None once the server is closing."""
         with self._changed:
             while not self._closing.is_set():
-                for job in self._store.jobs_in(status):
-                    if job.id not in self._runs:
-                        run = self._runs[job.id] = Run(job.id)
-                        return run
+                if (job := self._store.claim(status)) is not None:
+                    run = self._runs[job.id] = Run(job.id)
+                    return run
                 self._changed.wait()
             return None
 
@@ -199,16 +197,20 @@ class Supervisor:
             # and nobody may wait for this one for ever.
             log_failure(f"job {run.job_id}", error)
             if disk_errors.shortage(error) is None:
-                what = disk_errors.problem(error) or f"the server failed ({type(error).__name__})"
+                what = disk_errors.problem(error) or f"the server failed ({kind_of(error)})"
                 message = f"{what[0].upper()}{what[1:]}; its log says where."
                 self._insist(lambda: self._fail(run.job_id, "server_error", message))
             else:  # it is taken again
                 run.stopped.wait(RECOVERY_S)
                 self._insist(lambda: self._store.move(run.job_id, ["running"], "queued", "The job is tried again"))
+        self._insist(lambda: self._release(run))
+        self._insist(lambda: self._clear_if_finished(run.job_id))
+
+    def _release(self, run: Run) -> None:
         with self._changed:
+            self._store.release(run.job_id)
             del self._runs[run.job_id]
             self._changed.notify_all()
-        self._insist(lambda: self._clear_if_finished(run.job_id))
 
     def _clear_if_finished(self, job_id: str) -> None:
         job = self._store.job(job_id)
@@ -223,7 +225,7 @@ class Supervisor:
             (job.validation_file, "validation_file", 1),
         ):
             if wrong is None and file_id is not None:
-                path = self._store.files.blob(file_id)
+                path = self._store.file_path(file_id)
                 wrong = check_training_file(path, param, least, job.method, run.stopped.is_set)
         if run.stopped.is_set():
             return
@@ -241,7 +243,7 @@ class Supervisor:
         while not run.stopped.is_set() and len(crashes) < MAX_CRASHES:
             try:
                 death = self._attempt(run)
-            except (OSError, sqlite3.Error, MemoryError) as error:
+            except (OSError, StorageError, MemoryError) as error:
                 if (lacking := disk_errors.shortage(error)) is not None:
                     self._wait_for_machine(run, lacking, error, short)
                     short += 1
@@ -274,13 +276,13 @@ class Supervisor:
         """Run one worker to its end; None when the job needs no other, else how the worker died."""
         job = self._job(run)
         for file_id, param in ((job.training_file, "training_file"), (job.validation_file, "validation_file")):
-            if file_id is not None and not self._store.files.blob(file_id).exists():
+            if file_id is not None and not self._store.file_path(file_id).exists():
                 self._fail(job.id, f"invalid_{param}", was_deleted(param), param)
                 return None
         worker = self._spawn(run, job)
         if worker is None:
             return "was not started"
-        recorder = Recorder(self._store, job.id, self._store.jobs_dir / job.id)
+        recorder = Recorder(self._store, job.id, self._jobs_dir / job.id)
         try:
             for report in worker.reports():
                 match report:
@@ -307,23 +309,8 @@ class Supervisor:
 
     def _spawn(self, run: Run, job: JobRecord) -> Worker | None:
         """Start a worker once an orphan of a killed server has left the job's folder; None when told to stop."""
-        folder = durable.make_private_dir(self._store.jobs_dir / job.id)
-        blob = self._store.files.blob
-        spec = JobSpec(
-            job_id=job.id,
-            trainer=self._settings.trainer,
-            base_model=job.model,
-            training_file=blob(job.training_file).absolute(),
-            validation_file=None if job.validation_file is None else blob(job.validation_file).absolute(),
-            n_epochs=job.asked.n_epochs,
-            batch_size=job.asked.batch_size,
-            learning_rate_multiplier=job.asked.learning_rate_multiplier,
-            method=job.method,
-            beta="auto" if isinstance(job.asked.beta, msgspec.UnsetType) else job.asked.beta,
-            seed=job.seed,
-            work_dir=folder.absolute(),
-            script=self._settings.script,
-        )
+        folder = durable.make_private_dir(self._jobs_dir / job.id)
+        spec = spec_of(job, self._store, self._settings, folder)
         pause_s = 0.02
         for _ in range(int(FOLDER_WAIT_S / pause_s)):
             try:
@@ -349,7 +336,7 @@ class Supervisor:
 
     def _clear(self, job_id: str) -> None:
         """Remove the working files of a finished job; of a failed one the worker's log stays."""
-        folder = self._store.jobs_dir / job_id
+        folder = self._jobs_dir / job_id
         job = self._store.job(job_id)
         if job is None or job.status != "failed":
             shutil.rmtree(folder, ignore_errors=True)

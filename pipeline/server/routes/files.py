@@ -12,7 +12,6 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
-from pipeline import durable
 from pipeline.server import responses
 from pipeline.server.context import After, Context, ContextDep, list_response
 from pipeline.server.http.envelope import ApiError, json_response
@@ -159,7 +158,7 @@ def retrieve_content(file_id: str, context: ContextDep) -> Response:
     file = _file(file_id, context)
     try:
         # Opened here and not by the response: once open, the bytes are there to the end, whoever deletes the file.
-        content = durable.reading(context.store.files.blob(file.id))
+        content = context.store.files.open(file.id)
     except FileNotFoundError:  # deleted meanwhile
         raise _unknown(file_id) from None
     headers = {"Content-Length": str(file.bytes)}

@@ -1,7 +1,6 @@
 """/healthz, /readyz and /metrics: for whoever keeps the server running, rather than for its clients."""
 
 import contextlib
-import sqlite3
 
 from fastapi import APIRouter, Response
 
@@ -9,6 +8,7 @@ from pipeline.server.context import ContextDep
 from pipeline.server.http.envelope import ApiError, json_response
 from pipeline.server.http.metrics import MEDIA_TYPE
 from pipeline.server.http.openapi import described
+from pipeline.server.interfaces import StorageError
 
 router = APIRouter()
 
@@ -25,7 +25,7 @@ async def is_healthy() -> Response:
 def is_ready(context: ContextDep) -> Response:
     """Whether requests can be served and jobs trained: the store can be read, and the queue moves."""
     jobs = None
-    with contextlib.suppress(sqlite3.Error):
+    with contextlib.suppress(StorageError):
         jobs = context.store.count_jobs()
     if jobs is None:
         raise ApiError(503, "The server's store cannot be read.", code="not_ready")

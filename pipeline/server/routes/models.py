@@ -53,9 +53,9 @@ def find_model(name: str, context: Context) -> ModelRef:
     Raises:
         ApiError: there is none.
     """
-    tuned = context.store.model(name)
-    if tuned is not None:
-        return ModelRef(tuned.base_model, tuned.adapter)
+    tuned, adapter = context.store.model(name), context.store.adapter_path(name)
+    if tuned is not None and adapter is not None:
+        return ModelRef(tuned.base_model, adapter)
     if context.has_base_model(name):
         return ModelRef(name)
     raise unknown_model(name)

@@ -14,7 +14,7 @@ from pipeline.server.http.multipart import read_form
 from pipeline.server.http.openapi import answers, form, takes
 from pipeline.server.records import NewFile, NewUpload
 from pipeline.server.routes.files import check_purpose, lasts_s, unknown_field
-from pipeline.server.storage.upload_store import UploadRefused, beyond
+from pipeline.server.upload_rules import UploadRefused, beyond
 
 router = APIRouter(prefix="/v1/uploads")
 

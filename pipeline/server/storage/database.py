@@ -14,8 +14,10 @@ from typing import TypeVar
 
 from pipeline import durable
 from pipeline.errors import Locked, StateDamaged
+from pipeline.server import disk_errors
+from pipeline.server.interfaces import StorageError
 from pipeline.server.records import Page
-from pipeline.server.storage import disk_errors
+from pipeline.server.storage.sqlite_errors import translated
 
 DATABASE = "store.db"
 LOCK = "server.lock"
@@ -145,8 +147,12 @@ class Database:
 
     @contextlib.contextmanager
     def change(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: on disk when the block ends, undone if it raises."""
-        with self._lock:
+        """A transaction: on disk when the block ends, undone if it raises.
+
+        Raises:
+            StorageError: SQLite failed, in the block as well.
+        """
+        with self._lock, translated():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -157,8 +163,12 @@ class Database:
                 raise
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
-        """What a query finds."""
-        with self._lock:
+        """What a query finds.
+
+        Raises:
+            StorageError: SQLite failed.
+        """
+        with self._lock, translated():
             cursor = self._db.execute(sql, values)
             cursor.row_factory = sqlite3.Row
             return cursor.fetchall()
@@ -221,13 +231,13 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
 @contextlib.contextmanager
 def _explained(path: Path) -> Iterator[None]:
     try:
-        with disk_errors.explained(path):
+        with disk_errors.explained(path), translated():
             yield
-    except sqlite3.DatabaseError as error:
+    except StorageError as error:
         raise StateDamaged(
             str(path),
             "the server's store cannot be read",
-            got=str(error),
+            got=str(error.__cause__),
             fix="Put back a copy of this folder, or move it away to start with an empty store.",
         ) from error
 

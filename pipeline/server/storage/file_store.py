@@ -4,6 +4,7 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -75,6 +76,10 @@ class FileStore:
         (condition, values) = self._alive()
         rows = self._db.rows(f"SELECT * FROM files WHERE id = ? AND {condition}", (file_id, *values))
         return read_file(rows[0]) if rows else None
+
+    def open(self, file_id: str) -> BinaryIO:
+        """The bytes of a file that a row has; FileNotFoundError if it was deleted meanwhile."""
+        return durable.reading(self.blob(file_id))
 
     def page(self, *, purpose: str | None, after: str | None, limit: int, oldest_first: bool) -> Page[responses.File]:
         """A page of the files there are."""

@@ -6,7 +6,7 @@ from typing import TypeVar
 import msgspec
 
 from pipeline.server import responses
-from pipeline.server.records import JobRecord
+from pipeline.server.records import JobRecord, ModelRecord
 
 T = TypeVar("T")
 
@@ -67,6 +67,11 @@ def read_job(row: sqlite3.Row) -> JobRecord:
 
 def _maybe(text: str | None, kind: type[T]) -> T | None:
     return None if text is None else msgspec.json.decode(text, type=kind)
+
+
+def read_model(row: sqlite3.Row) -> ModelRecord:
+    """A row of `models`."""
+    return ModelRecord(row["name"], row["base_model"], row["created_at"])
 
 
 def read_event(row: sqlite3.Row) -> responses.Event:

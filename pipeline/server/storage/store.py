@@ -7,6 +7,7 @@ guarded UPDATE, so of a success and a cancellation that arrive together exactly 
 import contextlib
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,16 +17,12 @@ import msgspec
 
 from pipeline import durable
 from pipeline.server import responses
-from pipeline.server.records import FINISHED, JobRecord, ModelRecord, NewFile, NewJob, Page
-from pipeline.server.storage.database import Database, read_store_id
+from pipeline.server.records import FINISHED, KEPT_CHECKPOINTS, JobRecord, ModelRecord, NewFile, NewJob, Page
+from pipeline.server.storage import adapters
+from pipeline.server.storage.database import Database
 from pipeline.server.storage.file_store import FileStore
-from pipeline.server.storage.rows import read_checkpoint, read_event, read_job
+from pipeline.server.storage.rows import read_checkpoint, read_event, read_job, read_model
 from pipeline.server.storage.upload_store import UploadStore
-
-__all__ = ["Store", "read_store_id"]
-
-# OpenAI's fine-tuning guide: "only the checkpoints for the last three epochs of the job are saved"
-KEPT_CHECKPOINTS = 3
 
 
 class Store:
@@ -34,9 +31,10 @@ class Store:
     def __init__(self, data_dir: Path, *, clock: Callable[[], float] = time.time) -> None:
         self.data_dir = durable.make_private_dir(data_dir)
         self.incoming = durable.make_private_dir(data_dir / "incoming")
-        self.jobs_dir = durable.make_private_dir(data_dir / "jobs")
         self.models_dir = durable.make_private_dir(data_dir / "models")
         self._clock = clock
+        self._claims = threading.Lock()
+        self._claimed: set[str] = set()  # jobs: of this process, which alone serves this store
         self._db = Database(data_dir)
         self.files = FileStore(self._db, data_dir, self.now)
         self.uploads = UploadStore(self._db, data_dir, self.files, self.now)
@@ -86,22 +84,17 @@ class Store:
             db.execute(
                 "INSERT INTO jobs (id, created_at, status, model, model_name, training_file, validation_file, seed,"
                 " suffix, metadata, method, asked, idempotency_key, idempotency_digest)"
-                " VALUES (?, ?, 'validating_files', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    job_id,
-                    self.now(),
-                    new.model,
-                    new.model_name,
-                    new.training_file,
-                    new.validation_file,
-                    new.seed,
-                    new.suffix,
-                    None if new.metadata is None else _json(new.metadata),
-                    new.method,
-                    _json(new.hyperparameters),
-                    key,
-                    digest,
-                ),
+                " VALUES (:id, :created_at, 'validating_files', :model, :model_name, :training_file, :validation_file,"
+                " :seed, :suffix, :metadata, :method, :asked, :key, :digest)",
+                {
+                    **msgspec.structs.asdict(new),
+                    "id": job_id,
+                    "created_at": self.now(),
+                    "metadata": None if new.metadata is None else _json(new.metadata),
+                    "asked": _json(new.hyperparameters),
+                    "key": key,
+                    "digest": digest,
+                },
             )
             self._event(db, job_id, f"Created fine-tuning job: {job_id}")
             self._event(db, job_id, f"Validating training file: {new.training_file}")
@@ -136,9 +129,25 @@ class Store:
         """How many jobs have each status that any has."""
         return {row[0]: row[1] for row in self._db.rows("SELECT status, count(*) FROM jobs GROUP BY status")}
 
-    def jobs_in(self, status: responses.Status) -> list[JobRecord]:
-        """Every job in `status`, oldest first."""
-        return [read_job(row) for row in self._db.rows("SELECT * FROM jobs WHERE status = ? ORDER BY seq", (status,))]
+    def claim(self, status: responses.Status) -> JobRecord | None:
+        """Take the oldest job in `status` that nobody holds; nobody else gets it until `release`."""
+        sql = "SELECT * FROM jobs WHERE status = ? AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY seq LIMIT 1"
+        with self._claims:
+            rows = self._db.rows(sql, (status, _json(list(self._claimed))))
+            if not rows:
+                return None
+            job = read_job(rows[0])
+            self._claimed.add(job.id)
+            return job
+
+    def release(self, job_id: str) -> None:
+        """Let go of a job that was claimed."""
+        with self._claims:
+            self._claimed.discard(job_id)
+
+    def file_path(self, file_id: str) -> Path:
+        """Where the bytes of a job's file lie, if it was not deleted."""
+        return self.files.blob(file_id)
 
     def move(
         self,
@@ -185,15 +194,15 @@ class Store:
         message: str,
         *,
         beside: responses.Metrics,
-        finish: int,
+        remaining_s: int,
     ) -> None:
         """Add the metrics of one step and their event, unless the step is known from before a resume.
 
         Args:
             beside: what the event says beside the metrics.
-            finish: when training is now expected to end, in Unix seconds.
+            remaining_s: how long training is now expected to go on.
         """
-        values = {"step": step, **metrics}
+        values, finish = {"step": step, **metrics}, self.now() + remaining_s
         with self._unfinished(job_id) as db:
             if db is None:
                 return
@@ -206,10 +215,6 @@ class Store:
         """The metrics of every step so far, in order, named as in OpenAI's events."""
         rows = self._db.rows("SELECT values_json FROM metrics WHERE job_id = ? ORDER BY step", (job_id,))
         return [msgspec.json.decode(row[0], type=responses.Metrics) for row in rows]
-
-    def last_step(self, job_id: str) -> int:
-        """The newest step that has metrics; 0 if none has."""
-        return int(self._db.rows("SELECT ifnull(max(step), 0) FROM metrics WHERE job_id = ?", (job_id,))[0][0])
 
     def add_crash(self, job_id: str, how: str) -> list[str]:
         """Note that a job's worker died, such as ``was killed by SIGKILL``; returns how each one died so far."""
@@ -230,16 +235,25 @@ class Store:
             if db is not None:
                 self._event(db, job_id, message, level=level, data=data, kind="message")
 
-    def succeed(self, job_id: str, *, folder: str, results: Path, trained_tokens: int) -> bool:
+    def succeed(self, job_id: str, *, adapter: Path, results: bytes, trained_tokens: int) -> bool:
         """End a running job well: its model, its result file and its status, all at once.
 
         Args:
-            folder: the name of the adapter's folder under `models_dir`, already durable there.
-            results: the metrics file, still in `incoming`.
+            adapter: the folder that is taken over.
+            results: the result file.
 
         Returns:
             False, and no change, when the job is no longer running: it was cancelled or paused meanwhile.
         """
+        folder = adapters.take(adapter, self.models_dir)
+        incoming = self.incoming / responses.new_id("results-")
+        durable.write_atomically(incoming, results)
+        done = self._succeed(job_id, folder, incoming, trained_tokens)
+        if not done:
+            shutil.rmtree(self.models_dir / folder)
+        return done
+
+    def _succeed(self, job_id: str, folder: str, results: Path, trained_tokens: int) -> bool:
         new = NewFile("step_metrics.csv", "fine-tune-results")
         with self.files.publishing(results, new) as file, self._db.change() as db:
             if not _move(db, job_id, ["running"], "succeeded", self.now(), None):
@@ -275,13 +289,19 @@ class Store:
 
     # checkpoints and models
 
-    def add_checkpoint(self, job_id: str, step: int, folder: str) -> list[str]:
-        """Add the model of an epoch's end, whose adapter lies in `folder`; the step must be new for this job.
+    def add_checkpoint(self, job_id: str, step: int, adapter: Path) -> None:
+        """Keep a copy of an epoch's adapter as a model, unless that step or a later one has a checkpoint.
 
-        Returns:
-            Folders that no model has (any more), for the caller to remove: of older checkpoints that are now forgotten,
-            or `folder` itself, when the job is finished.
+        They come in order, so that one which is known no more has a later one. KEPT_CHECKPOINTS are kept.
         """
+        if self._db.rows("SELECT 1 FROM checkpoints WHERE job_id = ? AND step >= ?", (job_id, step)):
+            return
+        folder = adapters.copy(adapter, self.models_dir, self.incoming)
+        for unused in self._add_checkpoint(job_id, step, folder):
+            shutil.rmtree(self.models_dir / unused, ignore_errors=True)
+
+    def _add_checkpoint(self, job_id: str, step: int, folder: str) -> list[str]:
+        """Returns the folders that no model has (any more); of a finished job that is `folder` itself."""
         with self._unfinished(job_id) as db:
             if db is None:
                 return [folder]
@@ -304,10 +324,6 @@ class Store:
                 folders += db.execute("DELETE FROM models WHERE name = ? RETURNING folder", (model_name,)).fetchall()
             return [folder for (folder,) in folders]
 
-    def has_checkpoint(self, job_id: str, step: int) -> bool:
-        """Whether that checkpoint is known, or was and is forgotten: they come in order."""
-        return bool(self._db.rows("SELECT 1 FROM checkpoints WHERE job_id = ? AND step >= ?", (job_id, step)))
-
     def checkpoints(self, job_id: str, *, after: str | None, limit: int) -> Page[responses.Checkpoint]:
         """A page of a job's checkpoints, newest first."""
         return self._db.page("checkpoints", read_checkpoint, [("job_id = ?", (job_id,))], after=after, limit=limit)
@@ -322,17 +338,17 @@ class Store:
     def model(self, name: str) -> ModelRecord | None:
         """One tuned model or checkpoint."""
         rows = self._db.rows("SELECT * FROM models WHERE name = ?", (name,))
-        return self._model(rows[0]) if rows else None
+        return read_model(rows[0]) if rows else None
+
+    def adapter_path(self, name: str) -> Path | None:
+        """Where the adapter of a model or checkpoint lies."""
+        rows = self._db.rows("SELECT folder FROM models WHERE name = ?", (name,))
+        return self.models_dir / rows[0]["folder"] if rows else None
 
     def models(self) -> list[ModelRecord]:
         """The tuned models, newest first; checkpoints are not among them."""
-        return [
-            self._model(row)
-            for row in self._db.rows("SELECT * FROM models WHERE is_checkpoint = 0 ORDER BY created_at DESC, name")
-        ]
-
-    def _model(self, row: sqlite3.Row) -> ModelRecord:
-        return ModelRecord(row["name"], row["base_model"], self.models_dir / row["folder"], row["created_at"])
+        rows = self._db.rows("SELECT * FROM models WHERE is_checkpoint = 0 ORDER BY created_at DESC, name")
+        return [read_model(row) for row in rows]
 
     def delete_model(self, name: str) -> list[Path]:
         """Forget a tuned model with its checkpoints, or one checkpoint; returns the adapters that are gone."""
@@ -342,10 +358,10 @@ class Store:
                 return []
             column, value = ("name", name) if found[1] else ("job_id", found[0])
             folders = db.execute(f"DELETE FROM models WHERE {column} = ? RETURNING folder", (value,)).fetchall()
-        adapters = [self.models_dir / folder for (folder,) in folders]
-        for adapter in adapters:
+        gone = [self.models_dir / folder for (folder,) in folders]
+        for adapter in gone:
             shutil.rmtree(adapter, ignore_errors=True)
-        return adapters
+        return gone
 
 
 def _remove(path: Path) -> None:

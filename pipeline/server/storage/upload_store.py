@@ -14,25 +14,9 @@ from pipeline.server.records import NewFile, NewUpload
 from pipeline.server.storage.database import Database
 from pipeline.server.storage.file_store import FileStore
 from pipeline.server.storage.rows import read_upload
+from pipeline.server.upload_rules import LASTS_S, UploadRefused, beyond, check_hash, check_parts, has_ended
 
-LASTS_S = 3600  # OpenAI API reference, uploads: "an Upload expires after an hour"
 _BUFFER_BYTES = 1024 * 1024
-_ENDED = "Another request has ended this upload meanwhile."
-
-
-class UploadRefused(Exception):
-    """A part cannot be added, or an upload completed, as asked; `param` is the field at fault, if one is."""
-
-    def __init__(self, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.param = param
-
-
-def beyond(declared: int, room: int) -> str:
-    """Say that a part is more than its upload still takes."""
-    held = f"its other parts hold {declared - room} of them"
-    return f"The part is too large: the upload was created for {declared} bytes, and {held}."
 
 
 class UploadStore:
@@ -52,7 +36,15 @@ class UploadStore:
             db.execute(
                 "INSERT INTO uploads (id, created_at, expires_at, filename, purpose, bytes, status, file_lasts_s)"
                 " VALUES (?, ?, ?, ?, ?, ?, 'pending', ?)",
-                (upload_id, now, now + LASTS_S, new.file.filename, new.file.purpose, new.bytes, new.file.lasts_s),
+                (
+                    upload_id,
+                    now,
+                    now + LASTS_S,
+                    new.file.filename,
+                    new.file.purpose,
+                    new.bytes,
+                    new.file.lasts_s,
+                ),
             )
         return self._read(upload_id)
 
@@ -134,7 +126,7 @@ class UploadStore:
                     (file.id, upload_id),
                 ).rowcount
                 if not done:
-                    raise UploadRefused(_ENDED)
+                    raise has_ended()
         finally:
             with contextlib.suppress(FileNotFoundError):
                 joined.unlink()
@@ -144,15 +136,7 @@ class UploadStore:
     def _join(self, upload_id: str, part_ids: Sequence[str], md5: str | None, target: Path) -> None:
         upload = self._read(upload_id)
         rows = self._db.rows("SELECT id, bytes FROM upload_parts WHERE upload_id = ?", (upload_id,))
-        sizes = {row["id"]: row["bytes"] for row in rows}
-        for number, part_id in enumerate(part_ids):
-            if part_id not in sizes:
-                raise UploadRefused(f"No such part of this upload: {part_id}", f"part_ids[{number}]")
-        if len(set(part_ids)) < len(part_ids):
-            raise UploadRefused("A part is named more than once.", "part_ids")
-        if (total := sum(sizes[part_id] for part_id in part_ids)) != upload.bytes:
-            message = f"The parts hold {total} bytes together, but the upload was created for {upload.bytes}."
-            raise UploadRefused(message, "part_ids")
+        check_parts(upload.bytes, {row["id"]: row["bytes"] for row in rows}, part_ids)
         digest = hashlib.md5(usedforsecurity=False)
         try:
             fd = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
@@ -163,9 +147,8 @@ class UploadStore:
                             digest.update(block)
                             file.write(block)
         except FileNotFoundError:
-            raise UploadRefused(_ENDED) from None
-        if md5 is not None and digest.hexdigest() != md5.lower():
-            raise UploadRefused("The MD5 checksum of the parts together is another one.", "md5")
+            raise has_ended() from None
+        check_hash(md5, digest.hexdigest())
 
     def cancel(self, upload_id: str) -> bool:
         """Give an upload up and remove its parts; False if it is not pending."""

@@ -38,7 +38,12 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def job(store: Store) -> JobRecord:
+def work_dir(tmp_path: Path) -> Path:
+    return tmp_path / "jobs" / "ftjob-1"
+
+
+@pytest.fixture
+def job(store: Store, work_dir: Path) -> JobRecord:
     """A job that is being trained; its worker has written two adapters."""
     upload = store.incoming / "upload"
     upload.write_bytes(b"{}")
@@ -48,7 +53,7 @@ def job(store: Store) -> JobRecord:
     )
     store.move(made.id, ["validating_files"], "running", "go")
     for step in (2, 4):
-        adapter = store.jobs_dir / made.id / "adapters" / f"step-{step}"
+        adapter = work_dir / "adapters" / f"step-{step}"
         adapter.mkdir(parents=True)
         (adapter / "adapter_model.safetensors").write_bytes(b"weights")
     return made
@@ -74,9 +79,9 @@ REPORTS += [Checkpoint(4, "adapters/step-4")]
 
 @pytest.mark.parametrize("heard", range(len(REPORTS) + 1))
 def test_what_a_worker_says_after_its_job_was_cancelled_is_not_written_down(
-    store: Store, job: JobRecord, heard: int
+    store: Store, job: JobRecord, work_dir: Path, heard: int
 ) -> None:
-    recorder = Recorder(store, job.id, store.jobs_dir / job.id)
+    recorder = Recorder(store, job.id, work_dir)
     for report in REPORTS[:heard]:
         _tell(recorder, report)
     before = store.checkpoints(job.id, after=None, limit=9), store.steps(job.id)
@@ -95,8 +100,10 @@ def test_what_a_worker_says_after_its_job_was_cancelled_is_not_written_down(
     assert crashes == []
 
 
-def test_what_a_worker_says_while_its_job_is_being_paused_is_kept_for_the_resume(store: Store, job: JobRecord) -> None:
-    recorder = Recorder(store, job.id, store.jobs_dir / job.id)
+def test_what_a_worker_says_while_its_job_is_being_paused_is_kept_for_the_resume(
+    store: Store, job: JobRecord, work_dir: Path
+) -> None:
+    recorder = Recorder(store, job.id, work_dir)
     store.move(job.id, ["running"], "paused", "The job has been paused")
 
     for report in REPORTS[:4]:

@@ -14,6 +14,7 @@ from pipeline.server.queue import supervisor
 from pipeline.server.queue.recorder import Recorder
 from pipeline.server.queue.validation import check_training_file
 from pipeline.server.queue.worker import Worker
+from pipeline.server.storage.sqlite_errors import translated
 from pipeline.server.storage.store import Store
 from tests.server.harness import finish, messages, start_job
 
@@ -87,9 +88,29 @@ def test_no_thread_ends_when_the_store_cannot_be_asked(
     serve: Callable[..., openai.OpenAI], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     client = serve(steps=2)
-    monkeypatch.setattr(Store, "jobs_in", _failing(6, error, Store.jobs_in))
+    monkeypatch.setattr(Store, "claim", _failing(6, error, Store.claim))
 
     assert finish(client, start_job(client).id).status == "succeeded"
+
+
+def test_a_job_that_a_damaged_store_ended_names_what_was_raised(
+    serve: Callable[..., openai.OpenAI], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(*_: Any) -> None:
+        with translated():
+            raise sqlite3.DatabaseError("malformed")
+
+    monkeypatch.setattr("pipeline.server.queue.supervisor.check_training_file", damaged)
+    client = serve(steps=2)
+
+    job = finish(client, start_job(client).id)
+
+    assert job.error is not None
+    assert job.error.model_dump() == {
+        "code": "server_error",
+        "message": "The server failed (DatabaseError); its log says where.",
+        "param": None,
+    }
 
 
 def test_a_folder_that_cannot_be_cleared_does_not_hold_up_the_next_job(

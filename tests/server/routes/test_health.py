@@ -31,7 +31,7 @@ def test_a_server_is_ready_while_its_queue_moves(tmp_path: Path) -> None:
     settings = ServerSettings(tmp_path / "store", "sk-ready", trainer="scripted")
     with serving(settings) as server, serve_in_thread(server):
         ready = httpx.get(server.base_url.removesuffix("/v1") + "/readyz")
-        server.supervisor.close()
+        server.context.queue.close()
         stopped = httpx.get(server.base_url.removesuffix("/v1") + "/readyz")
 
     assert (ready.status_code, ready.json()) == (200, {"status": "ready"})

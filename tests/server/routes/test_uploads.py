@@ -14,7 +14,7 @@ from pipeline.server.main import serving
 from pipeline.server.records import NewFile, NewUpload
 from pipeline.server.settings import ServerSettings
 from pipeline.server.storage.store import Store
-from pipeline.server.storage.upload_store import UploadRefused
+from pipeline.server.upload_rules import UploadRefused
 from pipeline.testing import MockServer, serve_in_thread
 from tests.server.harness import BASE, ServerProcess, connect, examples, finish, peak_memory
 

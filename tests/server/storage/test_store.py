@@ -15,7 +15,8 @@ import pytest
 from pipeline.errors import StateDamaged
 from pipeline.server import responses
 from pipeline.server.records import JobRecord, NewFile, NewJob, NewUpload
-from pipeline.server.storage.store import Store, read_store_id
+from pipeline.server.storage.database import read_store_id
+from pipeline.server.storage.store import Store
 
 
 @pytest.fixture
@@ -91,20 +92,16 @@ def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     )
 
 
-def test_times_are_whole_seconds(store: Store) -> None:
-    assert _job(store).created_at == 1_700_000_000
-
-
 def _race(store: Store, job: JobRecord) -> list[bool]:
     """Let a success and a cancellation of `job` loose at the same moment; returns whether each took effect."""
-    results = store.incoming / job.id
-    results.write_bytes(b"step\n")
+    adapter = store.incoming / job.id
+    adapter.mkdir()
     outcomes: list[bool] = []
     start = threading.Barrier(2)
 
     def succeed() -> None:
         start.wait()
-        outcomes.append(store.succeed(job.id, folder=f"model-{job.id}", results=results, trained_tokens=1))
+        outcomes.append(store.succeed(job.id, adapter=adapter, results=b"step\n", trained_tokens=1))
 
     def cancel() -> None:
         start.wait()
@@ -131,38 +128,7 @@ def test_of_success_and_cancellation_exactly_one_happens(store: Store) -> None:
         assert (ended.result_file is not None) == (store.model(job.model_name) is not None) == succeeded
         page = store.files.page(purpose=None, after=None, limit=1000, oldest_first=False)
         assert {path.name for path in store.files.blobs.iterdir()} == {file.id for file in page.items}
-
-
-def test_a_step_told_twice_is_written_once(store: Store) -> None:
-    job = _job(store)
-    for loss in (1.5, 9.9):
-        store.add_step(job.id, 3, {"train_loss": loss}, "Step 3", beside={}, finish=1)
-
-    assert store.steps(job.id) == [{"step": 3, "train_loss": 1.5}]
-    events = store.events(job.id, after=None, limit=10).items
-    assert [event.message for event in events if event.type == "metrics"] == ["Step 3"]
-
-
-def test_a_failed_change_changes_nothing(store: Store) -> None:
-    job = _job(store)
-
-    with pytest.raises(sqlite3.IntegrityError):
-        store.create_job(NewJob("base", job.model_name, job.training_file, None, 1, None, None, job.asked))
-
-    assert [found.id for found in store.jobs(metadata={}, without_metadata=False, after=None, limit=9).items] == [
-        job.id
-    ]
-
-
-def test_a_job_paused_before_it_was_checked_is_checked_after_all(store: Store) -> None:
-    job = _job(store)
-    paused = store.move(job.id, ["validating_files"], "paused", "pause")
-    store.move(job.id, ["paused"], "validating_files", "resume")
-    checked = store.move(job.id, ["validating_files"], "queued", "checked")
-
-    assert paused is not None
-    assert checked is not None
-    assert (paused.validated, checked.validated) == (False, True)
+        assert set(store.models_dir.iterdir()) == {store.adapter_path(model.name) for model in store.models()}
 
 
 def _as_made_by_version_1(data_dir: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.server.scratch import sweep
 from pipeline.server.storage.database import StoreLock
+from pipeline.server.storage.scratch import sweep
 from pipeline.testing import MockServer, mock_openai
 from tests.server.harness import WAIT_S, connect, upload
 

@@ -2,7 +2,6 @@
 
 import errno
 import resource
-import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,8 @@ import openai
 import pytest
 
 from pipeline.errors import StateDamaged
-from pipeline.server.storage import disk_errors
+from pipeline.server import disk_errors
+from pipeline.server.interfaces import StorageBroken, StorageBusy, StorageError, StorageFull
 from tests.server.harness import ServerProcess, examples, finish, start_job, upload
 
 
@@ -57,14 +57,26 @@ def test_the_disk_is_told_apart_from_a_bug(number: int, full: bool, said: str | 
     assert (disk_errors.is_full(error), disk_errors.problem(error)) == (full, said)
 
 
-def test_a_store_that_cannot_grow_says_that_the_disk_is_full(tmp_path: Path) -> None:
-    db = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
-    db.execute("CREATE TABLE t (x)")
-    db.execute("PRAGMA max_page_count = 2")
+@pytest.mark.parametrize(
+    ("error", "full", "said", "lacking"),
+    [
+        (StorageFull("database or disk is full"), True, "the server's disk is full", None),
+        (StorageBroken("Input/output error"), False, "the server's disk failed (Input/output error)", None),
+        (StorageBusy("database is locked"), False, None, "database is locked"),
+        (StorageError("malformed"), False, None, None),
+    ],
+)
+def test_a_stores_trouble_is_told_apart_like_the_disks(
+    error: StorageError, full: bool, said: str | None, lacking: str | None
+) -> None:
+    told = disk_errors.is_full(error), disk_errors.problem(error), disk_errors.shortage(error)
 
+    assert told == (full, said, lacking)
+
+
+def test_a_start_on_a_full_disk_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(StateDamaged) as refused, disk_errors.explained(tmp_path):
-        db.execute("INSERT INTO t VALUES (zeroblob(100000))")
-    db.close()
+        raise StorageFull
 
     assert str(refused.value) == (
         f"{tmp_path}: the server's disk is full. Free some space and start again: nothing that was accepted is lost."
