@@ -246,9 +246,8 @@ class Speech:
     def _read_said(self, rowid: int) -> tuple[str, str]:
         """Who wrote a message, and how it begins."""
         text, body, is_from_me, handle = self._database.words(rowid)
-        return _sender(is_from_me, handle, self._senders, self._other), bodies.plain(bodies.spoken(text, body) or "")[
-            :QUOTED
-        ]
+        author = _sender(is_from_me, handle, self._senders, self._other)
+        return author, bodies.plain(bodies.spoken(text, body) or "")[:QUOTED]
 
 
 def read_alone(row: Row, senders: Mapping[object, str], other: str = UNKNOWN_SENDER) -> Message:
