@@ -1,6 +1,15 @@
 """Phone numbers and email addresses in the form in which two of one person are equal."""
 
 import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.sessions.session import Person
+
+ENOUGH = 500
+"""Telephone numbers by which the country of an archive is told."""
 
 _PREFIX = re.compile(r"^(?:e:|p:|tel:|mailto:)+", re.IGNORECASE)
 _PHONE = re.compile(r"\+?[\d\s().\u00a0/-]+")
@@ -29,3 +38,29 @@ def is_address(text: str) -> bool:
 def is_service(address: str) -> bool:
     """Whether a normal address is a business's or a short code, such as a bank's or a carrier's."""
     return address.startswith("urn:biz:") or (address.isdecimal() and len(address) < _LOCAL_DIGITS)
+
+
+def numbers_of(people: "Mapping[str, Person]") -> Iterator[str]:
+    """The telephone numbers with a country's code that people are known by."""
+    for sender, person in people.items():
+        for address in (sender, *person.addresses):
+            written = _PREFIX.sub("", address.strip())
+            if written.startswith("+") and _PHONE.fullmatch(written):
+                yield written
+
+
+def region_of(numbers: Collection[str]) -> str | None:
+    """The country that most of these telephone numbers are of, such as "DE"; None where none is of any."""
+    if not numbers:
+        return None
+    import phonenumbers
+
+    regions: Counter[str] = Counter()
+    for number in sorted(numbers):
+        try:
+            region = phonenumbers.region_code_for_number(phonenumbers.parse(number))
+        except phonenumbers.NumberParseException:
+            continue
+        if region and region.isalpha():  # "001" is no country
+            regions[region] += 1
+    return max(regions, key=lambda region: (regions[region], region), default=None)

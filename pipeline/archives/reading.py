@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from pipeline.archives.addresses import ENOUGH, numbers_of
 from pipeline.archives.aliases import Aliases, People, require_all_met
 from pipeline.archives.filters import Chosen, Filters, require_all_found
 from pipeline.archives.members import Members
@@ -80,6 +81,7 @@ class Loaded(msgspec.Struct):
         rows: of the archive, all that `messages` and `dropped` must add up to; None where that is not known.
         found: names in the filters that stand for somebody.
         met: names in `load.people` that do.
+        numbers: some telephone numbers with their country's code.
     """
 
     sessions: int = 0
@@ -89,6 +91,7 @@ class Loaded(msgspec.Struct):
     rows: int | None = None
     found: set[tuple[str, str]] = msgspec.field(default_factory=set)
     met: set[str] = msgspec.field(default_factory=set)
+    numbers: set[str] = msgspec.field(default_factory=set)
 
     def __iadd__(self, other: "Loaded") -> "Loaded":
         self.sessions += other.sessions
@@ -97,6 +100,7 @@ class Loaded(msgspec.Struct):
         self.noted.update(other.noted)
         self.found |= other.found
         self.met |= other.met
+        self.numbers |= other.numbers
         return self
 
 
@@ -287,6 +291,8 @@ def _found(reading: Reading, loaded: Loaded, told: Told) -> Iterator[Stream]:
         yield known
         for _ in known.blocks:  # what the caller left
             pass
+        if len(loaded.numbers) < ENOUGH:
+            loaded.numbers.update(numbers_of(known.session.people))
     loaded.rows = told.rows
 
 

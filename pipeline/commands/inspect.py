@@ -17,15 +17,16 @@ from pipeline.dataset.checks import too_few_to_learn, too_long_to_learn
 from pipeline.dataset.example import Example
 from pipeline.dataset.funnel import Listener, Lost, Tally
 from pipeline.dataset.notebook import to_example
-from pipeline.dataset.preset import most_tokens, texting_of
+from pipeline.dataset.preset import most_tokens, redactor_of, texting_of
 from pipeline.durable import reading
 from pipeline.errors import InputError, Locked
 from pipeline.run.progress import Progress
+from pipeline.sessions.senders import names_in
 from pipeline.sessions.session import Message, read_sessions
 from pipeline.sessions.stream import read_streams
 from pipeline.state.file import State
 from pipeline.steps import STEPS
-from pipeline.steps.outputs import Convert, Download, Load, Map
+from pipeline.steps.outputs import Convert, Download, Load, Map, replaced
 from pipeline.steps.step import Work
 from pipeline.terminal.style import Piece
 
@@ -60,6 +61,8 @@ def overview(config: Config, state: State, work: Work, examples: int) -> Iterato
     converted = _converted(config, state, work)
     for line in converted.funnel.lines():
         yield [(line, "")]
+    if converted.redacted:
+        yield [(f"replaced in texts: {replaced(converted.redacted)}", "")]
     for warning in (
         too_few_to_learn(converted.examples, converted.funnel.target),
         too_long_to_learn(converted.too_long, converted.beyond, converted.funnel.target, most_tokens(config)),
@@ -104,7 +107,7 @@ def left_out(config: Config, state: State, work: Work, reason: str, listener: Li
             for _ in blocks:
                 pass
     if counts[reason] > loaded.dropped.get(reason, 0):
-        _tell_of_conversion(config, work, work.run_dir / mapped.sessions.path, tell)
+        _tell_of_conversion(config, work, loaded, work.run_dir / mapped.sessions.path, tell)
 
 
 def _meant(words: str, counts: Mapping[str, int]) -> str:
@@ -120,9 +123,11 @@ def _meant(words: str, counts: Mapping[str, int]) -> str:
     raise InputError("--dropped", what, got=words, fix=fix)
 
 
-def _tell_of_conversion(config: Config, work: Work, path: Path, tell: Listener) -> None:
+def _tell_of_conversion(config: Config, work: Work, load: Load, path: Path, tell: Listener) -> None:
     if config.convert.preset == "texting":
-        texting = texting_of(config, weights=work.connection.profile.weights, listener=tell)
+        redactor = redactor_of(config, load.region, lambda: names_in(path))
+        weights = work.connection.profile.weights
+        texting = texting_of(config, weights=weights, redactor=redactor, listener=tell)
         for _ in texting.examples(lambda: read_streams(path)):
             pass
         return

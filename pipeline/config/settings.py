@@ -10,12 +10,15 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pipeline.archives.readers import AUTO, SOURCES
+from pipeline.dataset.kinds import KINDS
 
 Auto = Literal["auto"]
 if TYPE_CHECKING:
     Source = str
+    Redacted = str
 else:
     Source = Literal[SOURCES]
+    Redacted = Literal[(*KINDS, "names")]
 Name = Annotated[str, Field(min_length=1)]
 Seconds = Annotated[float, Field(gt=0, le=30 * 24 * 3600)]
 _FILLED_IN = ("me", "friend", "platform", "group")
@@ -177,13 +180,15 @@ class Convert(Section):
     short_characters: int = Field(7, ge=0)
     short_share: float = Field(0.15, ge=0, lt=1)
     conversation_share: float = Field(0.5, gt=0, le=1)
-    redact: list[Literal["phones", "emails", "cards", "codes"]] = []
+    redact: Literal["auto", "strict"] | list[Redacted] = "auto"
+    redact_words: list[Name] = []
+    region: str | None = Field(None, pattern=r"^[A-Z]{2}$")
 
     @model_validator(mode="after")
     def _keys_go_with_the_preset(self) -> Self:
         if self.preset == "notebook":
             for name in list(type(self).model_fields)[5:]:
-                if getattr(self, name) != type(self).model_fields[name].default:
+                if getattr(self, name) not in (type(self).model_fields[name].default, []):
                     raise ValueError(f"`{name}` goes with `preset: texting` only")
             return self
         for name, template in (("system_prompt", self.system_prompt), ("group_prompt", self.group_prompt)):

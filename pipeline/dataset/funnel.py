@@ -27,6 +27,7 @@ class Lost(enum.StrEnum):
     TOO_LONG = "too long for the window"
     NO_TARGET = "before a reply not learnt"
     SPECIAL = "holds a special token"
+    UNDECIDED = "holds a number that may be anybody's"
 
 
 _KEYS: dict[str, str] = {
@@ -36,6 +37,7 @@ _KEYS: dict[str, str] = {
     Lost.SHARE: "convert.conversation_share",
     Lost.TOO_LONG: "convert.window_tokens",
     Lost.SPECIAL: "convert.special_tokens",
+    Lost.UNDECIDED: "convert.redact",
 }
 """Which key of the config decides."""
 

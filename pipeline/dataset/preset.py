@@ -1,12 +1,15 @@
 """The texting preset as a config asks for it."""
 
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.config.settings import Config
 from pipeline.dataset.funnel import Listener
+from pipeline.dataset.kinds import KINDS, USUAL
 from pipeline.sessions.session import OWNER
 
 if TYPE_CHECKING:
+    from pipeline.dataset.redact import Redactor
     from pipeline.dataset.texting import Texting
 
 BURST_GAP_S = 600.0
@@ -34,17 +37,44 @@ def most_tokens(config: Config) -> int | None:
     return min(MAX_TOKENS, positions(config.create_job.model) or MAX_TOKENS)
 
 
-def texting_of(config: Config, *, weights: bool, listener: Listener | None = None) -> "Texting":
+def redactor_of(config: Config, region: str | None, people: Callable[[], Iterable[str]]) -> "Redactor | None":
+    """What replaces in texts what the config says; None where that is nothing.
+
+    Args:
+        region: the country that most telephone numbers of the archive are of, unless the config says.
+        people: the names of everybody in the archive; asked for only where they are to be replaced.
+    """
+    from pipeline.dataset.redact import Redactor, Rules, names_of
+
+    settings = config.convert
+    is_personal = not all(source.startswith("sample:") for source in config.download.sources)
+    wanted: Sequence[str] = settings.redact
+    if settings.redact == "auto":
+        wanted = USUAL if is_personal else ()
+    elif settings.redact == "strict":
+        wanted = KINDS
+    names = names_of(people()) if "names" in wanted else {}
+    kinds = [kind for kind in KINDS if kind in wanted]
+    if not (kinds or names or settings.redact_words):
+        return None
+    return Redactor(
+        Rules(kinds, settings.redact_words, names, settings.region or region, strict=settings.redact == "strict")
+    )
+
+
+def texting_of(
+    config: Config, *, weights: bool, redactor: "Redactor | None" = None, listener: Listener | None = None
+) -> "Texting":
     """What makes examples as `convert` in the config says.
 
     Args:
         weights: whether the backend understands `weight`, unless the config says so itself.
+        redactor: replaces what must not be learnt.
         listener: told of every message that is left out.
 
     Raises:
         InputError: exact tokens are wanted, and the model's tokenizer cannot be had.
     """
-    from pipeline.dataset.redact import redactor
     from pipeline.dataset.survey import Limits
     from pipeline.dataset.texting import DIRECT_PROMPT, GROUP_PROMPT, Style, Texting, cleaner
     from pipeline.dataset.tokens import tokens_of
@@ -58,7 +88,8 @@ def texting_of(config: Config, *, weights: bool, listener: Listener | None = Non
         session_gap_s=settings.session_gap_s,
         burst_gap_s=BURST_GAP_S if config.merge.max_gap_s is None else config.merge.max_gap_s,
         opening=settings.opening,
-        clean=cleaner(tokens.special, drop=settings.special_tokens == "drop", rewrite=redactor(settings.redact)),
+        clean=cleaner(tokens.special, drop=settings.special_tokens == "drop", rewrite=redactor),
+        called=None if redactor is None else redactor.name,
     )
     limits = Limits(
         same_target=settings.same_target,

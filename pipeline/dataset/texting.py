@@ -168,8 +168,8 @@ class Texting:
 
     def _prompt(self, conversation: Conversation) -> str:
         style, session = self.style, conversation.session
-        others = dict.fromkeys(map(session.name_of, conversation.others))
-        names = ", ".join(others or [person.name for person in session.people.values()]) or "somebody"
+        others = dict.fromkeys(self._rules.name(session, sender) for sender in conversation.others or session.people)
+        names = ", ".join(others) or "somebody"
         template = style.group_prompt if session.kind == "group" else style.prompt
         return template.format(
             me=style.me, friend=names, platform=session.platform or style.platform, group=session.title or names
@@ -177,21 +177,22 @@ class Texting:
 
 
 def cleaner(
-    special: re.Pattern[str] | None, *, drop: bool, rewrite: Callable[[str], str] | None
-) -> Callable[[str], str | None]:
+    special: re.Pattern[str] | None, *, drop: bool, rewrite: Callable[[str], str | None] | None
+) -> Callable[[str], str | Lost]:
     """What makes a message's content fit for training.
 
     Args:
         special: finds control tokens: a space takes their meaning, or with `drop` the message goes.
-        rewrite: what else is to be replaced.
+        rewrite: replaces what else must not be learnt; None for a message that must not be used.
     """
 
-    def clean(content: str) -> str | None:
+    def clean(content: str) -> str | Lost:
         if special is not None and special.search(content):
             if drop:
-                return None
+                return Lost.SPECIAL
             content = special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", content)
-        return content if rewrite is None else rewrite(content)
+        rewritten = content if rewrite is None else rewrite(content)
+        return Lost.UNDECIDED if rewritten is None else rewritten
 
     return clean
 

@@ -11,6 +11,7 @@ from datetime import datetime
 import msgspec
 
 from pipeline.dataset.funnel import Lost, Tally, Turn
+from pipeline.sessions.session import Session
 from pipeline.sessions.stream import Stream
 
 
@@ -21,13 +22,20 @@ class Rules(msgspec.Struct, frozen=True):
         session_gap_s: a pause longer than this ends a talk.
         burst_gap_s: own messages further apart are no longer one turn: the later begins a talk.
         opening: stands for the others' turn where the owner speaks first; None leaves such turns out.
-        clean: what becomes of a message's content; None if it must not be used.
+        clean: what becomes of a message's content; the reason if it must not be used.
+        called: what becomes of a name.
     """
 
     session_gap_s: float
     burst_gap_s: float
     opening: str | None
-    clean: Callable[[str], str | None]
+    clean: Callable[[str], str | Lost]
+    called: Callable[[str], str] | None = None
+
+    def name(self, session: Session, sender: str) -> str:
+        """What to call a sender."""
+        name = session.name_of(sender)
+        return name if self.called is None else self.called(name)
 
 
 def talks(stream: Stream, rules: Rules, tally: Tally) -> Iterator[list[Turn]]:
@@ -53,11 +61,11 @@ def talks(stream: Stream, rules: Rules, tally: Tally) -> Iterator[list[Turn]]:
         is_own = message.role == "assistant"
         content = rules.clean(message.content)
         count = message.merged or 1
-        if content is None:
-            tally.left_out(Lost.SPECIAL, Turn(is_own, message.content, count))
+        if isinstance(content, Lost):
+            tally.left_out(content, Turn(is_own, message.content, count))
             continue
         if not is_own and session.kind == "group":
-            content = f"{session.name_of(message.sender)}: {content}"
+            content = f"{rules.name(session, message.sender)}: {content}"
         if turns and turns[-1].is_own == is_own:
             last = turns[-1]
             if not is_own or pause <= rules.burst_gap_s:
@@ -72,7 +80,8 @@ def talks(stream: Stream, rules: Rules, tally: Tally) -> Iterator[list[Turn]]:
         if is_own and message.only_context is True:
             turn.lost = Lost.NOTHING_SAID
         if is_own and not turns:
-            opening = message.reply_to or rules.opening
+            quoted = rules.clean(message.reply_to) if message.reply_to else rules.opening
+            opening = rules.opening if isinstance(quoted, Lost) else quoted
             if opening is None:
                 tally.left_out(Lost.OPENING, turn)
                 continue

@@ -1,12 +1,13 @@
 """Who talks in an archive: how much, since when, until when, in how many chats."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import msgspec
 
 from pipeline.sessions.session import OWNER
-from pipeline.sessions.stream import Stream
+from pipeline.sessions.stream import Stream, read_streams
 
 
 class Sender(msgspec.Struct):
@@ -81,3 +82,12 @@ def _meet(row: Sender | Chat, time: str | None) -> None:
             row.since = time
         if row.until is None or time > row.until:
             row.until = time
+
+
+def names_in(path: Path) -> Iterator[str]:
+    """Everybody in a file of sessions, by what training data call them; some more than once."""
+    for session, blocks in read_streams(path):
+        for _ in blocks:  # who is in it is complete after them
+            pass
+        for person in session.people.values():
+            yield person.name

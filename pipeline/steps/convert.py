@@ -3,7 +3,7 @@
 import contextlib
 from array import array
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,7 +20,7 @@ from pipeline.steps.step import Step, Work
 
 if TYPE_CHECKING:
     from pipeline.dataset.texting import Texting
-    from pipeline.sessions.stream import Sink
+    from pipeline.sessions.stream import Sink, Stream
 
 _WRITTEN_AT_ONCE = 1 << 20
 
@@ -41,7 +41,7 @@ def run(config: Config, mapped: Map, load: Load, work: Work) -> Convert:
     settings = config.convert
     if settings.tokens == "exact" and not is_prepared(config.create_job.model):
         work.display.note(f"converting {config.create_job.model} for this machine, once (about 25 s)")
-    made = _Texting(config, mapped, work) if settings.preset == "texting" else _Notebook(config, mapped, work)
+    made = _Texting(config, mapped, load, work) if settings.preset == "texting" else _Notebook(config, mapped, work)
     valid: HashingWriter | None = None
     with contextlib.ExitStack() as files:
         train = files.enter_context(atomic_writer(work.run_dir / TRAIN))
@@ -82,6 +82,7 @@ def run(config: Config, mapped: Map, load: Load, work: Work) -> Convert:
         weights=made.weights,
         too_long=made.too_long,
         beyond=made.beyond,
+        redacted=made.redacted(),
     )
 
 
@@ -126,6 +127,9 @@ class _Notebook:
             self.train.dropped[Lost.NO_ASSISTANT] = noted.left_out_messages
         return noted.tokens, noted.held_out
 
+    def redacted(self) -> dict[str, int]:
+        return {}
+
     def system_prompt(self) -> str | None:
         return self._settings.system_prompt
 
@@ -133,11 +137,14 @@ class _Notebook:
 class _Texting:
     """Examples of talks; messages are counted, not sessions."""
 
-    def __init__(self, config: Config, mapped: Map, work: Work) -> None:
-        from pipeline.dataset.preset import texting_of
+    def __init__(self, config: Config, mapped: Map, load: Load, work: Work) -> None:
+        from pipeline.dataset.preset import redactor_of, texting_of
+        from pipeline.sessions.senders import names_in
 
         self._path = work.run_dir / mapped.sessions.path
-        self._made: Texting = texting_of(config, weights=work.connection.profile.weights)
+        self._redactor = redactor_of(config, load.region, lambda: names_in(self._path))
+        weights = work.connection.profile.weights
+        self._made: Texting = texting_of(config, weights=weights, redactor=self._redactor)
         self.train, self.valid = self._made.train, self._made.valid
         self.weights = self._made.style.weights
         self.too_long = self.beyond = 0  # every talk is cut to the window
@@ -147,10 +154,15 @@ class _Texting:
         """Write the examples; returns the tokens of each in the training file, and how many are in the other."""
         from pipeline.sessions.stream import read_streams
 
+        def streams() -> Iterator[Stream]:
+            if self._redactor is not None:
+                self._redactor.counts.clear()  # they are read twice; the second time counts
+            return read_streams(self._path)
+
         tokens, held_out = array("q"), 0
         # Written by the megabyte: each time the other thread goes first.
         lines = {False: bytearray(), True: bytearray()}
-        for written in self._made.examples(lambda: read_streams(self._path)):
+        for written in self._made.examples(streams):
             broken = check_example(written.example)
             if broken is not None:
                 raise Unaccounted("convert", f"made an example that breaks a rule: {broken}", fix="Please report it.")
@@ -167,6 +179,9 @@ class _Texting:
         if held_out:
             validation().write(lines[True])
         return tokens, held_out
+
+    def redacted(self) -> dict[str, int]:
+        return {} if self._redactor is None else dict(sorted(self._redactor.counts.items()))
 
     def system_prompt(self) -> str | None:
         return max(self._made.prompts, key=self._made.prompts.__getitem__, default="") or None

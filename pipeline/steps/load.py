@@ -18,6 +18,7 @@ def run(config: Config, download: Download, work: Work) -> Load:
     Raises:
         InputError: the archive cannot be read, a filter names nobody in it, or no message is left.
     """
+    from pipeline.archives.addresses import region_of
     from pipeline.archives.reading import resolved
     from pipeline.archives.several import load_archives, readings_of
 
@@ -42,6 +43,7 @@ def run(config: Config, download: Download, work: Work) -> Load:
         loaded.sessions,
         loaded.messages,
         dict(sorted(loaded.dropped.items())),
+        region_of(loaded.numbers),
     )
 
 

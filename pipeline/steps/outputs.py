@@ -4,6 +4,7 @@ An output is compared by content: two runs that make equal outputs leave everyth
 may hold a time, a duration or a count of attempts; those belong to the step's record in the state.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeGuard
 
@@ -40,13 +41,17 @@ class Download(Output, frozen=True, omit_defaults=True):
         return ", ".join(f"{each.path} ({_size(each.size)})" for each in (self.archive, *self.more))
 
 
-class Load(Output, frozen=True):
-    """Sessions as the archive has them; `dropped` counts the rows that are no utterances, by reason."""
+class Load(Output, frozen=True, omit_defaults=True):
+    """Sessions as the archive has them; `dropped` counts the rows that are no utterances, by reason.
+
+    `region` is the country of most telephone numbers in it, such as "DE".
+    """
 
     sessions: Artifact
     count: int
     messages: int
     dropped: dict[str, int]
+    region: str | None = None
 
     def summary(self) -> str:  # noqa: D102
         return f"{counted(self.count, 'session')}, {counted(self.messages, 'message')}{_dropped(self.dropped)}"
@@ -77,9 +82,14 @@ class Map(Output, frozen=True):
 class Convert(Output, frozen=True, omit_defaults=True):
     """Training examples, one a line. Tokens are those of one epoch.
 
-    `dropped` counts sessions by reason, `funnel` every message of the archive; `system_prompt` is that of most targets,
-    `weights` says whether own turns that are not to be learnt have weight 0. `too_long` examples have more tokens than
-    the trainer takes, and about `beyond` of the targets stand in what it leaves out.
+    Attributes:
+        dropped: sessions by reason.
+        funnel: every message of the archive.
+        system_prompt: that of most targets.
+        weights: whether own turns that are not to be learnt have weight 0.
+        too_long: examples that have more tokens than the trainer takes.
+        beyond: about so many targets stand in what it leaves out.
+        redacted: what was replaced in texts, by kind.
     """
 
     train: Artifact
@@ -97,6 +107,7 @@ class Convert(Output, frozen=True, omit_defaults=True):
     weights: bool
     too_long: int = 0
     beyond: int = 0
+    redacted: dict[str, int] = {}
 
     def summary(self) -> str:  # noqa: D102
         about = "" if self.tokens_are_exact else "about "
@@ -105,6 +116,7 @@ class Convert(Output, frozen=True, omit_defaults=True):
             f"Prepared {counted(self.examples, 'dialogue')} for training{valid}: {about}"
             f"{counted(self.tokens, 'token')}, {self.tokens_least:,} to {self.tokens_most:,} each, "
             f"median {self.tokens_median:,}{_dropped(self.dropped)}"
+            f"{f'; replaced in texts: {replaced(self.redacted)}' if self.redacted else ''}"
         )
 
 
@@ -195,6 +207,11 @@ def _size(size: int) -> str:
             return f"{size:.0f} {unit}"
         size = round(size / 1000)
     return f"{size:,} GB"
+
+
+def replaced(counts: Mapping[str, int]) -> str:
+    """Counts by kind, such as "12 phones, 1 email"."""
+    return ", ".join(counted(number, kind.removesuffix("s")) for kind, number in sorted(counts.items()))
 
 
 def _dropped(dropped: dict[str, int]) -> str:
