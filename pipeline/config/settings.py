@@ -4,7 +4,7 @@ import re
 import string
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -135,6 +135,22 @@ class Map(Section):
 class Convert(Section):
     """Write the training examples. What stands after `tokens` goes with `preset: texting`."""
 
+    TEXTING: ClassVar[tuple[str, ...]] = (
+        "group_prompt",
+        "me",
+        "session_gap_s",
+        "window_tokens",
+        "context_turns",
+        "opening",
+        "weights",
+        "special_tokens",
+        "same_target",
+        "short_characters",
+        "short_share",
+        "conversation_share",
+        "redact",
+    )
+
     preset: Literal["notebook", "texting"] = "notebook"
     system_prompt: str | None = None
     validation_fraction: float = Field(0.0, ge=0, le=0.5)
@@ -157,7 +173,7 @@ class Convert(Section):
     @model_validator(mode="after")
     def _keys_go_with_the_preset(self) -> Self:
         if self.preset == "notebook":
-            for name in list(type(self).model_fields)[5:]:
+            for name in self.TEXTING:
                 if getattr(self, name) != type(self).model_fields[name].default:
                     raise ValueError(f"`{name}` goes with `preset: texting` only")
             return self
