@@ -27,7 +27,7 @@ def cancel_job(config: Config, state: State, work: Work) -> str:
             f"{job_id} has {job.status} already, so there is nothing to cancel",
             fix="`finetune status CONFIG` shows what came of it.",
         )
-    job = work.connection.ask("cancel", lambda client: client.fine_tuning.jobs.cancel(job_id))
+    job = work.ledger.cancel_job(job_id)
     return f"{job.id} is {job.status}."
 
 

@@ -411,3 +411,33 @@ def test_a_server_that_only_errs_is_asked_three_times_not_for_ever(run: Run, ser
         "Run again later: what came of them is looked up first."
     )
     assert server.posts == ["job.create"] * 3
+
+
+def test_a_job_is_cancelled_as_the_user_asks_for_it(run: Run, server: FaultServer) -> None:
+    job_id = run.create_job()
+    assert run.ledger.cancel_job(job_id).status == "cancelled"
+    with pytest.raises(BackendFailed) as caught:
+        run.ledger.cancel_job(job_id)
+    assert str(caught.value) == (
+        "cancel: the server at base_url answered 400 (Job has already completed: ftjob-1). "
+        "Change what it names, then run again."
+    )
+
+
+def test_a_job_that_is_not_wanted_any_more_is_cancelled_and_written_down(run: Run, server: FaultServer) -> None:
+    assert run.ledger.give_up_job(run.create_job())
+    assert server.jobs[0]["status"] == "cancelled"
+    (attempt,) = State.load(run.run_dir).body.remote.values()
+    assert attempt.ended
+
+
+@pytest.mark.parametrize("fault", [None, Fault("job.cancel", 400)], ids=["before the look", "just after it"])
+def test_a_job_that_came_to_its_end_by_itself_is_not_given_up(
+    run: Run, server: FaultServer, fault: Fault | None
+) -> None:
+    job_id = run.create_job()
+    server.course = ("succeeded",) if fault is None else ("running",)
+    server.faults += [] if fault is None else [fault]
+    assert not run.ledger.give_up_job(job_id)
+    (attempt,) = State.load(run.run_dir).body.remote.values()
+    assert not attempt.ended
