@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pipeline.backends.client import Connection
 from pipeline.clock import Clock
 from pipeline.errors import DecisionNeeded, InputError
-from pipeline.state.file import Attempt
+from pipeline.state.file import CREATE_JOB, Attempt
 
 if TYPE_CHECKING:
     import openai
@@ -21,7 +21,7 @@ def is_usable(connection: Connection, step: str, remote_id: str) -> bool:
 
     def get(client: "openai.OpenAI") -> bool:
         try:
-            if step == "create_job":
+            if step == CREATE_JOB:
                 return client.fine_tuning.jobs.retrieve(remote_id).id == remote_id
             file = client.files.retrieve(remote_id)
             return file.id == remote_id and file.status != "error"
@@ -39,7 +39,7 @@ def check_account(connection: Connection, clock: Clock, where: str, recorded: Se
         DecisionNeeded: it does not see a file, which may also have expired.
     """
     # A file may have been removed or have expired; a job stays, so it is the better witness.
-    witness = min(recorded, key=lambda attempt: attempt.step != "create_job", default=None)
+    witness = min(recorded, key=lambda attempt: not attempt.is_job, default=None)
     if witness is None or witness.remote_id is None or connection.profile.free:
         return
     for look in range(_LOOKS):
@@ -47,7 +47,7 @@ def check_account(connection: Connection, clock: Clock, where: str, recorded: Se
             return
         if look < _LOOKS - 1:
             clock.sleep(_WAIT_S)
-    if witness.step != "create_job":
+    if not witness.is_job:
         raise DecisionNeeded(
             where,
             f"this key does not see {witness.remote_id}, which an earlier run sent: another account, or expired?",

@@ -25,7 +25,7 @@ from pipeline.config.settings import CreateJob
 from pipeline.durable import reading
 from pipeline.errors import DecisionNeeded, TryLater
 from pipeline.signals import Signals
-from pipeline.state.file import Attempt, State, digest
+from pipeline.state.file import CREATE_JOB, UPLOAD, Attempt, State, digest
 
 if TYPE_CHECKING:
     import openai
@@ -69,7 +69,7 @@ class Ledger:
             with reading(path) as file:
                 return client.with_options(timeout=timeout_s).files.create(file=(name, file), purpose="fine-tune")
 
-        effect = Effect("upload", self.op("file", sha256), look, post)
+        effect = Effect(UPLOAD, self.op("file", sha256), look, post)
         file_id = self._once(effect)
         self._sweep_files(effect, file_id)
         return file_id
@@ -107,10 +107,10 @@ class Ledger:
             listed = jobs(client, None)
             return [job for job in listed if lineage_of(job) == lineage and job.status not in CAME_TO_NOTHING]
 
-        found = self._list_or_none(lambda: self._connection.ask("create_job", look))
+        found = self._list_or_none(lambda: self._connection.ask(CREATE_JOB, look))
         if not found:
             return None
-        return Attempt(step="create_job", account=self._connection.identity, remote_id=max(found, key=age).id)
+        return Attempt(step=CREATE_JOB, account=self._connection.identity, remote_id=max(found, key=age).id)
 
     def sweep_job(self, config: CreateJob, train_file: str, identity: str, job_id: str) -> None:
         """Cancel twins of our job that have not started; say so of those that have. For every poll.
@@ -159,7 +159,7 @@ class Ledger:
                 return False
             return True
 
-        if not self._connection.ask("create_job", cancel):
+        if not self._connection.ask(CREATE_JOB, cancel):
             return False
         for attempt in self._state.body.remote.values():
             if attempt.remote_id == job_id:
@@ -182,6 +182,14 @@ class Ledger:
             if attempt.remote_id == file_id:
                 attempt.deleted = True
         self._state.save()
+
+    def has_sent(self, *file_ids: str | None) -> bool:
+        """Whether we sent one of these files with this account, and have not deleted it since."""
+        account = self._connection.identity
+        sent = {
+            each.remote_id for each in self._state.body.remote.values() if each.account == account and not each.deleted
+        }
+        return not sent.isdisjoint(filter(None, file_ids))
 
     def _job_effect(self, config: CreateJob, train_file: str, valid_file: str | None, identity: str) -> Effect:
         op = self.op("job", identity)
@@ -217,7 +225,7 @@ class Ledger:
                 metadata={**config.metadata, OP_KEY: op, LINEAGE_KEY: self._state.body.lineage},
             )
 
-        return Effect("create_job", op, look, post)
+        return Effect(CREATE_JOB, op, look, post)
 
     def _mark(self, config: CreateJob, train_file: str, op: str) -> JobMark:
         known_by = self._connection.profile.known_by

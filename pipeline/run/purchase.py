@@ -3,7 +3,7 @@
 from pipeline.backends.cost import estimate, refuse_if_too_much
 from pipeline.config.settings import Config
 from pipeline.errors import DecisionNeeded
-from pipeline.state.file import Attempt, State
+from pipeline.state.file import CREATE_JOB, Attempt, State
 from pipeline.steps.create_job import made_of
 from pipeline.steps.outputs import Convert
 from pipeline.steps.step import Work
@@ -60,7 +60,7 @@ def give_up_others(config: Config, convert: Convert, state: State, work: Work, g
 def _jobs(state: State, account: str) -> dict[str, Attempt]:
     """What the ledger says of the jobs of an account, by operation."""
     known = state.body.remote.items()
-    return {op: attempt for op, attempt in known if attempt.step == "create_job" and attempt.account == account}
+    return {op: attempt for op, attempt in known if attempt.is_job and attempt.account == account}
 
 
 def _decision(config: Config, convert: Convert, last: Attempt, why: str) -> DecisionNeeded:
@@ -70,4 +70,4 @@ def _decision(config: Config, convert: Convert, last: Attempt, why: str) -> Deci
     else:
         what = f"{job} was bought already; another one would cost {cost}, because {why}"
         fix = "Give --new-job to buy it, or undo the change to keep what you have."
-    return DecisionNeeded("create_job", what, fix=fix)
+    return DecisionNeeded(CREATE_JOB, what, fix=fix)
