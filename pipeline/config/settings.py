@@ -4,7 +4,7 @@ import re
 import string
 from datetime import date
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -312,6 +312,14 @@ class Config(BaseModel):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
             raise ValueError("expected at most 64 letters (a-z), digits and `.`, `_`, `-`, a letter or digit first")
         return value
+
+
+def section_type(annotation: object) -> type[BaseModel] | None:
+    """The model behind `Model`, `Model | None` (an optional section) or `list[Model]`; None for plain values."""
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
 
 
 def run_directory(name: str) -> Path:
