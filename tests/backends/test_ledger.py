@@ -199,14 +199,6 @@ def test_a_server_without_a_list_ends_in_a_decision_never_in_a_second_post(run: 
     assert server.posts == ["job.create"]
 
 
-def test_nothing_undecided_is_nothing_to_resolve(run: Run) -> None:
-    with pytest.raises(InputError) as caught:
-        resolve(run.state, "create_job", None)
-    assert str(caught.value) == (
-        "resolve create_job: nothing is undecided there. `finetune status CONFIG` shows each step."
-    )
-
-
 SWITCH = "To train on this machine instead: --set backend.kind=embedded --set create_job.model=smollm2-135m-instruct"
 
 
@@ -441,3 +433,13 @@ def test_a_job_that_came_to_its_end_by_itself_is_not_given_up(
     assert not run.ledger.give_up_job(job_id)
     (attempt,) = State.load(run.run_dir).body.remote.values()
     assert not attempt.ended
+
+
+@pytest.mark.parametrize("status", ["error", None])
+def test_a_job_that_is_there_is_never_bought_again_whatever_its_status(
+    run: Run, server: FaultServer, status: str | None
+) -> None:
+    run.create_job()
+    server.status_by_time = lambda _: status  # type: ignore[assignment, return-value]
+    assert run.create_job() == "ftjob-1"
+    assert server.posts == ["job.create"]
