@@ -108,6 +108,13 @@ def test_forgetting_a_step_forgets_no_job_that_was_paid_for(place: Place) -> Non
     assert place.jobs == ["ftjob-1"]
 
 
+def test_forgetting_everything_and_other_data_still_ask(place: Place) -> None:
+    place.run()
+    forget(place.config, place.state(), "download")
+    place.change("merge", delimiter=";")
+    assert refusal(place).startswith("create_job: ftjob-1 was bought already; ")
+
+
 def test_a_job_that_failed_is_bought_again_only_when_told_to(place: Place) -> None:
     place.server.course = ("failed",)
     with pytest.raises(Exception, match="poll_job: ftjob-1 failed"):
@@ -140,6 +147,14 @@ def test_nothing_is_sent_or_bought_beyond_a_limit(place: Place, limit: dict[str,
             place.run(new_job=new_job)
         assert str(caught.value) == message
     assert place.server.posts == []
+
+
+def test_a_limit_holds_even_when_the_file_is_uploaded_already(place: Place) -> None:
+    place.run(last="poll_file")
+    place.change("create_job", max_tokens=1)
+    with pytest.raises(InputError):
+        place.run()
+    assert place.jobs == []
 
 
 def test_a_limit_holds_for_another_job_and_never_keeps_one_from_what_is_bought(place: Place) -> None:

@@ -9,38 +9,10 @@ from typing import get_args
 import pytest
 
 from pipeline import failpoints
-from pipeline.durable import describe_artifact, write_atomically
+from pipeline.durable import write_atomically
 from pipeline.errors import StateDamaged
-from pipeline.state.file import Attempt, State, StepRecord, locked
-from pipeline.state.repair import repair
-
-REPAIR = "Run `finetune repair CONFIG` to go back to the last good state."
-
-
-def record(run_dir: Path, *names: str) -> StepRecord:
-    return StepRecord(
-        status="done",
-        fingerprint="f",
-        version=1,
-        declared={"merge.delimiter": "é\n"},
-        needs={},
-        started_at="2026-11-22T00:00:00Z",
-        artifacts=[describe_artifact(run_dir, name) for name in names],
-    )
-
-
-def saved(run_dir: Path) -> State:
-    state = State.load(run_dir)
-    state.body.steps["merge"] = record(run_dir)
-    state.body.remote["op"] = Attempt(step="upload", account="host", tries=1)
-    state.save()
-    return state
-
-
-def damage(run_dir: Path) -> str:
-    with pytest.raises(StateDamaged) as caught:
-        State.load(run_dir)
-    return str(caught.value)
+from pipeline.state.file import State, locked
+from tests.state.states import REPAIR, Killed, damage, record, saved
 
 
 def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
@@ -113,27 +85,6 @@ def test_a_missing_state_beside_artifacts_is_damage(tmp_path: Path) -> None:
     )
 
 
-def test_repair_goes_back_to_the_generation_before_and_keeps_the_damage(tmp_path: Path) -> None:
-    state = saved(tmp_path)
-    state.save()
-    (tmp_path / "state.json").write_bytes(b"torn")
-    assert repair(tmp_path) == [
-        "state.json is damaged, so nothing is known of what was done. It is kept as state.json.damaged.",
-        "state.json.prev is good: serial 1, 1 step recorded.",
-        "merge: done",
-        "state.json is written anew. Files and jobs on the backend are found by the next run.",
-    ]
-    assert State.load(tmp_path).body.steps == state.body.steps
-    assert (tmp_path / "state.json.damaged").read_bytes() == b"torn"
-
-
-def test_repair_leaves_an_intact_state_alone(tmp_path: Path) -> None:
-    saved(tmp_path)
-    raw = (tmp_path / "state.json").read_bytes()
-    assert repair(tmp_path) == ["state.json is intact; nothing to repair."]
-    assert (tmp_path / "state.json").read_bytes() == raw
-
-
 def test_an_artifact_is_hashed_again_only_when_it_was_touched(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"one")
@@ -160,10 +111,6 @@ def test_a_pipe_or_a_folder_in_the_states_place_is_damage_and_nothing_hangs(tmp_
     assert damage(tmp_path) == refused
 
 
-class Killed(BaseException):
-    """Nobody catches it: what is on the disk is what a killed process leaves."""
-
-
 @pytest.mark.parametrize("point", [point for point in get_args(failpoints.Point) if point.startswith("write.")])
 def test_a_process_killed_while_it_saves_leaves_the_state_of_before_or_after_whole(tmp_path: Path, point: str) -> None:
     state = saved(tmp_path)
@@ -183,17 +130,6 @@ def test_a_process_killed_while_it_saves_leaves_the_state_of_before_or_after_who
     assert State.load(tmp_path).body in (before, state.body)
     assert State.load(tmp_path).body.remote == before.remote
     assert before.serial < state.body.serial
-
-
-def test_half_a_state_is_damage_and_repair_goes_back_to_the_generation_before_with_its_ledger(tmp_path: Path) -> None:
-    state = saved(tmp_path)
-    state.save()
-    raw = (tmp_path / "state.json").read_bytes()
-    (tmp_path / "state.json").write_bytes(raw[: len(raw) // 2])
-    assert damage(tmp_path).startswith(f"{tmp_path}/state.json: is damaged, so nothing is known of what was done.")
-    repair(tmp_path)
-    back = State.load(tmp_path)
-    assert (back.body.remote, back.body.rebuilt) == (state.body.remote, True)
 
 
 def test_a_state_that_somebody_else_wrote_meanwhile_is_not_overwritten(tmp_path: Path) -> None:

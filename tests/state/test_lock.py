@@ -170,3 +170,11 @@ def test_a_pipe_or_a_folder_in_its_place_is_refused_and_nothing_hangs(tmp_path: 
     with pytest.raises(InputError) as caught:
         open_lock(path)
     assert str(caught.value) == f"{path}: cannot be opened (Is a directory). It must be a file of yours; remove it."
+
+
+def test_the_lock_file_is_never_unlinked(tmp_path: Path) -> None:
+    """Else one process could hold the file that was, and another the file that is."""
+    with locked(tmp_path):
+        before = (tmp_path / LOCK).stat().st_ino
+    with locked(tmp_path):
+        assert (tmp_path / LOCK).stat().st_ino == before
