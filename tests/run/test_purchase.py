@@ -242,6 +242,15 @@ def test_another_accounts_jobs_are_not_taken_for_ours(place: Place, server: Faul
     assert server.posts == ["file.create", "job.create"], "and back again finds what is here"
 
 
+def test_on_another_account_the_first_job_is_a_first_one_whatever_was_bought_elsewhere(place: Place) -> None:
+    place.run()
+    place.change("create_job", seed=8)
+    with fault_server() as elsewhere:
+        place.change("backend", base_url=elsewhere.base_url)
+        assert place.run().ran == ["upload", "poll_file", "create_job"]
+        assert elsewhere.posts == ["file.create", "job.create"]
+
+
 def test_where_training_is_free_a_step_that_is_asked_for_starts_another_job(place: Place) -> None:
     place.free = True
     place.run()
