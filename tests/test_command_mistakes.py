@@ -7,7 +7,7 @@ import pytest
 
 from tests.command import Workshop, stop_when
 from tests.fault_server import Fault, fault_server
-from tests.test_command import GO_ON, NAMES, message
+from tests.test_command import GO_ON, message
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +34,6 @@ def hosted(base_url: str) -> list[str]:
             ["run", "--only", "convert", "--set", "map.assistant=Hare"],
             '--only convert: map comes first and has to run (map.assistant changed from "Tortoise" to "Hare"). '
             "Run `--from map`, or without --only.",
-        ),
-        (
-            ["run", "--from", "poll_job", "--new-job"],
-            "--new-job: create_job is not among the steps to run (poll_job, smoke_test). "
-            "Leave --new-job out, or choose steps with create_job among them.",
-        ),
-        (
-            ["run", "--until", "load", "--new-job"],
-            "--new-job: create_job is not among the steps to run (download, load). "
-            "Leave --new-job out, or choose steps with create_job among them.",
         ),
         (
             ["chat", "--message", " "],
@@ -105,17 +95,6 @@ def test_a_job_that_is_cancelled_already_is_no_mistake(shop: Workshop) -> None:
     again = shop.finetune("cancel", "run.yaml", script)
     assert again.code == 0
     assert again.out.endswith(" is cancelled already.\n")
-
-
-def test_files_are_removed_when_cleanup_is_switched_on_later(shop: Workshop) -> None:
-    assert shop.run().code == 0
-    later = shop.run("--set", "upload.cleanup=true")
-    assert (later.code, later.skipped) == (0, NAMES)
-    assert " is deleted from the backend, as upload.cleanup says\n" in later.out
-    assert {attempt["deleted"] for attempt in shop.state()["remote"].values() if attempt["step"] == "upload"} == {True}
-    again = shop.run("--set", "upload.cleanup=true")
-    assert (again.code, again.skipped) == (0, NAMES)
-    assert "deleted" not in again.out
 
 
 def test_a_key_that_may_not_upload_is_told_so_plainly(shop: Workshop) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import durable
 from pipeline.durable import (
     Artifact,
     atomic_writer,
@@ -123,3 +124,29 @@ def test_a_home_that_nobody_has_is_an_error_that_names_who_asked_for_it(tmp_path
     assert str(caught.value) == (
         "download.source: this machine knows no such home directory, got ~nobody-of-that-name/x. Write the whole path."
     )
+
+
+def test_what_is_written_is_on_the_disk_before_it_has_its_name_and_its_name_before_anything_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Power may go at any moment; which calls reach the disk in which order decides what is there then."""
+    calls: list[str] = []
+    replace, sync_directory = os.replace, durable.sync_directory
+
+    def noted_sync(fd: int) -> None:
+        calls.append(f"{os.fstat(fd).st_size} bytes synced")
+
+    def noted_replace(source: Path, target: Path) -> None:
+        calls.append("renamed")
+        replace(source, target)
+
+    def noted_directory(directory: Path) -> None:
+        calls.append("the name synced")
+        sync_directory(directory)
+
+    monkeypatch.setattr(durable, "sync_fd", noted_sync)
+    monkeypatch.setattr(durable, "sync_directory", noted_directory)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    write_atomically(tmp_path / "a", b"new")
+    calls.append("went on")
+    assert calls == ["3 bytes synced", "renamed", "the name synced", "went on"]

@@ -17,7 +17,6 @@ from pipeline.run.progress import Progress
 from pipeline.signals import Signals
 from pipeline.state.file import MIGRATIONS, VERSION, State
 from pipeline.state.repair import repair
-from pipeline.steps import STEPS
 from pipeline.steps.create_job import made_of
 from pipeline.steps.outputs import Convert
 
@@ -53,7 +52,7 @@ def test_a_golden_state_is_read_whole(run_dir: Path, config: Config) -> None:
     known = {each.step: (each.remote_id, each.how, each.tries) for each in state.body.remote.values()}
     assert known == {"create_job": ("ftjob-1", "adopted", 1), "upload": ("file-1", "created", 1)}
     progress = Progress(state, config, "")
-    for step in STEPS:
+    for step in progress.steps:
         if state.body.steps[step.name].version == step.version:
             assert isinstance(progress.output(step.output), step.output)
 
@@ -63,7 +62,7 @@ def test_an_upgrade_repeats_only_steps_that_do_it_differently_now(run_dir: Path,
     progress = Progress(state, config, Connection(config.backend, run_dir, SystemClock()).identity)
     for record in state.body.steps.values():
         record.artifacts.clear()  # not kept here; their hashes are in the outputs
-    for step in STEPS:
+    for step in progress.steps:
         same = state.body.steps[step.name].version == step.version
         assert progress.why(step) == (None if same else "this version of finetune does it differently")
 

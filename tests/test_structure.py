@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.settings import Config
+from pipeline.state.file import CREATE_JOB, UPLOAD
 from pipeline.steps import STEPS
 from pipeline.steps.step import Step, Work
 
@@ -109,14 +110,22 @@ def test_only_the_durable_module_renames_files_of_a_run() -> None:
     assert owners_of(renames) == {"pipeline.durable"}
 
 
-def test_only_the_ledger_posts_what_is_stored_or_billed() -> None:
-    def posts(_: ast.Call, name: str) -> bool:
-        return name.endswith((".files.create", ".jobs.create", ".uploads.create", ".post"))
+def test_only_the_ledger_changes_anything_on_a_backend() -> None:
+    """Files sent and deleted, jobs bought, cancelled, paused and resumed: called there, and nowhere else handed on."""
+    changing = {"create", "cancel", "delete", "pause", "resume", "complete", "post", "put", "patch"}
 
-    # In the server itself `.post` declares a route.
-    assert {each for each in owners_of(posts) if not each.startswith("pipeline.server.")} == {
-        "pipeline.backends.ledger"
+    def changes(node: ast.Attribute) -> bool:
+        # An answer to a chat is paid for, too, but nothing of it stays there.
+        return node.attr in changing and not ast.unparse(node).endswith("chat.completions.create")
+
+    places = {
+        name_of(path)
+        for path, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and changes(node)
     }
+    # In the server `.post` declares a route, and its queue and files are its own.
+    assert {each for each in places if not each.startswith("pipeline.server.")} == {"pipeline.backends.ledger"}
 
 
 def test_only_what_makes_foreign_text_visible_writes_to_a_terminal() -> None:
@@ -150,9 +159,53 @@ def test_only_counting_for_openais_own_models_has_a_vocabulary_downloaded() -> N
 
 
 def test_there_are_ten_steps_in_order() -> None:
-    assert [step.name for step in STEPS] == [
+    assert [step.name for step in STEPS if step.section is None] == [
         "download", "load", "merge", "map", "convert", "upload", "poll_file", "create_job", "poll_job", "smoke_test",
     ]  # fmt: skip
+
+
+def deciding_texts(tree: ast.AST) -> set[str]:
+    """The literals that something is compared with, looked up or found by."""
+    found: list[ast.expr] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            found += [node.left, *node.comparators]
+        elif isinstance(node, ast.Subscript):
+            found.append(node.slice)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            asks = node.func.attr in ("get", "pop", "index", "startswith", "count")
+            found += [
+                *(node.args if asks else ()),
+                *(key.value for key in node.keywords if key.arg in ("first", "last")),
+            ]
+        elif isinstance(node, ast.MatchValue):
+            found.append(node.value)
+    inside = (part for expression in found for part in ast.walk(expression))
+    return {part.value for part in inside if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+
+
+def test_nothing_outside_of_the_steps_decides_by_a_steps_name() -> None:
+    names = {step.name for step in STEPS}
+    deciding = {
+        name_of(path): names & deciding_texts(tree)
+        for path, tree in MODULES.items()
+        if not name_of(path).startswith(("pipeline.steps.", "pipeline.server."))
+    }
+    assert {name: found for name, found in deciding.items() if found} == {}
+
+
+def test_the_steps_that_change_a_backend_are_those_that_the_state_knows() -> None:
+    assert [step.name for step in STEPS if step.buys] == [CREATE_JOB]
+    assert [(step.name, step.sent_for) for step in STEPS if step.sent_for] == [(UPLOAD, CREATE_JOB)]
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
+def test_what_a_step_names_comes_before_it_or_uses_it(step: Step) -> None:
+    before = [each.name for each in STEPS[: STEPS.index(step)]]
+    assert {*step.needs, *filter(None, [step.spoils])} <= {*before}
+    users = [each.name for each in STEPS if set(each.needs) & {step.name}]
+    assert step.sent_for is None or step.sent_for not in before
+    assert step.section is None or not users, "what may be absent is needed by nobody"
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
@@ -160,6 +213,8 @@ def test_a_steps_function_takes_the_config_what_it_needs_and_its_work(step: Step
     outputs = {each.name: each.output for each in STEPS}
     expected = [Config, *(outputs[name] for name in step.needs), Work, step.output]
     assert list(inspect.get_annotations(step.run).values()) == expected
+    if step.after_skip is not None:
+        assert list(inspect.get_annotations(step.after_skip).values()) == [*expected[:-1], None]
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pipeline.backends.client import Connection
 from pipeline.clock import Clock
 from pipeline.errors import DecisionNeeded, InputError
-from pipeline.state.file import Attempt
+from pipeline.state.file import CREATE_JOB, Attempt
 
 if TYPE_CHECKING:
     import openai
@@ -17,16 +17,21 @@ _WAIT_S = 5.0
 
 def is_usable(connection: Connection, step: str, remote_id: str) -> bool:
     """Whether this key sees the file or job; a file that the server could not use counts as gone."""
+    status = _status(connection, step, remote_id)
+    return status is not None and (step == CREATE_JOB or status != "error")
+
+
+def _status(connection: Connection, step: str, remote_id: str) -> str | None:
+    """What this key sees of the file or job; None if nothing."""
     import openai
 
-    def get(client: "openai.OpenAI") -> bool:
+    def get(client: "openai.OpenAI") -> str | None:
         try:
-            if step == "create_job":
-                return client.fine_tuning.jobs.retrieve(remote_id).id == remote_id
-            file = client.files.retrieve(remote_id)
-            return file.id == remote_id and file.status != "error"
+            get_one = client.fine_tuning.jobs.retrieve if step == CREATE_JOB else client.files.retrieve
+            found = get_one(remote_id)
+            return str(found.status) if found.id == remote_id else None
         except (openai.NotFoundError, openai.PermissionDeniedError):
-            return False
+            return None
 
     return connection.ask(step, get)
 
@@ -39,15 +44,15 @@ def check_account(connection: Connection, clock: Clock, where: str, recorded: Se
         DecisionNeeded: it does not see a file, which may also have expired.
     """
     # A file may have been removed or have expired; a job stays, so it is the better witness.
-    witness = min(recorded, key=lambda attempt: attempt.step != "create_job", default=None)
+    witness = min(recorded, key=lambda attempt: not attempt.is_job, default=None)
     if witness is None or witness.remote_id is None or connection.profile.free:
         return
     for look in range(_LOOKS):
-        if is_usable(connection, witness.step, witness.remote_id):
+        if _status(connection, witness.step, witness.remote_id) is not None:  # a file in error is seen, too
             return
         if look < _LOOKS - 1:
             clock.sleep(_WAIT_S)
-    if witness.step != "create_job":
+    if not witness.is_job:
         raise DecisionNeeded(
             where,
             f"this key does not see {witness.remote_id}, which an earlier run sent: another account, or expired?",

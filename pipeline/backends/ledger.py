@@ -1,5 +1,6 @@
-"""Remote effects: files sent and jobs bought, each exactly once as far as any client can promise.
+"""Remote effects: files sent and deleted, jobs bought and cancelled; no other module changes anything on a backend.
 
+Each is made exactly once as far as any client can promise.
 Look for the effect, write down the intent durably, POST once, and take what came of it: yes, no, or unknown. After
 unknown (an answer lost, a process killed) look again for a while and adopt what is found; POST again only if nothing
 is. The identity of an effect is computed from what it is made of, so it survives the loss of the state file.
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from pipeline import failpoints
 from pipeline.backends.account import check_account, is_usable
 from pipeline.backends.client import Connection
+from pipeline.backends.effects import Effect, Found
 from pipeline.backends.listing import LINEAGE_KEY, OP_KEY, JobMark, NoList, age, is_file, jobs, lineage_of, rows
 from pipeline.backends.polling import duration, spread
 from pipeline.clock import Clock, stamp
@@ -23,7 +25,7 @@ from pipeline.config.settings import CreateJob
 from pipeline.durable import reading
 from pipeline.errors import DecisionNeeded, TryLater
 from pipeline.signals import Signals
-from pipeline.state.file import Attempt, State, digest
+from pipeline.state.file import CREATE_JOB, UPLOAD, Attempt, State, digest
 
 if TYPE_CHECKING:
     import openai
@@ -37,41 +39,6 @@ NOT_STARTED = ("validating_files", "queued")
 CAME_TO_NOTHING = ("failed", "cancelled")
 ENDED = ("succeeded", *CAME_TO_NOTHING)
 _LOST = "the state that was lost may have known what was made"
-
-
-@dataclasses.dataclass(frozen=True)
-class Found:
-    """What the server has.
-
-    Attributes:
-        ids: matches, oldest first.
-        listed: whether it keeps a list at all.
-        doubtful: ids that may be ours, but carry nothing to tell by.
-        strangers: those of `ids` that another run directory made.
-    """
-
-    ids: list[str]
-    listed: bool = True
-    doubtful: frozenset[str] = frozenset()
-    strangers: frozenset[str] = frozenset()
-
-
-@dataclasses.dataclass(frozen=True)
-class Effect:
-    """Something to be done at most once.
-
-    Attributes:
-        op: its identity, the same whenever it is computed from the same data, config and backend.
-        look: what the server has that matches.
-        post: do it; returns what the server says it made.
-    """
-
-    where: str
-    op: str
-    look: "Callable[[openai.OpenAI], Found]"
-    post: "Callable[[openai.OpenAI], FileObject | FineTuningJob]"
-    made_of: str | None = None
-    generation: int = 0
 
 
 class Ledger:
@@ -102,7 +69,7 @@ class Ledger:
             with reading(path) as file:
                 return client.with_options(timeout=timeout_s).files.create(file=(name, file), purpose="fine-tune")
 
-        effect = Effect("upload", self.op("file", sha256), look, post)
+        effect = Effect(UPLOAD, self.op("file", sha256), look, post)
         file_id = self._once(effect)
         self._sweep_files(effect, file_id)
         return file_id
@@ -140,10 +107,10 @@ class Ledger:
             listed = jobs(client, None)
             return [job for job in listed if lineage_of(job) == lineage and job.status not in CAME_TO_NOTHING]
 
-        found = self._list_or_none(lambda: self._connection.ask("create_job", look))
+        found = self._list_or_none(lambda: self._connection.ask(CREATE_JOB, look))
         if not found:
             return None
-        return Attempt(step="create_job", account=self._connection.identity, remote_id=max(found, key=age).id)
+        return Attempt(step=CREATE_JOB, account=self._connection.identity, remote_id=max(found, key=age).id)
 
     def sweep_job(self, config: CreateJob, train_file: str, identity: str, job_id: str) -> None:
         """Cancel twins of our job that have not started; say so of those that have. For every poll.
@@ -155,7 +122,7 @@ class Ledger:
             if not self._is_ours(twin):
                 continue
             if twin.status in NOT_STARTED and config.twins == "cancel":
-                self._cancel(twin.id)
+                self._cancel_twin(twin.id)
                 self._say(f"{twin.id} is the same job made twice by a lost answer; cancelled before it started")
             elif twin.id not in self._reported:
                 self._reported.add(twin.id)
@@ -175,6 +142,31 @@ class Ledger:
 
         return self._list_or_none(lambda: self._connection.look("poll_job", listed)) or []
 
+    def cancel_job(self, job_id: str) -> "FineTuningJob":
+        """Cancel a job as the user asks for it; returns it as it is then."""
+        return self._connection.ask("cancel", lambda client: client.fine_tuning.jobs.cancel(job_id))
+
+    def give_up_job(self, job_id: str) -> bool:
+        """Cancel a job that is not wanted any more, and write it down; False if it has come to its end by itself."""
+        import openai
+
+        def cancel(client: "openai.OpenAI") -> bool:
+            if client.fine_tuning.jobs.retrieve(job_id).status in ENDED:
+                return False
+            try:
+                client.fine_tuning.jobs.cancel(job_id)
+            except openai.BadRequestError:  # it has just come to its end
+                return False
+            return True
+
+        if not self._connection.ask(CREATE_JOB, cancel):
+            return False
+        for attempt in self._state.body.remote.values():
+            if attempt.remote_id == job_id:
+                attempt.ended = True
+        self._state.save()
+        return True
+
     def delete_file(self, file_id: str) -> None:
         """Remove an uploaded file from the backend; one that is gone already is fine."""
         import openai
@@ -190,6 +182,14 @@ class Ledger:
             if attempt.remote_id == file_id:
                 attempt.deleted = True
         self._state.save()
+
+    def has_sent(self, *file_ids: str | None) -> bool:
+        """Whether we sent one of these files with this account, and have not deleted it since."""
+        account = self._connection.identity
+        sent = {
+            each.remote_id for each in self._state.body.remote.values() if each.account == account and not each.deleted
+        }
+        return not sent.isdisjoint(filter(None, file_ids))
 
     def _job_effect(self, config: CreateJob, train_file: str, valid_file: str | None, identity: str) -> Effect:
         op = self.op("job", identity)
@@ -225,7 +225,7 @@ class Ledger:
                 metadata={**config.metadata, OP_KEY: op, LINEAGE_KEY: self._state.body.lineage},
             )
 
-        return Effect("create_job", op, look, post)
+        return Effect(CREATE_JOB, op, look, post)
 
     def _mark(self, config: CreateJob, train_file: str, op: str) -> JobMark:
         known_by = self._connection.profile.known_by
@@ -235,7 +235,7 @@ class Ledger:
     def _is_ours(self, job: "FineTuningJob") -> bool:
         return lineage_of(job) in (None, self._state.body.lineage)
 
-    def _cancel(self, job_id: str) -> None:
+    def _cancel_twin(self, job_id: str) -> None:
         self._connection.look("poll_job", lambda client: client.fine_tuning.jobs.cancel(job_id))
 
     def op(self, kind: Literal["file", "job"], made_of: str) -> str:

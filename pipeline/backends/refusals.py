@@ -8,6 +8,7 @@ import openai
 from pipeline.backends.profiles import Profile
 from pipeline.errors import BackendFailed, FinetuneError, InputError, TryLater
 from pipeline.network import Transient, retry_after
+from pipeline.state.file import CREATE_JOB
 
 SWITCH = "To train on this machine instead: --set backend.kind=embedded --set create_job.model=smollm2-135m-instruct"
 _NOT_ALLOWED = ("not allowed", "not permitted", "no longer", "wind", "not available", "does not have access to fine")
@@ -63,13 +64,14 @@ def explain(
         )
     if error.code in ("model_not_found", "model_not_available") or (status in (400, 404) and error.param == "model"):
         return InputError(where, f"{profile.title} has no such model ({said})", fix="Change create_job.model.")
-    if status == 403 and where != "create_job":
+    is_buying = where == CREATE_JOB  # then a refusal is about fine-tuning itself, not about what the key may do
+    if status == 403 and not is_buying:
         return InputError(
             where,
             f"{profile.title} does not permit this ({said})",
             fix=f"Check what the key in {profile.key_env or 'FINETUNE_SERVER_KEY'} may do there.",
         )
-    if status == 403 or (where == "create_job" and status == 400 and any(w in said.lower() for w in _NOT_ALLOWED)):
+    if status == 403 or (is_buying and status == 400 and any(w in said.lower() for w in _NOT_ALLOWED)):
         closed = f". {profile.note.rstrip('.')}" if profile.closing else ""
         return InputError(
             where, f"{profile.title} does not let this organisation fine-tune ({said}){closed}", fix=SWITCH

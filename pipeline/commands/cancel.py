@@ -27,20 +27,21 @@ def cancel_job(config: Config, state: State, work: Work) -> str:
             f"{job_id} has {job.status} already, so there is nothing to cancel",
             fix="`finetune status CONFIG` shows what came of it.",
         )
-    job = work.connection.ask("cancel", lambda client: client.fine_tuning.jobs.cancel(job_id))
+    job = work.ledger.cancel_job(job_id)
     return f"{job.id} is {job.status}."
 
 
 def _job_of(config: Config, state: State, work: Work) -> str:
     """The job that create_job made; one that it had just made when it was stopped stands in the ledger alone."""
     account = work.connection.identity
-    record = state.body.steps.get("create_job")
+    progress = Progress(state, config, account)
+    record = progress.record(CreateJob)
     if record is not None and record.status == "done":
-        return Progress(state, config, account).output_here(CreateJob, "cancel").job
+        return progress.output_here(CreateJob, "cancel").job
     made = [
         attempt
         for attempt in state.body.remote.values()
-        if attempt.step == "create_job" and attempt.account == account and attempt.remote_id and not attempt.ended
+        if attempt.is_job and attempt.account == account and attempt.remote_id and not attempt.ended
     ]
     if not made:
         raise InputError("cancel", "there is no job yet", fix="`finetune status CONFIG` shows how far the run is.")

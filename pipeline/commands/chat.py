@@ -36,8 +36,10 @@ def converse(config: Config, state: State, work: Work, message: str | None) -> N
         FinetuneError: nothing is trained yet, or not on this backend, or the backend refuses.
         SignalStop: Ctrl-C, which ends a conversation as Ctrl-D does.
     """
-    model, system = _whom(config, state, work)
-    if state.body.steps["poll_job"].status != "done":
+    progress = Progress(state, config, work.connection.identity)
+    model, system = _whom(config, progress, work)
+    trained = progress.record(PollJob)
+    if trained is not None and trained.status != "done":
         say_aside(f"The training is not done; this is {model}, the model of the one before.")
     history: list[ChatCompletionMessageParam] = [{"role": "system", "content": system}] if system else []
     with _quiet_on_ctrl_c():
@@ -48,13 +50,12 @@ def converse(config: Config, state: State, work: Work, message: str | None) -> N
             history.append({"role": "assistant", "content": _answer(model, history, config, work)})
 
 
-def _whom(config: Config, state: State, work: Work) -> tuple[str, str | None]:
+def _whom(config: Config, progress: Progress, work: Work) -> tuple[str, str | None]:
     """The tuned model's name, and the system prompt to talk to it with."""
-    trained = state.body.steps.get("poll_job")
+    trained = progress.record(PollJob)
     if trained is None or trained.last_made is None:
         fix = "Train one with `finetune run CONFIG`." if work.beside is None else f"{work.go_on} Wait for it."
         raise InputError("chat", "there is no tuned model yet", fix=fix)
-    progress = Progress(state, config, work.connection.identity)
     tuned = progress.output_here(PollJob, "chat")
     return tuned.model, inference_prompt(config, progress.last_output(Convert).system_prompt)
 

@@ -204,7 +204,7 @@ def read_only(config_path: Path, overrides: list[str] | None) -> "tuple[Config, 
 
 def jobs_of(state: "State") -> set[str]:
     """The ids of all jobs that are known."""
-    return {each.remote_id for each in state.body.remote.values() if each.step == "create_job" and each.remote_id}
+    return {each.remote_id for each in state.body.remote.values() if each.is_job and each.remote_id}
 
 
 def left_to_do(state: "State", earlier: set[str], free: bool) -> str:
@@ -216,8 +216,11 @@ def left_to_do(state: "State", earlier: set[str], free: bool) -> str:
     """
     from pipeline.steps import STEPS
 
-    running = (step.name for step in STEPS if step.name in state.body.steps)
-    current = next((name for name in running if state.body.steps[name].status == "running"), None)
-    if current != "poll_job" and (current != "create_job" or not jobs_of(state) - earlier):
+    running = {name for name, record in state.body.steps.items() if record.status == "running"}
+    current = next((step for step in STEPS if step.name in running), None)
+    bought = {step.name for step in STEPS if step.buys}
+    # What waits for a job spoils the step that bought it.
+    has_job = current is not None and (current.spoils in bought or (current.buys and bool(jobs_of(state) - earlier)))
+    if not has_job:
         return ""
     return "; the job pauses at its checkpoint" if free else "; the job keeps running"

@@ -25,7 +25,7 @@ from pipeline.sessions.senders import names_in
 from pipeline.sessions.session import Message, read_sessions
 from pipeline.sessions.stream import read_streams
 from pipeline.state.file import State
-from pipeline.steps import STEPS
+from pipeline.steps import STEPS, step_of
 from pipeline.steps.outputs import Convert, Download, Load, Map, replaced
 from pipeline.steps.step import Work
 from pipeline.terminal.style import Piece
@@ -40,7 +40,7 @@ def require_done(config: Config, state: State, work: Work) -> None:
         Locked: something has.
     """
     progress = Progress(state, config, work.connection.identity)
-    for step in STEPS[: [step.name for step in STEPS].index("convert") + 1]:
+    for step in STEPS[: STEPS.index(step_of(Convert)) + 1]:
         why = progress.why(step)
         if why is not None:
             record = state.body.steps.get(step.name)
@@ -169,7 +169,7 @@ def inspect(
     lines = Lines(sys.stdout)
     with at_work(config_path, overrides, aside=True, asks=True, beside=True) as (config, state, work):
         if work.beside is None:
-            runner.run(config, state, work, runner.Range(last="convert"))
+            runner.run(config, state, work, runner.Range(last=step_of(Convert).name))
         else:
             require_done(config, state, work)
         if dropped is not None:

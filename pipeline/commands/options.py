@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_origin
 
 import typer
 
@@ -18,12 +18,13 @@ def complete_key(incomplete: str) -> list[str]:
     """The config's keys with their =, for the shell's completion."""
     from pydantic import BaseModel
 
-    from pipeline.config.settings import Config
+    from pipeline.config.settings import Config, section_type
 
     def keys(model: type[BaseModel], before: str) -> Iterator[str]:
         for name, field in model.model_fields.items():
-            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-                yield from keys(field.annotation, f"{before}{name}.")
+            section = section_type(field.annotation)
+            if section is not None and get_origin(field.annotation) is not list:
+                yield from keys(section, f"{before}{name}.")
             else:
                 yield f"{before}{name}="
 
@@ -41,9 +42,7 @@ Overrides = Annotated[
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/tortoise.yaml.")]
 
 
-StepName = Annotated[
-    str, typer.Argument(metavar="STEP", help="One of the ten, such as convert.", autocompletion=complete_step)
-]
+StepName = Annotated[str, typer.Argument(metavar="STEP", help="A step, such as convert.", autocompletion=complete_step)]
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]

@@ -14,8 +14,8 @@ def forget(config_path: ConfigPath, step: StepName, overrides: Overrides = None)
     """Make STEP and all after it run again next time."""
     from pipeline.run import runner
 
-    with locked_state(config_path, overrides) as (_, state):
-        gone = runner.forget(state, step)
+    with locked_state(config_path, overrides) as (config, state):
+        gone = runner.forget(config, state, step)
         say(f"Forgot {', '.join(gone)}." if gone else "Nothing to forget: none of these steps has run.")
 
 

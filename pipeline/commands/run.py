@@ -1,10 +1,10 @@
-"""`finetune run`: the ten steps."""
+"""`finetune run`: the steps."""
 
 from typing import Annotated
 
 import typer
 
-from pipeline.commands.context import at_work
+from pipeline.commands.context import at_work, in_words_of
 from pipeline.commands.options import AsJson, ConfigPath, Overrides, complete_step
 from pipeline.terminal.invocation import Invocation
 
@@ -28,16 +28,20 @@ def run(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run the ten steps; what is done and intact is skipped."""
+    """Run the steps; what is done and intact is skipped."""
+    from pipeline.config.file import load_config
     from pipeline.run import runner
-    from pipeline.steps import STEPS
+    from pipeline.steps import steps_of
 
-    steps = runner.Range.parse(first, last, only, new_job)
+    called = Invocation.of(config_path, overrides)
+    with in_words_of(called):  # before anything is written
+        config = load_config(config_path, called.overrides)
+        chosen = runner.Range.parse(config, first, last, only, new_job)
     with at_work(config_path, overrides, as_json=as_json, runs=True) as (config, state, work):
-        names = [step.name for step in STEPS]
+        names = [step.name for step in steps_of(config)]
         work.display.begin(config.name, work.connection.profile.title, work.run_dir, names)
-        runner.run(config, state, work, steps)
+        runner.run(config, state, work, chosen)
         if last is None and only is None:
-            work.display.end(f"Talk to it: {Invocation.of(config_path, overrides).command('chat')}")
+            work.display.end(f"Talk to it: {called.command('chat')}")
             if all(source.startswith("sample:") for source in config.download.sources):
                 work.display.end(f"A model of your own chats: {Invocation().command('init')}")

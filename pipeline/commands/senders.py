@@ -115,7 +115,7 @@ def senders(
     config, state, progress = read_only(config_path, overrides)
     if not is_fetched(progress):
         with at_work(config_path, overrides, aside=True, asks=True) as (config, state, work):
-            runner.run(config, state, work, runner.Range(last="download"))
+            runner.run(config, state, work, runner.Range(last=DOWNLOAD.name))
         config, state, progress = read_only(config_path, overrides)
     with in_words_of(Invocation.of(config_path, overrides)):
         sessions = sessions_of(config, state.run_dir, progress)

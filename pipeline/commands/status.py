@@ -9,7 +9,6 @@ from pipeline.commands.logs import last_said
 from pipeline.commands.options import AsJson, ConfigPath, Overrides
 from pipeline.run.progress import IF_BEFORE, Progress
 from pipeline.state.file import Json, State
-from pipeline.steps import STEPS
 from pipeline.terminal.invocation import Invocation
 from pipeline.terminal.run_log import NAME as LOG
 from pipeline.terminal.style import INDENT, Lines, Piece, Shown, head, in_time, mark
@@ -27,7 +26,7 @@ def status_rows(state: State, progress: Progress, *, at_work: bool) -> list[dict
     """
     rows = []
     stale = False
-    for step in STEPS:
+    for step in progress.steps:
         record = state.body.steps.get(step.name)
         why = progress.why(step)
         if at_work and record is not None and record.status == "running":

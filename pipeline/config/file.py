@@ -8,12 +8,12 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from pipeline.config.settings import Config
+from pipeline.config.settings import Config, section_type
 from pipeline.config.yaml_text import DEEPEST, Path_, TooMuch, parse, read_text, short
 from pipeline.counted import counted
 from pipeline.errors import InputError
@@ -138,8 +138,13 @@ def _parse(path: Path) -> tuple[Document, dict[Path_, int]]:
         document = {}
     if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
         raise InputError(str(path), "not a mapping of sections", fix="configs/reference.yaml shows every key.")
-    # `merge:` with nothing under it means "all defaults", as it reads.
-    return {key: {} if value is None and key != "name" else value for key, value in document.items()}, lines
+    # `merge:` with nothing under it means "all defaults", as it reads; an optional section is absent then.
+    return {key: {} if value is None and _has_defaults(key) else value for key, value in document.items()}, lines
+
+
+def _has_defaults(key: str) -> bool:
+    """Whether it is a section that every config has, written or not."""
+    return key in Config.model_fields and isinstance(Config.model_fields[key].default, BaseModel)
 
 
 def _other_configs(path: Path) -> str:
@@ -208,16 +213,8 @@ def _config_path(details: ErrorDetails) -> Path_:
         elif model is not None:
             at.append(part)
             field = model.model_fields.get(part)
-            model = _section_type(field.annotation) if field else None
+            model = section_type(field.annotation) if field else None
     return tuple(at)
-
-
-def _section_type(annotation: object) -> type[BaseModel] | None:
-    """The model behind `Model`, `list[Model]` or `Model | None`; None for scalars."""
-    for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate
-    return None
 
 
 def _where(at: Path_, path: Path, lines: Mapping[Path_, int], chosen: Document) -> str:
@@ -321,7 +318,7 @@ def _unknown_key(at: Path_, where: str) -> InputError:
     model: type[BaseModel] | None = Config
     for section in (part for part in sections if isinstance(part, str)):
         field = model.model_fields.get(section) if model else None
-        model = _section_type(field.annotation) if field else None
+        model = section_type(field.annotation) if field else None
     known = list(model.model_fields) if model else []
     near = difflib.get_close_matches(short(str(key)), known, n=1)
     fix = f"Did you mean `{near[0]}`?" if near else f"The keys here are: {', '.join(known)}."

@@ -31,9 +31,9 @@ def config_schema(reference: str) -> Schema:
     prompt = models["Prompt"]
     models["Prompt"] = {"anyOf": [{"type": "string", "minLength": 1}, prompt], "description": prompt["description"]}
     for key, section in schema["properties"].items():
-        if "$ref" in section:  # a section with nothing under it means its defaults, as config_file reads it
-            reference_to = section.pop("$ref")
-            section["anyOf"] = [{"$ref": reference_to}, {"type": "null"}]
+        if "$ref" in section:  # a section with nothing under it means its defaults, as config/file.py reads it
+            section["anyOf"] = [{"$ref": section.pop("$ref")}, {"type": "null"}]
+        for reference_to in (each["$ref"] for each in section.get("anyOf", ()) if "$ref" in each):
             section.setdefault("description", models[reference_to.rpartition("/")[2]]["description"])
             section["title"] = key
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "A config of finetune"}

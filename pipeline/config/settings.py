@@ -4,7 +4,7 @@ import re
 import string
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -163,6 +163,24 @@ class Map(Section):
 class Convert(Section):
     """Write the training examples. What stands after `tokens` goes with `preset: texting`."""
 
+    TEXTING: ClassVar[tuple[str, ...]] = (
+        "group_prompt",
+        "me",
+        "session_gap_s",
+        "window_tokens",
+        "context_turns",
+        "opening",
+        "weights",
+        "special_tokens",
+        "same_target",
+        "short_characters",
+        "short_share",
+        "conversation_share",
+        "redact",
+        "redact_words",
+        "region",
+    )
+
     preset: Literal["notebook", "texting"] = "notebook"
     system_prompt: str | None = None
     validation_fraction: float = Field(0.0, ge=0, le=0.5)
@@ -187,7 +205,7 @@ class Convert(Section):
     @model_validator(mode="after")
     def _keys_go_with_the_preset(self) -> Self:
         if self.preset == "notebook":
-            for name in list(type(self).model_fields)[5:]:
+            for name in self.TEXTING:
                 if getattr(self, name) not in (type(self).model_fields[name].default, []):
                     raise ValueError(f"`{name}` goes with `preset: texting` only")
             return self
@@ -326,6 +344,14 @@ class Config(BaseModel):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
             raise ValueError("expected at most 64 letters (a-z), digits and `.`, `_`, `-`, a letter or digit first")
         return value
+
+
+def section_type(annotation: object) -> type[BaseModel] | None:
+    """The model behind `Model`, `Model | None` (an optional section) or `list[Model]`; None for plain values."""
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
 
 
 def run_directory(name: str) -> Path:

@@ -4,9 +4,9 @@ from typing import TypeVar
 
 import msgspec
 
-from pipeline.run.progress import Progress, step_of
+from pipeline.run.progress import Progress
 from pipeline.state.file import State, StepRecord
-from pipeline.steps import STEPS
+from pipeline.steps import step_of
 from pipeline.steps.outputs import Output
 from pipeline.steps.step import Step
 
@@ -26,7 +26,7 @@ class Made:
 
     def get(self, kind: type[T]) -> T | None:
         """What the step whose output is a `kind` made, or None."""
-        record = self._record(kind)
+        record = self._progress.record(kind)
         if record is None or record.status != "done" or self._state.intact(record) is not None:
             return None
         try:
@@ -38,7 +38,7 @@ class Made:
         """Why there is nothing to show of that step, as a clause that begins with its name; None if there is."""
         if self.get(kind) is not None:
             return None
-        name, record = step_of(kind).name, self._record(kind)
+        name, record = step_of(kind).name, self._progress.record(kind)
         if record is None:
             return f"{name} has not run yet"
         if record.status == "running":
@@ -50,12 +50,9 @@ class Made:
 
     def pending(self) -> list[tuple[str, str]]:
         """The steps that another run would run, each with the reason that the runner gives. May hold names."""
-        reasons = ((step.name, self._progress.why(step)) for step in STEPS)
+        reasons = ((step.name, self._progress.why(step)) for step in self._progress.steps)
         return [(name, why) for name, why in reasons if why is not None]
 
     def records(self) -> list[tuple[Step, StepRecord | None]]:
         """Every step, in order, with its record."""
-        return [(step, self._state.body.steps.get(step.name)) for step in STEPS]
-
-    def _record(self, kind: type[Output]) -> StepRecord | None:
-        return self._state.body.steps.get(step_of(kind).name)
+        return [(step, self._state.body.steps.get(step.name)) for step in self._progress.steps]

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from pipeline.config.settings import Config
+from pipeline.config.settings import Config, section_type
 from pipeline.report.made import Made
 from pipeline.state.file import Json
 
@@ -55,7 +55,7 @@ def as_used(config: Config, made: Made) -> tuple[Config, list[str]]:
 def as_yaml(config: Config, with_text: bool) -> str:
     """What differs from the defaults, as a config file; without `with_text`, what may be personal reads WITHHELD."""
     used = config.model_dump(mode="json", exclude_defaults=True)
-    fields = Config.model_fields
+    fields = type(config).model_fields
     shown = {key: _shown(used[key], fields[key].annotation, (key,), with_text) for key in fields if key in used}
     ordered = {key: value for key, value in shown.items() if value != {}}
     return yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True, width=100)
@@ -80,7 +80,7 @@ def model_label(model: str) -> str:
 def _put(settings: dict[str, Json], path: list[str], value: Json) -> bool:
     """Set one key; None stands for its default. False if this version knows no such key."""
     section, *rest = path
-    default: Json = _section(Config.model_fields[section].annotation) if section in Config.model_fields else None
+    default: Json = section_type(Config.model_fields[section].annotation) if section in Config.model_fields else None
     default = default().model_dump(mode="json") if default else {}
     settings = settings.get(section, {})
     for part in rest[:-1]:
@@ -95,7 +95,7 @@ def _shown(value: Json, annotation: object, path: tuple[str, ...], with_text: bo
     """One value of the config, or a section of it."""
     key = ".".join(path)
     if isinstance(value, dict):
-        section = _section(annotation)
+        section = section_type(annotation)
         if section is None:  # whatever the user likes: metadata of a job
             return value if with_text or not value else WITHHELD
         fields = section.model_fields
@@ -125,13 +125,6 @@ def _place(value: str, with_text: bool) -> str:
     if parts.scheme and parts.hostname:
         return f"{parts.scheme}://{parts.hostname}/…"
     return value if with_text else WITHHELD
-
-
-def _section(annotation: object) -> type[BaseModel] | None:
-    for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate
-    return None
 
 
 def _choices(annotation: object) -> set[Json]:

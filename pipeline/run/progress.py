@@ -9,12 +9,9 @@ from pipeline.config.settings import Config
 from pipeline.errors import InputError
 from pipeline.run.purchase import FREE
 from pipeline.state.file import Json, State, StepRecord
-from pipeline.steps import STEPS
+from pipeline.steps import step_named, step_of, steps_of
 from pipeline.steps.outputs import Output
 from pipeline.steps.step import Step
-
-_CREATE_JOB = next(step for step in STEPS if step.name == "create_job")
-
 
 T = TypeVar("T", bound=Output)
 
@@ -23,12 +20,17 @@ IF_BEFORE = "if a step before it makes something else"
 
 
 class Progress:
-    """What is known of each step of one run directory: its output, and why it would run again."""
+    """What is known of each step of one run directory: its output, and why it would run again.
+
+    Attributes:
+        steps: those of a run with this config, in order.
+    """
 
     def __init__(self, state: State, config: Config, identity: str) -> None:
         self._state = state
         self._config = config
         self._identity = identity
+        self.steps = steps_of(config)
 
     def declared(self, step: Step) -> dict[str, Json]:
         """The declared config; for a remote step also the account that its result belongs to."""
@@ -62,7 +64,7 @@ class Progress:
         changed = _difference(record.declared, self.declared(step))
         if changed is not None:
             return changed
-        if step.name == "upload" and self._file_was_removed(record) and self.why(_CREATE_JOB) is not None:
+        if step.sent_for and self._was_deleted(record) and self.why(step_named(step.sent_for)) is not None:
             return "its file was removed from the backend"
         if needs is None:
             return "a step before it is not done"
@@ -73,11 +75,15 @@ class Progress:
 
     def is_done(self) -> bool:
         """Whether a run would find nothing to do."""
-        return all(self.why(step) is None for step in STEPS)
+        return all(self.why(step) is None for step in self.steps)
 
-    def _file_was_removed(self, record: StepRecord) -> bool:
+    def _was_deleted(self, record: StepRecord) -> bool:
         ids = (record.output or {}).values()
         return any(attempt.deleted and attempt.remote_id in ids for attempt in self._state.body.remote.values())
+
+    def record(self, kind: type[Output]) -> StepRecord | None:
+        """The last run of the step whose output is a `kind`."""
+        return self._state.body.steps.get(step_of(kind).name)
 
     def output(self, kind: type[T]) -> T:
         """What the step whose output is a `kind` made.
@@ -85,7 +91,7 @@ class Progress:
         Raises:
             InputError: it is not done, or was made by another version.
         """
-        record = self._state.body.steps.get(step_of(kind).name)
+        record = self.record(kind)
         if record is None or record.status != "done":
             raise _not_done(step_of(kind))
         return self.last_output(kind)
@@ -97,7 +103,7 @@ class Progress:
             InputError: it never was, or it was made by another version.
         """
         step = step_of(kind)
-        record = self._state.body.steps.get(step.name)
+        record = self.record(kind)
         if record is None or record.last_made is None:
             raise _not_done(step)
         try:
@@ -125,11 +131,6 @@ class Progress:
                 fix="Use the config of then, or `finetune run CONFIG` to train with this one.",
             )
         return output
-
-
-def step_of(kind: type[Output]) -> Step:
-    """The step whose output is a `kind`."""
-    return next(step for step in STEPS if step.output is kind)
 
 
 def _not_done(step: Step) -> InputError:

@@ -1,10 +1,9 @@
 """The money gate: create_job finds the job that is there, makes a first one, or needs a decision to buy another."""
 
 from pipeline.backends.cost import estimate, refuse_if_too_much
-from pipeline.backends.ledger import ENDED
 from pipeline.config.settings import Config
 from pipeline.errors import DecisionNeeded
-from pipeline.state.file import Attempt, State
+from pipeline.state.file import CREATE_JOB, Attempt, State
 from pipeline.steps.create_job import made_of
 from pipeline.steps.outputs import Convert
 from pipeline.steps.step import Work
@@ -54,31 +53,14 @@ def give_up_others(config: Config, convert: Convert, state: State, work: Work, g
     for other, attempt in _jobs(state, account).items():
         if other == op or attempt.ended or attempt.remote_id is None:
             continue
-        if _cancel_unfinished(attempt.remote_id, work):
-            attempt.ended = True
-            state.save()
+        if work.ledger.give_up_job(attempt.remote_id):
             work.display.note(f"{attempt.remote_id}, which was asked for before, is cancelled: it would go first")
 
 
 def _jobs(state: State, account: str) -> dict[str, Attempt]:
     """What the ledger says of the jobs of an account, by operation."""
     known = state.body.remote.items()
-    return {op: attempt for op, attempt in known if attempt.step == "create_job" and attempt.account == account}
-
-
-def _cancel_unfinished(job_id: str, work: Work) -> bool:
-    import openai
-
-    def cancel(client: openai.OpenAI) -> bool:
-        if client.fine_tuning.jobs.retrieve(job_id).status in ENDED:
-            return False
-        try:
-            client.fine_tuning.jobs.cancel(job_id)
-        except openai.BadRequestError:  # it has just come to its end
-            return False
-        return True
-
-    return work.connection.ask("create_job", cancel)
+    return {op: attempt for op, attempt in known if attempt.is_job and attempt.account == account}
 
 
 def _decision(config: Config, convert: Convert, last: Attempt, why: str) -> DecisionNeeded:
@@ -88,4 +70,4 @@ def _decision(config: Config, convert: Convert, last: Attempt, why: str) -> Deci
     else:
         what = f"{job} was bought already; another one would cost {cost}, because {why}"
         fix = "Give --new-job to buy it, or undo the change to keep what you have."
-    return DecisionNeeded("create_job", what, fix=fix)
+    return DecisionNeeded(CREATE_JOB, what, fix=fix)

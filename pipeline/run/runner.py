@@ -12,13 +12,12 @@ from pipeline.clock import stamp
 from pipeline.config.settings import Config
 from pipeline.durable import DISK_ERRORS, unusable
 from pipeline.errors import FinetuneError, InputError, RemoteEnded, StateDamaged
-from pipeline.run.progress import _CREATE_JOB, NEVER_RAN, Progress
+from pipeline.run.progress import NEVER_RAN, Progress
 from pipeline.run.purchase import FREE, generation_of, give_up_others
 from pipeline.signals import this_process
 from pipeline.state.file import State, StepRecord, digest, stat_of
-from pipeline.steps import STEPS
-from pipeline.steps.outputs import Convert, CreateJob, Output, artifacts_of
-from pipeline.steps.poll_job import remove_files
+from pipeline.steps import STEPS, step_named, steps_of
+from pipeline.steps.outputs import Convert, Output, artifacts_of
 from pipeline.steps.step import Step, Work
 
 
@@ -39,16 +38,17 @@ class Range:
     option: Literal["--from", "--only"] = "--from"
 
     @classmethod
-    def parse(cls, first: str | None, last: str | None, only: str | None, new_job: bool) -> "Range":
+    def parse(cls, config: Config, first: str | None, last: str | None, only: str | None, new_job: bool) -> "Range":
         """Check the names of --from, --until and --only.
 
         Raises:
-            InputError: no such step, the range is empty, --only stands beside the others, or --new-job has no effect.
+            InputError: no such step in a run with this config, the range is empty, --only stands beside the others, or
+                --new-job has no effect.
         """
-        names = [step.name for step in STEPS]
+        names = [step.name for step in steps_of(config)]
         for option, name in (("--from", first), ("--until", last), ("--only", only)):
-            if name is not None and name not in names:
-                raise InputError(option, "no such step", got=name, fix=f"The steps are: {', '.join(names)}.")
+            if name is not None:
+                _require_step(option, name, config)
         if only is not None:
             if first is not None or last is not None:
                 raise InputError("--only", "goes alone", fix="Leave out --from and --until.")
@@ -56,46 +56,59 @@ class Range:
         if first is not None and last is not None and names.index(first) > names.index(last):
             raise InputError("--until", f"{last} comes before {first}", fix="Swap them.")
         chosen = names[names.index(first or names[0]) : names.index(last or names[-1]) + 1]
-        if new_job and _CREATE_JOB.name not in chosen:
+        buying = next(step.name for step in STEPS if step.buys)
+        if new_job and buying not in chosen:
             raise InputError(
                 "--new-job",
-                f"create_job is not among the steps to run ({', '.join(chosen)})",
-                fix="Leave --new-job out, or choose steps with create_job among them.",
+                f"{buying} is not among the steps to run ({', '.join(chosen)})",
+                fix=f"Leave --new-job out, or choose steps with {buying} among them.",
             )
         return cls(first, last, new_job, "--from" if only is None else "--only")
 
 
-def run(config: Config, state: State, work: Work, steps: Range) -> None:
+def _require_step(where: str, name: str, config: Config) -> None:
+    names = [step.name for step in steps_of(config)]
+    if name in names:
+        return
+    absent = next((step for step in STEPS if step.name == name), None)
+    if absent is not None:
+        what = f"no step of this run, for its config has no section `{absent.section}`"
+        raise InputError(where, what, got=name, fix="Add that section, or choose another step.")
+    raise InputError(where, "no such step", got=name, fix=f"The steps are: {', '.join(names)}.")
+
+
+def run(config: Config, state: State, work: Work, chosen: Range) -> None:
     """Bring every step in range up to date.
 
     Raises:
         FinetuneError: a step could not be done; the state says so, and running again goes on there.
     """
-    names = [step.name for step in STEPS]
-    begin = names.index(steps.first) if steps.first else 0
-    end = names.index(steps.last) if steps.last else len(STEPS) - 1
     progress = Progress(state, config, work.connection.identity)
-    _require_key(progress, work, STEPS[begin : end + 1])
-    for number, step in enumerate(STEPS[: end + 1], start=1):
+    steps = progress.steps
+    names = [step.name for step in steps]
+    begin = names.index(chosen.first) if chosen.first else 0
+    end = names.index(chosen.last) if chosen.last else len(steps) - 1
+    _require_key(progress, work, steps[begin : end + 1])
+    for number, step in enumerate(steps[: end + 1], start=1):
         why = progress.why(step)
         if number - 1 < begin:
             if why is not None:
                 raise InputError(
-                    f"{steps.option} {steps.first}",
+                    f"{chosen.option} {chosen.first}",
                     f"{step.name} comes first and has to run ({why})",
-                    fix=f"Run `--from {step.name}`, or without {steps.option}.",
+                    fix=f"Run `--from {step.name}`, or without {chosen.option}.",
                 )
             continue
-        if why is None and step.name == steps.first:
+        if why is None and step.name == chosen.first:
             why = "asked for"
-        if why is None and steps.new_job and step.name == "create_job":
+        if why is None and chosen.new_job and step.buys:
             why = "--new-job"
         if why is None:
-            work.display.skipped(number, len(STEPS), step.name, progress.output(step.output).summary())
-            if step.name == "poll_job":
-                _clean_up(config, state, work)
+            work.display.skipped(number, len(steps), step.name, progress.output(step.output).summary())
+            if step.after_skip is not None:
+                step.after_skip(config, *_inputs(step, progress), work)
             continue
-        _run_step(number, step, why, config, state, work, steps)
+        _run_step(number, step, why, config, state, work, chosen)
         # The embedded store has its identity from its first start on.
         progress = Progress(state, config, work.connection.identity)
     # What was verified anew is worth remembering, where the disk allows it: the next run need not hash it again.
@@ -104,30 +117,19 @@ def run(config: Config, state: State, work: Work, steps: Range) -> None:
             state.save()
 
 
-def _clean_up(config: Config, state: State, work: Work) -> None:
-    """Remove the files of a job that succeeded, if `upload.cleanup` was switched on only afterwards."""
-    if not config.upload.cleanup:
-        return
-    created = Progress(state, config, work.connection.identity).output(CreateJob)
-    account = work.connection.identity
-    there = {each.remote_id for each in state.body.remote.values() if each.account == account and not each.deleted}
-    if there & {created.train_file, created.valid_file} - {None}:
-        remove_files(created, work)
-
-
 def _require_key(progress: Progress, work: Work, steps: Sequence[Step]) -> None:
     """A missing key is said before the work is done, not after."""
     if work.connection.profile.key_env and any(step.remote for step in steps) and any(map(progress.why, steps)):
         work.connection.open()
 
 
-def _run_step(number: int, step: Step, why: str, config: Config, state: State, work: Work, steps: Range) -> None:
+def _run_step(number: int, step: Step, why: str, config: Config, state: State, work: Work, chosen: Range) -> None:
     work.display.started(step.name, None if why == NEVER_RAN else why)
     if step.remote:
         work.connection.open()
     progress = Progress(state, config, work.connection.identity)
-    if step.name == "create_job":
-        work = dataclasses.replace(work, generation=_generation(why, config, state, progress, work, steps))
+    if step.buys:
+        work = dataclasses.replace(work, generation=_generation(why, config, state, progress, work, chosen.new_job))
     declared, needs = progress.declared(step), progress.needs(step)
     if needs is None:
         raise InputError(step.name, "a step before it is not done", fix="Run `finetune run CONFIG`.")
@@ -148,7 +150,7 @@ def _run_step(number: int, step: Step, why: str, config: Config, state: State, w
     start = work.clock.monotonic()
     work = dataclasses.replace(work, goes_on=bool(before and before.status != "done" and before.needs == needs))
     try:
-        output = step.run(config, *(progress.output(each.output) for each in _needs(step)), work)
+        output = step.run(config, *_inputs(step, progress), work)
     except FinetuneError as error:
         this_process.stop_if_asked()
         _failed(step, record, error, state)
@@ -168,16 +170,16 @@ def _run_step(number: int, step: Step, why: str, config: Config, state: State, w
     failpoints.hit("step.made")
     _done(record, output, state, work)
     failpoints.hit("step.done")
-    work.display.finished(number, len(STEPS), step.name, output.summary(), record.seconds)
+    work.display.finished(number, len(progress.steps), step.name, output.summary(), record.seconds)
 
 
-def _needs(step: Step) -> list[Step]:
-    return [each for name in step.needs for each in STEPS if each.name == name]
+def _inputs(step: Step, progress: Progress) -> list[Output]:
+    return [progress.output(step_named(name).output) for name in step.needs]
 
 
-def _generation(why: str, config: Config, state: State, progress: Progress, work: Work, steps: Range) -> int:
+def _generation(why: str, config: Config, state: State, progress: Progress, work: Work, new_job: bool) -> int:
     convert = progress.output(Convert)
-    generation = generation_of(config, convert, state, work, why, steps.new_job)
+    generation = generation_of(config, convert, state, work, why, new_job)
     if work.connection.profile.free and not state.body.rebuilt:
         give_up_others(config, convert, state, work, generation)
     return generation
@@ -188,7 +190,7 @@ def _failed(step: Step, record: StepRecord, error: FinetuneError, state: State) 
     spoilt = state.body.steps.get(step.spoils or "")
     if isinstance(error, RemoteEnded) and spoilt is not None:
         spoilt.stale = f"{step.name} failed"
-        _end(state, step.spoils or "")
+        _end(state, step_named(step.spoils or ""))
     # On a disk that refuses, the state on it stays as it is: the step counts as interrupted.
     if not isinstance(error, StateDamaged):
         state.save()
@@ -206,7 +208,7 @@ def _done(record: StepRecord, output: Output, state: State, work: Work) -> None:
     state.save()
 
 
-def forget(state: State, name: str) -> Sequence[str]:
+def forget(config: Config, state: State, name: str) -> Sequence[str]:
     """Drop the record of a step and of all after it; their artifacts stay. Returns the names forgotten.
 
     Where training is free the next job is a new one; where it is not, the job that was paid for is found again.
@@ -214,18 +216,17 @@ def forget(state: State, name: str) -> Sequence[str]:
     Raises:
         InputError: no such step.
     """
-    names = [step.name for step in STEPS]
-    if name not in names:
-        raise InputError("forget", "no such step", got=name, fix=f"The steps are: {', '.join(names)}.")
-    gone = [each for each in names[names.index(name) :] if state.body.steps.pop(each, None) is not None]
-    remote = state.body.remote
-    state.body.remote = {op: each for op, each in remote.items() if each.step not in gone or each.step != "upload"}
-    if "create_job" in gone:
-        for attempt in state.body.remote.values():
-            if attempt.step == "create_job" and attempt.account.startswith(FREE):
-                attempt.ended = True
+    _require_step("forget", name, config)
+    after = STEPS[STEPS.index(step_named(name)) :]  # also what an earlier config had, and this one has not
+    gone = [step for step in after if state.body.steps.pop(step.name, None) is not None]
+    sent = {step.name for step in gone if not step.buys}
+    bought = {step.name for step in gone if step.buys}
+    state.body.remote = {op: each for op, each in state.body.remote.items() if each.step not in sent}
+    for attempt in state.body.remote.values():
+        if attempt.step in bought and attempt.account.startswith(FREE):
+            attempt.ended = True
     state.save()
-    return gone
+    return [step.name for step in gone]
 
 
 def resolve(state: State, step: str, adopt: str | None) -> None:
@@ -247,9 +248,9 @@ def resolve(state: State, step: str, adopt: str | None) -> None:
     state.save()
 
 
-def _end(state: State, step: str) -> None:
-    """What the step made remotely has come to nothing: it is not to be found again."""
-    record = state.body.steps[step]
+def _end(state: State, step: Step) -> None:
+    """What the step bought has come to nothing: it is not to be found again."""
+    made = list((state.body.steps[step.name].output or {}).values())
     for attempt in state.body.remote.values():
-        if step == "create_job" and attempt.remote_id and attempt.remote_id == (record.output or {}).get("job"):
+        if step.buys and attempt.step == step.name and attempt.remote_id and attempt.remote_id in made:
             attempt.ended = True

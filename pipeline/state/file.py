@@ -36,6 +36,9 @@ PREVIOUS = "state.json.prev"
 
 Json = Any  # values of a config or an output as JSON has them
 
+UPLOAD, CREATE_JOB = "upload", "create_job"
+"""The steps with remote effects, as `Attempt.step` has them: one sends files, the other buys jobs."""
+
 MIGRATIONS: dict[int, Callable[[Json], Json]] = {}
 """For each earlier version, a pure function from its body to the next version's (tests/golden has a state of each)."""
 
@@ -64,6 +67,11 @@ class Attempt(msgspec.Struct, kw_only=True):
     made_of: str | None = None
     generation: int = 0
     ended: bool = False
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it is a job, which was bought, and not a file."""
+        return self.step == CREATE_JOB
 
 
 class Made(msgspec.Struct, frozen=True):

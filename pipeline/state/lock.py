@@ -19,7 +19,7 @@ GLANCE_S = 0.05  # longer than `holder` looks
 
 def lineage_of_lock(run_dir: Path) -> str | None:
     """The lock outlives the state file, so the directory's lineage is written there too."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, IndexError):  # of a file that is cut, or says something else
         words = read_file(run_dir / LOCK).decode().split()
         return str(uuid.UUID(words[words.index("lineage") + 1]))
     return None

@@ -39,4 +39,5 @@ STEP = Step(
     output=CreateJob,
     run=run,
     remote=True,
+    buys=True,
 )

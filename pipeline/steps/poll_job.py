@@ -57,7 +57,7 @@ def run(config: Config, created: CreateJob, converted: Convert, work: Work) -> P
         raise _ended_badly(job, work)
     metrics = _save_metrics(job, work)
     if config.upload.cleanup:
-        remove_files(created, work)
+        _remove_files(created, work)
     return PollJob(job.fine_tuned_model, job.trained_tokens, metrics, _save_events(watch.events, work), watch.consumed)
 
 
@@ -263,7 +263,13 @@ def _ended_badly(job: "FineTuningJob", work: Work) -> RemoteEnded:
 _ENDED_AS = {"failed": "failed", "cancelled": "was cancelled"}
 
 
-def remove_files(created: CreateJob, work: Work) -> None:
+def clean_up(config: Config, created: CreateJob, _: Convert, work: Work) -> None:
+    """Remove the files of a job that succeeded, if `upload.cleanup` was switched on only afterwards."""
+    if config.upload.cleanup and work.ledger.has_sent(created.train_file, created.valid_file):
+        _remove_files(created, work)
+
+
+def _remove_files(created: CreateJob, work: Work) -> None:
     """Delete a job's files from the backend, and say so; one that stays is a warning, for the job is done."""
     for file_id in (created.train_file, created.valid_file):
         if file_id is not None:
@@ -326,4 +332,5 @@ STEP = Step(
     run=run,
     remote=True,
     spoils="create_job",
+    after_skip=clean_up,
 )

@@ -37,7 +37,7 @@ class Work:
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One of the ten.
+    """One step of a run. What the runner and the commands decide about it, they decide by these fields.
 
     Attributes:
         version: raised when the code would make something else of the same inputs.
@@ -47,7 +47,13 @@ class Step:
         output: what `run` returns.
         run: `run(config, *outputs of needs, work)`.
         remote: the result means something on one backend account only.
-        spoils: the step that must run again when the backend says that this one failed.
+        spoils: the step that must run again when the backend says that this one failed: what it made came to nothing.
+        buys: what it makes may cost money: the money gate (run/purchase.py) says which one to have, `--new-job` is for
+            it, and what it bought is never forgotten.
+        sent_for: the step that uses what this one sent to the backend: once that is deleted there, this step runs again
+            only if that one has to.
+        after_skip: `after_skip(config, *outputs of needs, work)`: what may be left to do when the step is done already.
+        section: of an optional step, its section of the config: without one the step is not there.
     """
 
     name: str
@@ -59,6 +65,14 @@ class Step:
     also_reads: tuple[str, ...] = ()
     remote: bool = False
     spoils: str | None = None
+    buys: bool = False
+    sent_for: str | None = None
+    after_skip: Callable[..., None] | None = None
+    section: str | None = None
+
+    def is_wanted(self, config: Config) -> bool:
+        """Whether the step is part of a run with this config."""
+        return self.section is None or getattr(config, self.section) is not None
 
     def declared(self, config: Config) -> dict[str, Json]:
         """The declared keys that differ from their defaults: a key added later leaves old fingerprints alone."""

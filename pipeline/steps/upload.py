@@ -31,4 +31,5 @@ STEP = Step(
     output=Upload,
     run=run,
     remote=True,
+    sent_for="create_job",
 )

@@ -199,14 +199,6 @@ def test_a_server_without_a_list_ends_in_a_decision_never_in_a_second_post(run: 
     assert server.posts == ["job.create"]
 
 
-def test_nothing_undecided_is_nothing_to_resolve(run: Run) -> None:
-    with pytest.raises(InputError) as caught:
-        resolve(run.state, "create_job", None)
-    assert str(caught.value) == (
-        "resolve create_job: nothing is undecided there. `finetune status CONFIG` shows each step."
-    )
-
-
 SWITCH = "To train on this machine instead: --set backend.kind=embedded --set create_job.model=smollm2-135m-instruct"
 
 
@@ -411,3 +403,104 @@ def test_a_server_that_only_errs_is_asked_three_times_not_for_ever(run: Run, ser
         "Run again later: what came of them is looked up first."
     )
     assert server.posts == ["job.create"] * 3
+
+
+def test_a_job_is_cancelled_as_the_user_asks_for_it(run: Run, server: FaultServer) -> None:
+    job_id = run.create_job()
+    assert run.ledger.cancel_job(job_id).status == "cancelled"
+    with pytest.raises(BackendFailed) as caught:
+        run.ledger.cancel_job(job_id)
+    assert str(caught.value) == (
+        "cancel: the server at base_url answered 400 (Job has already completed: ftjob-1). "
+        "Change what it names, then run again."
+    )
+
+
+def test_a_job_that_is_not_wanted_any_more_is_cancelled_and_written_down(run: Run, server: FaultServer) -> None:
+    assert run.ledger.give_up_job(run.create_job())
+    assert server.jobs[0]["status"] == "cancelled"
+    (attempt,) = State.load(run.run_dir).body.remote.values()
+    assert attempt.ended
+
+
+@pytest.mark.parametrize("fault", [None, Fault("job.cancel", 400)], ids=["before the look", "just after it"])
+def test_a_job_that_came_to_its_end_by_itself_is_not_given_up(
+    run: Run, server: FaultServer, fault: Fault | None
+) -> None:
+    job_id = run.create_job()
+    server.course = ("succeeded",) if fault is None else ("running",)
+    server.faults += [] if fault is None else [fault]
+    assert not run.ledger.give_up_job(job_id)
+    (attempt,) = State.load(run.run_dir).body.remote.values()
+    assert not attempt.ended
+
+
+@pytest.mark.parametrize("status", ["error", None])
+def test_a_job_that_is_there_is_never_bought_again_whatever_its_status(
+    run: Run, server: FaultServer, status: str | None
+) -> None:
+    run.create_job()
+    server.status_by_time = lambda _: status  # type: ignore[assignment, return-value]
+    assert run.create_job() == "ftjob-1"
+    assert server.posts == ["job.create"]
+
+
+@pytest.mark.parametrize("behind", [1, 3, 6])
+@pytest.mark.parametrize("how", ["the list shows it late", "the request is carried out late"])
+def test_what_a_server_shows_late_is_found_and_not_made_again(
+    run: Run, server: FaultServer, behind: int, how: str
+) -> None:
+    server.stale = behind if how.startswith("the list") else 0
+    for call in ("file.create", "job.create"):
+        late = Fault(call, "reset", commits=True) if server.stale else Fault(call, "late", reads=behind)
+        server.faults.append(late)
+    assert (run.upload(), run.create_job()) == ("file-1", "ftjob-1")
+    assert server.posts == ["file.create", "job.create"]
+
+
+def test_what_a_server_shows_only_after_its_time_is_made_twice_and_the_twin_is_cancelled(
+    run: Run, server: FaultServer
+) -> None:
+    """No client can know of it sooner; nobody pays for it if it has not started."""
+    server.stale = 9
+    server.faults.append(Fault("job.create", "reset", commits=True))
+    assert run.create_job() == "ftjob-2"
+    for _ in range(3):  # as every poll does
+        run.ledger.sweep_job(JOB, "file-1", "fingerprint:0", "ftjob-2")
+    assert [job["status"] for job in server.jobs] == ["cancelled", "queued"]
+    assert [job["id"] for job in server.billed()] == ["ftjob-2"]
+
+
+@pytest.mark.parametrize("filters", [True, False])
+def test_a_job_and_a_file_behind_others_pages_are_found(run: Run, server: FaultServer, filters: bool) -> None:
+    server.page, server.filters = 2, filters
+    server.faults += [Fault(call, "reset", commits=True) for call in ("file.create", "job.create")]
+    for n in range(5):
+        server.commit_file(f"other-{n}.jsonl", n)
+    file_id = run.upload()
+    job_id = run.create_job()
+    for n in range(5):
+        server.commit_job({"model": "m", "training_file": "file-1", "metadata": {"finetune_op": f"{n}"}})
+    for attempt in run.state.body.remote.values():
+        attempt.remote_id = None  # as after a crash before the answer was written
+    assert (run.upload(), run.create_job()) == (file_id, job_id)
+    assert server.posts == ["file.create", "job.create"]
+
+
+def test_a_file_that_has_expired_is_sent_again_and_the_job_that_used_it_is_found(run: Run, server: FaultServer) -> None:
+    run.upload()
+    run.create_job()
+    server.files.clear()
+    run.state.body.remote.clear()  # the state was lost
+    assert (run.upload(), run.create_job()) == ("file-2", "ftjob-1")
+
+
+def test_whether_a_file_of_ours_is_on_the_backend_is_known_without_asking(run: Run, server: FaultServer) -> None:
+    file_id = run.upload()
+    asked = sum(server.requests.values())
+    assert [run.ledger.has_sent(*ids) for ids in [(file_id,), (None, file_id), (None,), ("file-9",)]] == [
+        True, True, False, False
+    ]  # fmt: skip
+    assert sum(server.requests.values()) == asked
+    run.ledger.delete_file(file_id)
+    assert not run.ledger.has_sent(file_id)

@@ -80,7 +80,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "a stale job is bought again": Mutant(
         "pipeline.run.purchase:generation_of",
-        "known = latest or (bought[-1] if bought else None)",
+        "known = latest or max(bought, key=lambda attempt: attempt.first_at or '', default=None)",
         "return 0",
     ),
     "a lost state asks nobody": Mutant("pipeline.backends.ledger:Ledger.lost_job", "if not found:", "if True:"),
@@ -107,10 +107,21 @@ def apply(name: str) -> None:
     Raises:
         LookupError: the source has changed, and the mutant with it is none any more.
     """
+    function, source = mutated(name)
+    made: dict[str, object] = {}
+    exec(compile(source, f"<mutant: {name}>", "exec"), {**function.__globals__}, made)
+    function.__code__ = _inside(made[function.__name__]).__code__
+
+
+def mutated(name: str) -> tuple[FunctionType, str]:
+    """The function that the mutant changes, and the source that it is given.
+
+    Raises:
+        LookupError: see `apply`.
+    """
     mutant = MUTANTS[name]
     module_name, _, path = mutant.where.partition(":")
-    module = importlib.import_module(module_name)
-    found: object = module
+    found: object = importlib.import_module(module_name)
     for part in path.split("."):
         found = inspect.getattr_static(found, part)
     function = _inside(found)
@@ -118,10 +129,7 @@ def apply(name: str) -> None:
     source = ast.unparse(ast.parse(textwrap.dedent(inspect.getsource(function))))
     if source.count(mutant.old) != 1:
         raise LookupError(f"mutant {name!r}: {mutant.old!r} stands {source.count(mutant.old)} times in {mutant.where}")
-    code = compile(source.replace(mutant.old, mutant.new), f"<mutant: {name}>", "exec")
-    made: dict[str, object] = {}
-    exec(code, {**vars(module)}, made)
-    function.__code__ = _inside(made[function.__name__]).__code__
+    return function, source.replace(mutant.old, mutant.new)
 
 
 def _inside(found: object) -> FunctionType:

@@ -1,47 +1,18 @@
 """state.json: never half written, never mistaken for a fresh start."""
 
 import errno
-import fcntl
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from pipeline.durable import describe_artifact, write_atomically
-from pipeline.errors import InputError, Locked, StateDamaged
-from pipeline.state.file import Attempt, State, StepRecord, locked
-from pipeline.state.repair import repair
-
-REPAIR = "Run `finetune repair CONFIG` to go back to the last good state."
-
-
-def record(run_dir: Path, *names: str) -> StepRecord:
-    return StepRecord(
-        status="done",
-        fingerprint="f",
-        version=1,
-        declared={"merge.delimiter": "é\n"},
-        needs={},
-        started_at="2026-11-22T00:00:00Z",
-        artifacts=[describe_artifact(run_dir, name) for name in names],
-    )
-
-
-def saved(run_dir: Path) -> State:
-    state = State.load(run_dir)
-    state.body.steps["merge"] = record(run_dir)
-    state.body.remote["op"] = Attempt(step="upload", account="host", tries=1)
-    state.save()
-    return state
-
-
-def damage(run_dir: Path) -> str:
-    with pytest.raises(StateDamaged) as caught:
-        State.load(run_dir)
-    return str(caught.value)
+from pipeline import failpoints
+from pipeline.durable import write_atomically
+from pipeline.errors import StateDamaged
+from pipeline.state.file import State, locked
+from tests.state.states import REPAIR, Killed, damage, record, saved
 
 
 def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
@@ -114,27 +85,6 @@ def test_a_missing_state_beside_artifacts_is_damage(tmp_path: Path) -> None:
     )
 
 
-def test_repair_goes_back_to_the_generation_before_and_keeps_the_damage(tmp_path: Path) -> None:
-    state = saved(tmp_path)
-    state.save()
-    (tmp_path / "state.json").write_bytes(b"torn")
-    assert repair(tmp_path) == [
-        "state.json is damaged, so nothing is known of what was done. It is kept as state.json.damaged.",
-        "state.json.prev is good: serial 1, 1 step recorded.",
-        "merge: done",
-        "state.json is written anew. Files and jobs on the backend are found by the next run.",
-    ]
-    assert State.load(tmp_path).body.steps == state.body.steps
-    assert (tmp_path / "state.json.damaged").read_bytes() == b"torn"
-
-
-def test_repair_leaves_an_intact_state_alone(tmp_path: Path) -> None:
-    saved(tmp_path)
-    raw = (tmp_path / "state.json").read_bytes()
-    assert repair(tmp_path) == ["state.json is intact; nothing to repair."]
-    assert (tmp_path / "state.json").read_bytes() == raw
-
-
 def test_an_artifact_is_hashed_again_only_when_it_was_touched(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"one")
@@ -151,81 +101,6 @@ def test_an_artifact_is_hashed_again_only_when_it_was_touched(tmp_path: Path) ->
     assert state.intact(made) == "a is missing"
 
 
-HOLD = """
-import subprocess, sys
-from pathlib import Path
-from pipeline.state.file import locked
-with locked(Path(sys.argv[1])):
-    child = ["sh", "-c", "echo started; exec cat"]
-    subprocess.Popen(child, stdin=0, close_fds=False, stdout=subprocess.PIPE).stdout.readline()
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-def test_a_second_run_is_locked_out_until_the_first_dies(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", HOLD, str(tmp_path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        with pytest.raises(Locked) as caught, locked(tmp_path):
-            pass
-        assert str(caught.value) == (
-            f"{tmp_path}: another run is at work here, got process {holder.pid} on {os.uname().nodename}. "
-            "Wait for it or stop it, then try again."
-        )
-        holder.kill()
-        holder.wait()
-        # A program that it started lives on, and has inherited nothing.
-        with locked(tmp_path):
-            pass
-    with locked(tmp_path):
-        assert (tmp_path / "state.lock").stat().st_mode & 0o777 == 0o600
-
-
-@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
-def test_a_file_system_that_cannot_lock_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    def cannot(_fd: int, _how: int) -> None:
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(fcntl, "flock", cannot)
-    with pytest.raises(InputError) as caught, locked(tmp_path):
-        pass
-    assert str(caught.value) == (
-        f"{tmp_path}: this file system cannot lock ({os.strerror(number)}), and two runs at once would pay twice. "
-        "Work on a local disk."
-    )
-
-
-def test_a_linked_lock_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "other").touch()
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run/state.lock").symlink_to(tmp_path / "other")
-    with pytest.raises(InputError) as caught, locked(tmp_path / "run"):
-        pass
-    reason = os.strerror(errno.ELOOP)
-    assert str(caught.value) == (
-        f"{tmp_path}/run/state.lock: cannot be opened ({reason}). It must be a file of yours; remove it."
-    )
-
-
-def test_the_lock_survives_another_close_of_its_file(tmp_path: Path) -> None:
-    with locked(tmp_path):
-        (tmp_path / "state.lock").read_bytes()  # a POSIX lock would be gone now
-        with (tmp_path / "state.lock").open("rb") as other, pytest.raises(BlockingIOError):
-            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def test_a_linked_run_directory_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    with pytest.raises(InputError) as caught, locked(tmp_path / "link"):
-        pass
-    assert str(caught.value) == f"{tmp_path}/link: not a directory of yours. Choose another `name`, or remove it."
-
-
 def test_a_pipe_or_a_folder_in_the_states_place_is_damage_and_nothing_hangs(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     os.mkfifo(path)
@@ -234,3 +109,67 @@ def test_a_pipe_or_a_folder_in_the_states_place_is_damage_and_nothing_hangs(tmp_
     path.unlink()
     path.mkdir()
     assert damage(tmp_path) == refused
+
+
+@pytest.mark.parametrize("point", [point for point in get_args(failpoints.Point) if point.startswith("write.")])
+def test_a_process_killed_while_it_saves_leaves_the_state_of_before_or_after_whole(tmp_path: Path, point: str) -> None:
+    state = saved(tmp_path)
+    before = State.load(tmp_path).body
+
+    def kill(reached: str) -> None:
+        if reached == point:
+            raise Killed
+
+    state.body.steps["map"] = record(tmp_path)
+    failpoints.arm(kill)
+    try:
+        with pytest.raises(Killed):
+            state.save()
+    finally:
+        failpoints.arm(None)
+    assert State.load(tmp_path).body in (before, state.body)
+    assert State.load(tmp_path).body.remote == before.remote
+    assert before.serial < state.body.serial
+
+
+def test_a_state_that_somebody_else_wrote_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    ours, theirs = saved(tmp_path), State.load(tmp_path)
+    theirs.save()
+    raw = (tmp_path / "state.json").read_bytes()
+    with pytest.raises(StateDamaged) as caught:
+        ours.save()
+    assert str(caught.value) == (
+        f"{tmp_path}/state.json: was changed by another process while this one ran. "
+        "See what else works in this directory, then run again."
+    )
+    assert (tmp_path / "state.json").read_bytes() == raw
+
+
+def test_another_directorys_state_is_damage(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        with locked(tmp_path / name):
+            saved(tmp_path / name)
+    (tmp_path / "one/state.json").write_bytes((tmp_path / "other/state.json").read_bytes())
+    assert damage(tmp_path / "one") == (
+        f"{tmp_path}/one/state.json: belongs to another run directory. "
+        "Put the right one back, or run `finetune repair CONFIG`."
+    )
+
+
+def test_what_is_on_the_backend_is_told_when_the_state_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = saved(tmp_path)
+    state.body.remote["op"].remote_id = "ftjob-1"
+
+    def full(_: Path, __: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("pipeline.state.file.write_atomically", full)
+    with pytest.raises(StateDamaged) as caught:
+        state.save()
+    assert str(caught.value) == (
+        f"{tmp_path}/state.json: cannot be written (No space left on device); on the backend there are ftjob-1. "
+        "Free some space or mend the disk, then run again: what is on the backend is found again."
+    )

@@ -11,34 +11,18 @@ import pytest
 
 from pipeline.backends.client import Connection
 from pipeline.backends.ledger import Ledger
-from pipeline.clock import SystemClock
 from pipeline.config.settings import Config
 from pipeline.dataset.funnel import Tally, funnel
 from pipeline.durable import Artifact
 from pipeline.errors import BackendFailed, InputError
 from pipeline.signals import Signals
 from pipeline.state.file import State
-from pipeline.steps import poll_file, poll_job
-from pipeline.steps.outputs import Consumed, Convert, CreateJob, PollJob, Upload
+from pipeline.steps import poll_job
+from pipeline.steps.outputs import Consumed, Convert, CreateJob, PollJob
 from pipeline.steps.step import Work
-from pipeline.terminal.display import TextDisplay
 from tests.conftest import FakeClock
-from tests.fault_server import Fault, FaultServer, fault_server
-
-
-class Notes(TextDisplay):
-    """Keeps what a person would read."""
-
-    def __init__(self) -> None:
-        super().__init__(None, SystemClock())
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def progress(self, done: float, total: float | None, text: str) -> None:
-        if done <= (total or 0):
-            self.notes.append(text)
+from tests.fault_server import Fault, FaultServer
+from tests.steps.bench import Notes
 
 
 class Desk:
@@ -70,12 +54,6 @@ def _tally(targets: int, context: int) -> Tally:
     tally = Tally()
     tally.target, tally.context = targets, context
     return tally
-
-
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with fault_server() as running:
-        yield running
 
 
 @pytest.fixture
@@ -181,13 +159,6 @@ def test_cleanup_deletes_the_file_once_the_job_has_succeeded(desk: Desk, server:
     desk.config = desk.config.model_copy(update={"upload": desk.config.upload.model_copy(update={"cleanup": True})})
     desk.wait()
     assert server.files == []
-
-
-def test_a_file_without_a_status_is_looked_at_again(desk: Desk, server: FaultServer) -> None:
-    server.commit_file("finetune-x.jsonl", 1)
-    server.faults.append(Fault("file.get", "no_id"))
-    made = poll_file.run(desk.config, Upload("file-1", None), desk.work)
-    assert made.train_file == "file-1"
 
 
 def test_trouble_beside_the_job_is_said_and_never_taken_for_its_end(desk: Desk, server: FaultServer) -> None:

@@ -1,0 +1,46 @@
+"""Step 2: every row of the archive is a message or counted among those that are none."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.steps import load
+from pipeline.steps.outputs import Download, Load
+from tests.steps.bench import Bench
+
+CHAT = (
+    "01/02/2023, 10:00 - Messages and calls are end-to-end encrypted.\n"
+    "01/02/2023, 10:01 - Ann: hello\n"
+    "01/02/2023, 10:02 - Bob: hi,\nhow are you?\n"
+)
+
+
+def loaded(bench: Bench, text: str, **keys: Any) -> Load:
+    archive = bench.put("01_archive.txt", text.encode())
+    config = bench.config(load={"source": "whatsapp", "names": "addresses", **keys})
+    return load.run(config, Download(archive), bench.work)
+
+
+def test_sessions_are_written_one_a_line_and_what_is_no_message_is_counted(bench: Bench) -> None:
+    made = loaded(bench, CHAT)
+    assert (made.count, made.messages, sum(made.dropped.values())) == (1, 2, 1)
+    (session,) = map(msgspec.json.decode, bench.read(made.sessions).splitlines())
+    assert [message["content"] for message in session["messages"]] == ["hello", "hi,\nhow are you?"]
+
+
+def test_an_archive_without_messages_is_refused_and_what_was_loaded_before_stays(bench: Bench) -> None:
+    before = loaded(bench, CHAT).sessions
+    with pytest.raises(InputError) as caught:
+        loaded(bench, CHAT, since="2024-01-01")
+    assert str(caught.value).startswith(f"{bench.run_dir}/01_archive.txt: holds no messages to learn from but ")
+    assert str(caught.value).endswith(". Check `download.source`, and what `load` leaves out.")
+    bench.read(before)
+
+
+def test_a_filter_that_names_nobody_is_refused(bench: Bench) -> None:
+    with pytest.raises(InputError) as caught:
+        loaded(bench, CHAT, only_people=["Cy"])
+    assert "Cy" in str(caught.value)
+    assert not (bench.run_dir / "02_sessions.jsonl").exists()
