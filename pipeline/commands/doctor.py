@@ -21,7 +21,7 @@ from pipeline.clock import SystemClock
 from pipeline.commands.context import say
 from pipeline.commands.options import Overrides
 from pipeline.config.file import load_config
-from pipeline.config.settings import Config, run_directory
+from pipeline.config.settings import Config, listed, run_directory
 from pipeline.counted import counted
 from pipeline.durable import expand_home, reading
 from pipeline.errors import FinetuneError, InputError
@@ -163,7 +163,7 @@ def _archive(config: Config | None) -> Iterator[Finding]:
     """The archives can be read: on a Mac, Messages' own only with Full Disk Access."""
     if config is None and sys.platform != "darwin":
         return
-    for source in [str(MESSAGES)] if config is None else config.download.sources:
+    for source in [str(MESSAGES)] if config is None else listed(config.download.source):
         yield from _one_archive(source, config)
 
 

@@ -6,6 +6,7 @@ import typer
 
 from pipeline.commands.context import at_work, in_words_of
 from pipeline.commands.options import AsJson, ConfigPath, Overrides, complete_step
+from pipeline.config.settings import listed
 from pipeline.terminal.invocation import Invocation
 
 
@@ -43,5 +44,5 @@ def run(
         runner.run(config, state, work, chosen)
         if last is None and only is None:
             work.display.end(f"Talk to it: {called.command('chat')}")
-            if all(source.startswith("sample:") for source in config.download.sources):
+            if all(source.startswith("sample:") for source in listed(config.download.source)):
                 work.display.end(f"A model of your own chats: {Invocation().command('init')}")

@@ -62,6 +62,11 @@ class Backend(Section):
         return self
 
 
+def listed(one_or_more: str | list[str]) -> list[str]:
+    """What a key holds that takes one or several."""
+    return one_or_more if isinstance(one_or_more, list) else [one_or_more]
+
+
 def _check_base_url(value: str) -> None:
     expected = "expected the address of an API, such as https://api.example.com/v1"
     if not value.isprintable() or " " in value:
@@ -87,14 +92,9 @@ class Download(Section):
     timeout_s: Seconds = 30.0
     attempts: int = Field(5, ge=1, le=1000)
 
-    @property
-    def sources(self) -> list[str]:
-        """Where the archives come from."""
-        return self.source if isinstance(self.source, list) else [self.source]
-
     @model_validator(mode="after")
     def _a_digest_is_of_one_file(self) -> Self:
-        if self.sha256 is not None and len(self.sources) > 1:
+        if self.sha256 is not None and len(listed(self.source)) > 1:
             raise ValueError("`sha256` goes with one `source` only")
         return self
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.config.settings import Config
+from pipeline.config.settings import Config, listed
 from pipeline.dataset.funnel import Listener
 from pipeline.dataset.kinds import KINDS, USUAL
 from pipeline.sessions.session import OWNER
@@ -47,7 +47,7 @@ def redactor_of(config: Config, region: str | None, people: Callable[[], Iterabl
     from pipeline.dataset.redact import Redactor, Rules, names_of
 
     settings = config.convert
-    is_personal = not all(source.startswith("sample:") for source in config.download.sources)
+    is_personal = not all(source.startswith("sample:") for source in listed(config.download.source))
     wanted: Sequence[str] = settings.redact
     if settings.redact == "auto":
         wanted = USUAL if is_personal else ()

@@ -154,7 +154,7 @@ class _Texting:
         """Write the examples; returns the tokens of each in the training file, and how many are in the other."""
         from pipeline.sessions.stream import read_streams
 
-        def streams() -> Iterator[Stream]:
+        def streams() -> "Iterator[Stream]":
             if self._redactor is not None:
                 self._redactor.counts.clear()  # they are read twice; the second time counts
             return read_streams(self._path)

@@ -1,7 +1,7 @@
 """Step 1: fetch the archive, and check that it is one."""
 
 from pipeline.archives.readers import AUTO
-from pipeline.config.settings import Config
+from pipeline.config.settings import Config, listed
 from pipeline.durable import Artifact, describe_artifact
 from pipeline.errors import InputError
 from pipeline.steps.outputs import Download
@@ -15,7 +15,7 @@ def run(config: Config, work: Work) -> Download:
 
     A good file that is there is never replaced by a bad one.
     """
-    sources = config.download.sources
+    sources = listed(config.download.source)
     if len(sources) == 1:
         return Download(_fetch(config, sources[0], "01_archive", work))
     first, *more = (_fetch(config, each, f"01_archive-{n}", work, n) for n, each in enumerate(sources, start=1))

@@ -23,10 +23,10 @@ def run(config: Config, download: Download, work: Work) -> Load:
     from pipeline.archives.several import load_archives, readings_of
 
     found = [resolved(each) for each in readings_of(config.load, download.paths(work.run_dir))]
-    for source, (_, what) in zip(config.download.sources, found, strict=True):
+    for reading, what in found:
         if what:
-            named = f"{Path(source).name}: " if len(found) > 1 else "the archive is "
-            work.display.note(f"{named}{what}")
+            named = f"{Path(reading.path).name} is" if len(found) > 1 else "the archive is"
+            work.display.note(f"{named} {what}")
     with atomic_writer(work.run_dir / SESSIONS) as file:
         loaded = load_archives([reading for reading, _ in found], file, work.run_dir)
         if not loaded.messages:

@@ -24,6 +24,8 @@ OTHER_VALUES: dict[str, object] = {
     "short_share": 0.5,
     "conversation_share": 0.1,
     "redact": ["phones"],
+    "redact_words": ["Acme"],
+    "region": "DE",
 }
 
 
@@ -54,7 +56,7 @@ def test_other_keys_go_with_the_notebook_preset(key: str) -> None:
 
 
 def test_a_section_that_says_only_its_defaults_equals_one_left_out() -> None:
-    assert Config.model_validate({"name": "x", "convert": {"redact": []}}) == Config(name="x")
+    assert Config.model_validate({"name": "x", "convert": {"redact": "auto"}}) == Config(name="x")
 
 
 def test_settings_are_not_changed_once_they_are_read() -> None:
