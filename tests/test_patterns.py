@@ -18,6 +18,7 @@ METHODS = {"search", "match", "fullmatch", "sub", "subn", "split", "findall", "f
 MADE_OF_PARTS = {
     "pipeline/archives/imessage/typedstream.py": "a name and a fixed end",
     "pipeline/config/settings.py": "the user's own, compiled to see whether it is one",
+    "pipeline/dataset/redact.py": "a choice of the user's own words, as they are",
     "pipeline/dataset/tokens.py": "a choice of fixed words",
     "pipeline/server/http/envelope.py": "one of our own routes",
     "pipeline/steps/smoke_test.py": "the user's own",

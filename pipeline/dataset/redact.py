@@ -42,7 +42,7 @@ _SECRETS = re.compile(
     r"|\b(?:sk|pk|rk)[-_](?:[A-Za-z0-9]{1,20}[-_]){0,3}[A-Za-z0-9]{16,200}"
     r"|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,100}\b|\bgithub_pat_\w{30,100}\b|\bxox[abprs]-[\w-]{10,200}"
     r"|\bAIza[\w-]{35}|\bglpat-[\w-]{20,60}|\bhf_[A-Za-z0-9]{30,60}\b"
-    r"|\beyJ[\w-]{8,2000}\.[\w-]{8,4000}\.[\w-]{8,2000}"
+    r"|(?<![\w.-])eyJ[\w-]{8,2000}\.[\w-]{8,4000}\.[\w-]{8,2000}"
     r"|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{0,20000}-----END [A-Z ]{0,30}PRIVATE KEY-----"
 )
 _SAID = re.compile(
