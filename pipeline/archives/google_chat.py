@@ -36,6 +36,8 @@ NO_DATE = "with a date that cannot be read"
 
 _SMALL = 64_000_000  # bytes of the files about people
 _MARKS = (b'"creator"', b'"created_date"', b'"topic_id"')
+_IDS = re.compile(rb'(?<!\\)"topic_id"\s*:\s*"([^"\\]{1,500})"(?:\s*,\s*"message_id"\s*:\s*"([^"\\]{1,1000})")?')
+_LONGEST_IDS = 4096
 _CALLS = ("video_call_metadata", "call_metadata")
 
 Json = dict[str, Any]
@@ -102,6 +104,24 @@ def _object(member: Member) -> Json:
     return found
 
 
+def _ids(member: Member) -> Iterator[tuple[bytes, bytes]]:
+    """The topic and the id of each message, found without reading the JSON."""
+    rest, is_end, number = b"", False, 0
+    with member.open() as file:
+        while not is_end:
+            block = file.read(json_file.BLOCK)
+            is_end = not block
+            data = rest + block
+            cut = len(data) if is_end else max(0, len(data) - _LONGEST_IDS)
+            for match in _IDS.finditer(data):
+                if match.end() > cut:
+                    cut = min(cut, match.start())
+                    break
+                number += 1
+                yield match[1], match[2] or b"%d" % number
+            rest = data[cut:]
+
+
 def _identity(person: Json) -> str:
     """What tells somebody from others: deleted accounts have no address."""
     return str(person.get("email") or person.get("name") or "").strip().lower()
@@ -116,6 +136,7 @@ class _Group:
         self._mine = mine
         self._told = told
         self._folder = folder
+        self._known: dict[str, tuple[str, bool]] = {}
         places = {each.parts[:-1] for each in parts}
         infos = [_object(each) for each in members.named("group_info.json") if each.parts[:-1] in places]
         info = infos[-1] if infos else {}
@@ -124,17 +145,17 @@ class _Group:
         self._people = [each for each in people if isinstance(each, dict)] if isinstance(people, list) else []
 
     def streams(self) -> Iterator[Stream]:
-        topics, speakers = self._surveyed()
+        topics = self._topics()
         with Gathered(self._members.path, self._told, once=len(self._parts) > 1) as gathered:
             for batch in self._batches():
                 for row in batch:
                     message = self._message(row)
                     if message is not None:
                         topic = str(row.get("topic_id"))
-                        gathered.add(topic if hash(topic) in topics else "", message)
-            others = {_identity(each) for each in self._people} - self._mine or speakers - self._mine
-            is_group = self._folder.startswith("Space") or len(others) > 1 + (not self._mine)
-            people = self._introduced() if is_group else {}
+                        gathered.add(topic if hash(topic.encode()) in topics else "", message)
+            people = {_identity(each) for each in self._people} or self._speakers()
+            is_group = self._folder.startswith("Space") or len(people - self._mine) > 1 + (not self._mine)
+            members = self._introduced() if is_group else {}
             place = self._folder or "google-chat"
             for key in gathered:
                 session = Session(
@@ -142,7 +163,7 @@ class _Group:
                     "group" if is_group else "direct",
                     self._title if is_group else None,
                     [],
-                    dict(people),
+                    dict(members),
                 )
                 yield Stream(session, gathered.blocks(key))
 
@@ -152,24 +173,22 @@ class _Group:
                 if path == ("messages",) and isinstance(batch, list):
                     yield [row if isinstance(row, dict) else {} for row in batch]
 
-    def _surveyed(self) -> tuple[set[int], set[str]]:
-        """The topics of a space in which more than one message stands, and who speaks where no list of them is."""
-        seen: dict[int, int] = {}
+    def _topics(self) -> set[int]:
+        """The topics of a space in which more than one message stands, by their hashes: there may be a million."""
+        first: dict[int, int] = {}
         answered: set[int] = set()
-        speakers: set[str] = set()
-        is_space = self._folder.startswith("Space")
-        if not is_space and self._people:
-            return answered, speakers
-        for batch in self._batches():
-            for row in batch:
-                if is_space and (topic := row.get("topic_id")):
-                    mark = hash(str(topic))
-                    which = hash(str(row.get("message_id") or row.get("created_date")))
-                    if seen.setdefault(mark, which) != which:
+        if self._folder.startswith("Space"):
+            for part in self._parts:
+                for topic, message in _ids(part):
+                    mark = hash(topic)
+                    if first.setdefault(mark, hash(message)) != hash(message):
                         answered.add(mark)
-                if not self._people and isinstance(creator := row.get("creator"), dict):
-                    speakers.add(_identity(creator))
-        return answered, speakers
+        return answered
+
+    def _speakers(self) -> set[str]:
+        """Who speaks."""
+        creators = (row.get("creator") for batch in self._batches() for row in batch)
+        return {_identity(each) for each in creators if isinstance(each, dict)}
 
     def _introduced(self) -> dict[str, Person]:
         """The members who have a name, whether they say anything or not."""
@@ -182,15 +201,24 @@ class _Group:
             people[sender] = Person(sender, self._told.senders.addresses(sender))
         return people
 
+    def _sender(self, person: Json) -> tuple[str, bool]:
+        """What to call somebody, and whether that is the owner."""
+        shown = f"{person.get('email')}\n{person.get('name')}"
+        known = self._known.get(shown)
+        if known is None:
+            identity = _identity(person)
+            is_me = identity in self._mine and bool(identity)
+            name = str(person.get("name") or "").strip() or None
+            known = OWNER if is_me else self._told.senders.of(identity or "unknown", name), is_me
+            self._known[shown] = known
+        return known
+
     def _message(self, row: Json) -> Message | None:
         told = self._told
         told.rows = (told.rows or 0) + 1
         creator = row.get("creator")
         person = creator if isinstance(creator, dict) else {}
-        identity = _identity(person)
-        is_me = identity in self._mine and bool(identity)
-        name = str(person.get("name") or "").strip() or None
-        sender = OWNER if is_me else told.senders.of(identity or "unknown", name)
+        sender, is_me = self._sender(person)
         text = row.get("text")
         text = text if isinstance(text, str) else ""
         time = worded_date(str(row.get("created_date") or ""))
@@ -203,7 +231,7 @@ class _Group:
         quoted = row.get("quoted_message_metadata")
         if isinstance(quoted, dict) and isinstance(said := quoted.get("text"), str) and said:
             by = quoted.get("creator")
-            if not isinstance(by, dict) or _identity(by) != identity:
+            if not isinstance(by, dict) or self._sender(by)[0] != sender:
                 message.reply_to = said[:QUOTED]
         return message
 

@@ -12,7 +12,7 @@ before its events.
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.archives import json_file
 from pipeline.archives.gathered import Gathered
@@ -28,6 +28,11 @@ SYSTEM = "joins, leaves and other events"
 _LISTS = {"events", "event"}
 _HEAD = re.compile(rb'\s*\{.{0,200}?"conversation(?:s|_state)"\s*:\s*\[', re.DOTALL)
 _MARKS = (b'"self_conversation_state"', b'"participant_data"', b'"conversation_id"', b'"current_participant"')
+_KINDS: dict[str, Literal["direct", "group"]] = {
+    "STICKY_ONE_TO_ONE": "direct",
+    "ONE_TO_ONE": "direct",
+    "GROUP": "group",
+}
 _CALLS = ("HANGOUT_EVENT", "PHONE_CALL")
 
 Json = dict[str, Any]
@@ -66,9 +71,7 @@ def read_hangouts(members: Members, member: Member, told: Told) -> Iterator[Stre
 def _streams(gathered: Gathered, about: Json, number: int) -> Iterator[Stream]:
     for key in gathered:  # the only one, if anything was said
         chat = _find(about, "self_conversation_state") or {}
-        kind = "direct" if chat.get("type") in ("STICKY_ONE_TO_ONE", "ONE_TO_ONE") else "group"
-        if "type" not in chat:
-            kind = "group" if len(gathered.others(key)) > 1 else "direct"
+        kind = _KINDS.get(_at(chat, "type")) or gathered.kind(key)
         identity = _at(chat, "id", "id") or _at(about, "conversation_id", "id") or f"hangouts-{number}"
         title = (str(chat.get("name") or "") or None) if kind == "group" else None
         yield Stream(Session(f"hangouts/{identity}", kind, title, [], platform=APP), gathered.blocks(key))

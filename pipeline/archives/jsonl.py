@@ -61,7 +61,9 @@ class _Example(msgspec.Struct):
 
 
 class _Chat(msgspec.Struct):
-    kind: str | None = None
+    """What any line of a conversation says of it first."""
+
+    kind: Literal["direct", "group"] | None = None
     title: str | None = None
     platform: str | None = None
 
@@ -124,10 +126,7 @@ def read(members: Members, told: Told, _asked: Asked) -> Iterator[Stream]:
             raise InputError(str(members.path), "no messages", fix=_SHOWN)
         for key in gathered:
             chat = chats[key]
-            kind = (
-                "group" if chat.kind == "group" or (chat.kind is None and len(gathered.others(key)) > 1) else "direct"
-            )
-            session = Session(key, kind, chat.title, [], platform=chat.platform or PLATFORM)
+            session = Session(key, chat.kind or gathered.kind(key), chat.title, [], platform=chat.platform or PLATFORM)
             yield Stream(session, gathered.blocks(key))
 
 

@@ -153,7 +153,7 @@ def read(members: Members, told: Told, _asked: Asked) -> Iterator[Stream]:
                 gathered.add("", message)
             for key in gathered:  # the only one, if anything was said
                 others = gathered.others(key)
-                kind = "group" if len(others) > 1 else "direct"
+                kind = gathered.kind(key)
                 title = (member.parts[-2] if folder else None) if kind == "group" else None
                 session = Session(folder or f"signal-{number}", kind, title, [])
                 blocks = gathered.blocks(key)
@@ -171,10 +171,11 @@ def _drop_all(blocks: Iterator[list[Message]], told: Told) -> None:
 
 def _messages(member: Member, told: Told) -> Iterator[Message]:
     said_by: dict[str, str] = {}
+    folder = member.parts[-2] if len(member.parts) > 1 else ""
     for said in _from_lines(member, told) if _is_json(member) else _from_page(member, told):
         told.rows = (told.rows or 0) + 1
         is_me = said.sender == "Me"
-        sender = OWNER if is_me else told.senders.of(_identity(said.sender, member), said.sender)
+        sender = OWNER if is_me else told.senders.of(_identity(said.sender, folder), said.sender)
         body = said.body.rstrip()
         if reason := _why_not(said, body):
             told.drop(reason, sender, said.time, body, is_me=is_me)
@@ -190,11 +191,9 @@ def _messages(member: Member, told: Told) -> Iterator[Message]:
         yield message
 
 
-def _identity(sender: str, member: Member) -> str:
+def _identity(sender: str, folder: str) -> str:
     """What tells two people of one name apart: the second Ann's chat lies in the folder Ann2."""
-    folder = member.parts[-2] if len(member.parts) > 1 else ""
-    is_numbered = folder.startswith(sender) and folder[len(sender) :].isdecimal()
-    return folder if is_numbered else sender
+    return folder if folder.startswith(sender) and folder[len(sender) :].isdecimal() else sender
 
 
 def _why_not(said: _Said, body: str) -> str | None:
@@ -310,10 +309,9 @@ def _said_on_page(sender: str, time: str | None, rest: str) -> _Said:
 def _added_at(text: str) -> int | None:
     """Where the last thing begins that signal-export put behind a body; None if nothing was."""
     last = text.rfind("\n") + 1
-    if (text.endswith(" -)") and text.startswith("(- ", last)) or (
-        text.endswith(" ))") and text.startswith("(( ", last)
-    ):
-        return max(0, last - 1)
+    for start, end in (("(- ", " -)"), ("(( ", " ))")):
+        if text.endswith(end) and text.startswith(start, last):
+            return max(0, last - 1)
     if match := _NOT_EXPORTED.search(text, max(0, len(text) - 40)):
         return match.start()
     if text.endswith(")  "):

@@ -87,6 +87,7 @@ class _Phone:
 
     def __init__(self, told: Told) -> None:
         self._told = told
+        self._met: dict[tuple[str, str], str] = {}
         self._names: dict[str, str] = {}
         self._written: dict[str, str] = {}
 
@@ -117,9 +118,12 @@ class _Phone:
         return number
 
     def _sms(self, row: dict[str, str]) -> tuple[str, Message] | None:
-        address = row.get("address", "").strip()
-        number = _UNKNOWN if address.lower() in _NOBODY else self._number(address)
-        self._meet(number, row)
+        shown = (row.get("address", ""), row.get("contact_name", ""))
+        number = self._met.get(shown)
+        if number is None:
+            address = shown[0].strip()
+            number = self._met[shown] = _UNKNOWN if address.lower() in _NOBODY else self._number(address)
+            self._meet(number, row)
         return self._kept(number, number, row.get("type", ""), row.get("date", ""), row.get("body", ""), media=False)
 
     def _mms(

@@ -42,8 +42,9 @@ _MEDIA = (
 )  # fmt: skip
 _CALLS = ("语音通话", "视频通话", "通话", "call")
 _CARDS = (
-    "卡片式链接", "链接", "小程序", "合并转发的聊天记录", "聊天记录", "音乐", "转账", "红包", "名片", "推荐公众号", "视频号", "接龙",
-    "游戏", "赠送红包封面", "分享", "link", "card", "music", "transfer", "redpacket", "mini", "forward",
+    "卡片式链接", "链接", "小程序", "合并转发的聊天记录", "聊天记录", "音乐", "转账", "红包", "名片", "推荐公众号",
+    "视频号", "接龙", "游戏", "赠送红包封面", "分享", "link", "card", "music", "transfer", "redpacket", "mini",
+    "forward",
 )  # fmt: skip
 _QUOTED = re.compile(r"\n+\[引用\]\((?P<time>[^()\n]*)\)(?P<name>[^:\n]*):(?P<said>.*)\Z", re.DOTALL)
 _LABEL = re.compile(
@@ -96,10 +97,7 @@ def _messages(member: Member, told: Told) -> Iterator[tuple[str, Message]]:
         is_me = row.get("is_sender", "").strip() in _TRUE
         talker = row.get("talker", "").strip()
         room = row.get("room_name", "").strip() or default
-        if is_me:
-            sender = OWNER
-        else:
-            sender = told.senders.of(talker or room, None)
+        sender = OWNER if is_me else told.senders.of(talker or room, None)
         time = _time(row.get("CreateTime", "").strip())
         text = (row.get("msg") or row.get("content") or "").replace("\r\n", "\n")
         if reason := _why_not(row.get("type_name", "").strip(), text):
