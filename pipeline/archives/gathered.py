@@ -26,14 +26,14 @@ _OVERHEAD = 200  # what a message takes beside its text
 _IN_MEMORY = 1 << 20  # bytes; what is less never touches a disk
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[Message]).decode
+_decode = msgspec.msgpack.Decoder(tuple[list[str], list[Message]]).decode
 
 
 class _Block(NamedTuple):
     """Messages in order of time, in the file.
 
     Attributes:
-        first: the time to take for the first if it has none.
+        first: the time that the first is ordered by.
     """
 
     first: str
@@ -132,7 +132,7 @@ class Gathered:
             if not talk.held:
                 continue
             timed = _timed(talk)
-            data = _encoded([message for _, message in timed])
+            data = _encoded(timed)
             self._file.seek(self._end)
             self._file.write(data)
             talk.blocks.append(_Block(timed[0][0], self._end, len(data)))
@@ -143,7 +143,7 @@ class Gathered:
 
     def _in_order(self, talk: _Talk) -> Iterator[list[Message]]:
         for block in talk.blocks:
-            yield self._read(block)
+            yield [message for _, message in self._read(block)]
         if talk.held:
             yield talk.held
 
@@ -158,14 +158,15 @@ class Gathered:
             cut = bisect.bisect_left(waiting, first, key=itemgetter(0))
             if cut:
                 yield [message for _, message in waiting[:cut]]
-            waiting = waiting[cut:] + (held if block is None else _with_times(self._read(block), block.first))
+            waiting = waiting[cut:] + (held if block is None else self._read(block))
             waiting.sort(key=itemgetter(0))
         if waiting:
             yield [message for _, message in waiting]
 
-    def _read(self, block: _Block) -> list[Message]:
+    def _read(self, block: _Block) -> list[tuple[str, Message]]:
         self._file.seek(block.at)
-        return _decode(self._file.read(block.size))
+        times, messages = _decode(self._file.read(block.size))
+        return list(zip(times or [message.time or "" for message in messages], messages, strict=True))
 
     def _once(self, blocks: Iterator[list[Message]]) -> Iterator[list[Message]]:
         time: str | None = None
@@ -187,28 +188,25 @@ class Gathered:
 
 def _timed(talk: _Talk) -> list[tuple[str, Message]]:
     """What is held of a conversation, in order, each with the time that it is ordered by."""
-    timed = _with_times(talk.held, talk.before)
+    timed, time = [], talk.before
+    for message in talk.held:
+        time = message.time or time
+        timed.append((time, message))
     if talk.falls and not talk.rises:  # newest first: so are those of one second
         timed.reverse()
     timed.sort(key=itemgetter(0))
     return timed
 
 
-def _with_times(messages: list[Message], time: str) -> list[tuple[str, Message]]:
-    timed = []
-    for message in messages:
-        if message.time is not None:
-            time = message.time
-        timed.append((time, message))
-    return timed
-
-
-def _encoded(messages: list[Message]) -> bytes:
+def _encoded(timed: list[tuple[str, Message]]) -> bytes:
+    """Messages, with the times that they are ordered by where one has none of its own."""
+    messages = [message for _, message in timed]
+    times = [] if all(message.time is not None for message in messages) else [time for time, _ in timed]
     try:
-        return _encode(messages)
+        return _encode((times, messages))
     except UnicodeEncodeError:
         for message in messages:
             message.content, message.sender = writable(message.content), writable(message.sender)
             if isinstance(message.reply_to, str):
                 message.reply_to = writable(message.reply_to)
-        return _encode(messages)
+        return _encode((times, messages))

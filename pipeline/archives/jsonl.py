@@ -46,7 +46,7 @@ class _Line(msgspec.Struct):
     id: str | int | None = None
     reply_to: str | int | None = None
     title: str | None = None
-    kind: Literal["direct", "group"] | None = None
+    kind: str | None = None
     platform: str | None = None
 
 
@@ -165,7 +165,10 @@ class _Reader:
             line = self._decoded(number, text)
             conversation = str(line.conversation)
             chat = self._chats.setdefault(conversation, _Chat())
-            chat.kind = chat.kind or line.kind
+            if line.kind == "direct" or line.kind == "group":
+                chat.kind = chat.kind or line.kind
+            elif line.kind is not None:
+                raise self._wrong(number, '`kind` is neither "direct" nor "group"')
             chat.title = chat.title or line.title
             chat.platform = chat.platform or line.platform
             message = self._message(number, line, conversation)

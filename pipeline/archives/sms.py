@@ -39,7 +39,7 @@ _NOBODY = {"", "null", "insert-address-token"}
 _NAMELESS = {"", "null", "(unknown)"}
 _RECEIVED, _SENT, _DRAFT, _TRYING = "1", {"2", "4", "5", "6"}, "3", {"4", "5", "6"}
 _FROM = "137"
-_ROOT = re.compile(r"(?:\s|<\?.*?\?>|<!--.*?-->)*<(smses|calls)[\s>/]", re.DOTALL)
+_ROOT = re.compile(r"(?:\s|<\?.*?\?>|<!--.*?-->)*<(?:!DOCTYPE\s+)?(smses|calls)[\s>/\[]", re.DOTALL)
 
 
 def recognise(members: Members) -> Recognised | None:
