@@ -31,6 +31,7 @@ REMEMBERED = 50_000
 PLATFORM = "a messenger"
 """What the app is called where the lines do not say."""
 
+_KINDS: dict[str, Literal["direct", "group"]] = {"direct": "direct", "group": "group"}
 _NUMBER = re.compile(r"-?\d{1,20}(?:\.\d{1,9})?")
 _UNKNOWN = re.compile(r"unknown field `(.{1,40})`")
 _SHOWN = "docs/jsonl.md shows what a line holds."
@@ -165,10 +166,9 @@ class _Reader:
             line = self._decoded(number, text)
             conversation = str(line.conversation)
             chat = self._chats.setdefault(conversation, _Chat())
-            if line.kind == "direct" or line.kind == "group":
-                chat.kind = chat.kind or line.kind
-            elif line.kind is not None:
+            if line.kind is not None and line.kind not in _KINDS:
                 raise self._wrong(number, '`kind` is neither "direct" nor "group"')
+            chat.kind = chat.kind or _KINDS.get(line.kind or "")
             chat.title = chat.title or line.title
             chat.platform = chat.platform or line.platform
             message = self._message(number, line, conversation)

@@ -33,6 +33,9 @@ SYSTEM = "WeChat's own words"
 CARD = "link, card or other content of an app"
 EXPORT = "Export the chats with PyWxDump or WeFlow as CSV, and give the folder."
 
+ALONE = "wechat"
+"""The conversation of a single file that does not name it."""
+
 _NEEDED = {"type_name", "is_sender", "talker", "CreateTime"}
 _TEXTS = ("msg", "content")
 _SPEECH = {"文本", "文本消息", "text", "带有引用的文本消息", "引用回复", "引用消息", "1", "(1, 0)"}
@@ -82,21 +85,22 @@ def read(members: Members, told: Told, _asked: Asked) -> Iterator[Stream]:
         raise InputError(str(members.path), "no chat of WeChat as CSV", fix=EXPORT)
     with Gathered(members.path, told, once=len(found) > 1) as gathered:
         for member in found:
-            for room, message in _messages(member, told):
+            # A file alone is called whatever the copy of it is called, which says nothing.
+            unnamed = ALONE if members.only else member.name.removesuffix(member.suffix)
+            for room, message in _messages(member, unnamed, told):
                 gathered.add(room, message)
         for room in gathered:
             is_group = "@chatroom" in room or len(gathered.others(room)) > 1
-            title = room if is_group and "@chatroom" not in room else None
+            title = room if is_group and "@chatroom" not in room and room != ALONE else None
             yield Stream(Session(room, "group" if is_group else "direct", title, []), gathered.blocks(room))
 
 
-def _messages(member: Member, told: Told) -> Iterator[tuple[str, Message]]:
-    default = member.name.removesuffix(member.suffix)
+def _messages(member: Member, unnamed: str, told: Told) -> Iterator[tuple[str, Message]]:
     for row in _rows(member):
         told.rows = (told.rows or 0) + 1
         is_me = row.get("is_sender", "").strip() in _TRUE
         talker = row.get("talker", "").strip()
-        room = row.get("room_name", "").strip() or default
+        room = row.get("room_name", "").strip() or unnamed
         sender = OWNER if is_me else told.senders.of(talker or room, None)
         time = _time(row.get("CreateTime", "").strip())
         text = (row.get("msg") or row.get("content") or "").replace("\r\n", "\n")

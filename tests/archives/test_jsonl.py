@@ -25,7 +25,7 @@ def written(*rows: dict[str, Any]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def row(conversation: str, second: int, text: str | None, **more: Any) -> dict[str, Any]:
+def row(conversation: str | int, second: int, text: str | None, **more: Any) -> dict[str, Any]:
     return {"conversation": conversation, "ts": 1693182720 + second, "sender": "Ann", "text": text} | more
 
 

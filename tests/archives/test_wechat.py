@@ -87,9 +87,11 @@ def test_weflows_columns_and_english_types_are_understood(tmp_path: Path) -> Non
         ["3", "9", "text", "0", "Bo", "[链接]A page", "", "2023-11-15T06:15:25.000Z"],
         ["4", "9", "image", "0", "Bo", "[图片]", "a.jpg", "2023-11-15T06:15:26.000Z"],
     ]
-    (tmp_path / "Bo.csv").write_text(table(*rows, columns=columns), encoding="utf-8-sig")
+    path = tmp_path / "Bo.csv"
+    path.write_text(table(*rows, columns=columns), encoding="utf-8-sig")
     found = read(tmp_path)
-    assert [(each.id, each.messages[0].time) for each in found.sessions] == [("Bo", "2023-11-15T06:15:23Z")]
+    assert read(path).said == found.said
+    assert [(each.id, each.messages[0].time) for each in found.sessions] == [("wechat", "2023-11-15T06:15:23Z")]
     assert (found.said, found.loaded.dropped) == ([("Bo", "yo"), ("me", "hi")], {CARD: 1, MEDIA: 1})
 
 
