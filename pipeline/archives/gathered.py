@@ -192,8 +192,8 @@ def _timed(talk: _Talk) -> list[tuple[str, Message]]:
     for message in talk.held:
         time = message.time or time
         timed.append((time, message))
-    if talk.falls and not talk.rises:  # newest first: so are those of one second
-        timed.reverse()
+    if talk.falls and not talk.rises and all(message.time is not None for message in talk.held):
+        timed.reverse()  # newest first: so are those of one second
     timed.sort(key=itemgetter(0))
     return timed
 

@@ -42,7 +42,7 @@ class _Line(msgspec.Struct):
     text: str | None
     sender: str | int | None = None
     sender_id: str | int | None = None
-    is_me: bool = False
+    is_me: bool | int | None = False
     ts: str | int | float | None = None
     id: str | int | None = None
     reply_to: str | int | None = None
@@ -193,12 +193,15 @@ class _Reader:
             raise self._wrong(number, str(error)) from None
 
     def _message(self, number: int, line: _Line, conversation: str) -> Message:
+        if line.is_me not in (True, False, None):
+            raise self._wrong(number, "`is_me` is neither true nor false")
+        is_me = bool(line.is_me)
         name = "" if line.sender is None else str(line.sender).strip()
-        if not line.is_me and not name:
+        if not is_me and not name:
             raise self._wrong(number, "`sender` is missing, and `is_me` is not true")
         identity = name if line.sender_id is None else str(line.sender_id)
-        sender = OWNER if line.is_me else self._told.senders.of(identity, name)
-        message = Message(sender, line.is_me, self._time(number, line.ts), line.text or "")
+        sender = OWNER if is_me else self._told.senders.of(identity, name)
+        message = Message(sender, is_me, self._time(number, line.ts), line.text or "")
         if line.reply_to is not None:
             answered = self._said.get((conversation, str(line.reply_to)))
             if answered is None:

@@ -8,7 +8,7 @@ its code (carderne/signal-export, versions 1 to 3.9.3: create.py, models.py, mai
 
 Times are local, of an unnamed zone, and kept as they stand. "Me" is the owner. Names are letters and digits alone, and
 two people of one name are one to it, except that their chats lie in folders of their own. The body lost its backticks
-and gained two spaces; calls are said in the body, marked as such since 3.9. Neither file says what is a group: a chat
+and gained two spaces, U+FFFC stands for a mention; calls are said in the body, marked as such since 3.9. Neither file says what is a group: a chat
 in which two others speak is one. Not verified: what Signal's own backup for Android begins with, from its published
 protocol buffers.
 """
@@ -176,19 +176,24 @@ def _messages(member: Member, told: Told) -> Iterator[Message]:
         told.rows = (told.rows or 0) + 1
         is_me = said.sender == "Me"
         sender = OWNER if is_me else told.senders.of(_identity(said.sender, folder), said.sender)
-        body = said.body.rstrip()
+        body = _clean(said.body)
         if reason := _why_not(said, body):
             told.drop(reason, sender, said.time, body, is_me=is_me)
             continue
         message = Message(sender, is_me, said.time, body)
         # It says what was quoted but not whom: if that cannot be found, it was probably somebody else.
-        quoted = said.quote[:QUOTED]
+        quoted = _clean(said.quote)[:QUOTED]
         if quoted and said_by.get(quoted) != sender:
             message.reply_to = quoted
         if len(said_by) >= _REMEMBERED:
             said_by.clear()
         said_by[body[:QUOTED]] = sender
         yield message
+
+
+def _clean(text: str) -> str:
+    """Without what signal-export put behind it, the backticks that a quotation still has, and marks of mentions."""
+    return text.replace("`", "").replace("\ufffc ", "").replace("\ufffc", "").rstrip()
 
 
 def _identity(sender: str, folder: str) -> str:

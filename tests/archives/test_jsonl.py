@@ -34,7 +34,7 @@ ROWS = (
     row("a", 3, "Hi", id=1),
     row("b", 8, "b1"),
     row("a", 4, "Yes?", id=2, is_me=True, sender="Alex", reply_to=1),
-    row("a", 5, "mine", reply_to=2, is_me=True),
+    row("a", 5, "mine", reply_to=2, is_me=1),
     row("a", 6, "far", reply_to=77),
     row("a", 7, None),
     row("a", 7, "  "),
@@ -105,7 +105,11 @@ def test_times_are_iso_8601_or_unix(path: Path, ts: Any, time: str | None) -> No
         ('{"conversation": "a", "sender": "Ann", "text": 5}', "Expected `str | null`, got `int` - at `$.text`"),
         (
             '{"conversation": "a", "sender": "Ann", "text": "x", "is_me": "no"}',
-            "Expected `bool`, got `str` - at `$.is_me`",
+            "Expected `bool | int | null`, got `str` - at `$.is_me`",
+        ),
+        (
+            '{"conversation": "a", "sender": "Ann", "text": "x", "is_me": 2}',
+            "`is_me` is neither true nor false",
         ),
         (
             '{"conversation": "a", "sender": "Ann", "text": "x", "kind": "secret words"}',

@@ -38,7 +38,7 @@ LINES = (
     line("10:01:00", "Me", "Two\n\nlines"),
     line("10:02:00", "Me", "", attachments=[PHOTO]),
     line("10:03:00", "AnnBell", "look", attachments=[PHOTO], reactions=[["Me", "👍"]]),
-    line("10:04:00", "Me", "yes", quote="\n\n> look\n> at me\n\n"),
+    line("10:04:00", "Me", "\ufffc yes", quote="\n\n> look\n> at `me`\n\n"),
     line("10:05:00", "Me", "mine", quote="\n\n> yes\n\n"),
     line("10:06:00", "AnnBell", "", sticker={"id": "1", "packId": "p", "packKey": "k", "emoji": "🙂"}),
     line("10:07:00", "Me", "", deleted=True),
