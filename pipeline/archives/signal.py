@@ -8,9 +8,9 @@ its code (carderne/signal-export, versions 1 to 3.9.3: create.py, models.py, mai
 
 Times are local, of an unnamed zone, and kept as they stand. "Me" is the owner. Names are letters and digits alone, and
 two people of one name are one to it, except that their chats lie in folders of their own. The body lost its backticks
-and gained two spaces, U+FFFC stands for a mention; calls are said in the body, marked as such since 3.9. Neither file says what is a group: a chat
-in which two others speak is one. Not verified: what Signal's own backup for Android begins with, from its published
-protocol buffers.
+and gained two spaces, U+FFFC stands for a mention; calls are said in the body, marked as such since 3.9. Neither file
+says what is a group: a chat in which two others speak is one. Not verified: what Signal's own backup for Android begins
+with, from its published protocol buffers, and that mentions reach the files as U+FFFC.
 """
 
 import re
