@@ -70,6 +70,42 @@ READERS = (
         "In WhatsApp, open the chat, choose Export chat > Without media, and give the .zip or .txt.",
         "pipeline.archives.whatsapp",
     ),
+    Reader(
+        "signal",
+        "Signal",
+        "the folder that signal-export makes",
+        "On a computer with Signal Desktop, run `pip install signal-export` and `sigexport signal-chats`, and give the "
+        "folder signal-chats.",
+        "pipeline.archives.signal",
+    ),
+    Reader(
+        "google-chat",
+        "Google Chat",
+        "the zip or folder that Google Takeout makes, or a Hangouts.json",
+        "On takeout.google.com, choose Google Chat alone, and give the .zip.",
+        "pipeline.archives.google_chat",
+    ),
+    Reader(
+        "wechat",
+        "WeChat",
+        "CSV files as WeClone takes them (PyWxDump, WeFlow), one or a folder of several",
+        "Export the chats with PyWxDump or WeFlow as CSV, and give the folder.",
+        "pipeline.archives.wechat",
+    ),
+    Reader(
+        "sms",
+        "SMS",
+        "the .xml that SMS Backup & Restore makes on Android, or a folder of several",
+        "In SMS Backup & Restore, choose Back up now, with Messages switched on, and give the sms-….xml.",
+        "pipeline.archives.sms",
+    ),
+    Reader(
+        "jsonl",
+        "JSON lines",
+        "your own file with one message a line; docs/jsonl.md says how",
+        "Write one JSON object a line, as docs/jsonl.md says.",
+        "pipeline.archives.jsonl",
+    ),
 )
 """In the order in which an archive is tried."""
 

@@ -29,6 +29,11 @@ def test_there_are_configs_to_load() -> None:
         "tortoise.yaml",
         "openai.yaml",
         "imessage.yaml",
+        "signal.yaml",
+        "google-chat.yaml",
+        "wechat.yaml",
+        "sms.yaml",
+        "jsonl.yaml",
         "ci.yaml",
         "reference.yaml",
     }

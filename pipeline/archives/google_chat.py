@@ -1,0 +1,254 @@
+"""Reads Google Chat as Google Takeout exports it, and the Hangouts.json of before 2022.
+
+    Takeout/Google Chat/Users/User 1/user_info.json         {"user": {"name", "email"}, …}: the owner
+    Takeout/Google Chat/Groups/DM abc/group_info.json       {"members": [{"name", "email", "user_type"}, …]}
+    Takeout/Google Chat/Groups/Space xyz/messages.json      {"messages": [{"creator", "created_date", "text", …}]}
+
+No sample of our own: the layout, the keys of a message and that U+202F stands before AM and PM are as two public
+readers describe them (a schema page of a Takeout reader; potluck's generator, whose fixtures follow real exports); the
+Chinese and the Korean form of `created_date` from the tests of two others. Dates in other languages are understood by
+the names of their months, not verified. Times are UTC. `message_state`, `deletion_metadata` and the annotations of
+joins and calls are Google's names for these, not verified in an export.
+
+A direct chat or a space is a conversation; in a space, so is each topic of more than one message, and what nobody
+answered in a topic makes up the space's own. `topic_id` is looked at in a first pass.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pipeline.archives import json_file
+from pipeline.archives.addresses import is_address
+from pipeline.archives.gathered import Gathered
+from pipeline.archives.hangouts import is_hangouts, read_hangouts
+from pipeline.archives.members import Member, Members
+from pipeline.archives.reader import Asked, Recognised
+from pipeline.archives.told import BY_A_BOT, CALL, DELETED, MEDIA, NO_TEXT, Told
+from pipeline.archives.worded_dates import worded_date
+from pipeline.errors import InputError
+from pipeline.sessions.session import OWNER, QUOTED, Message, Person, Session
+from pipeline.sessions.stream import Stream
+
+SYSTEM = "joins, leaves and other events"
+EXPORT = "On takeout.google.com, choose Google Chat alone, and give the .zip."
+NO_DATE = "with a date that cannot be read"
+
+_SMALL = 64_000_000  # bytes of the files about people
+_MARKS = (b'"creator"', b'"created_date"', b'"topic_id"')
+_IDS = re.compile(rb'(?<!\\)"topic_id"\s*:\s*"([^"\\]{1,500})"(?:\s*,\s*"message_id"\s*:\s*"([^"\\]{1,1000})")?')
+_LONGEST_IDS = 4096
+_CALLS = ("video_call_metadata", "call_metadata")
+
+Json = dict[str, Any]
+
+
+def recognise(members: Members) -> Recognised | None:
+    """See readers.Reading."""
+    groups = [each for each in _candidates(members, "messages.json") if _is_chat(each)]
+    if groups:
+        more = f" and {len(groups) - 1:,} more like it" if len(groups) > 1 else ""
+        return Recognised("Google Chat, exported by Google Takeout", f"what is in {groups[0].name}{more}")
+    hangouts = [each for each in _candidates(members, "Hangouts.json") if is_hangouts(each)]
+    if hangouts:
+        return Recognised("Google Hangouts, exported by Google Takeout", f"what is in {hangouts[0].name}")
+    return None
+
+
+def _candidates(members: Members, name: str) -> list[Member]:
+    return [members.only] if members.only is not None else members.named(name)
+
+
+def _is_chat(member: Member) -> bool:
+    head = member.head()
+    if not any(head.startswith(start) for start in (b"{", b"\xef\xbb\xbf{")):
+        return False
+    if member.parts[-3:-2] == ("Groups",) and re.fullmatch(rb'\s*\{\s*"messages"\s*:\s*\[\s*\]\s*\}\s*', head):
+        return True
+    return b'"messages"' in head[:100] and sum(mark in head for mark in _MARKS) >= 2
+
+
+def read(members: Members, told: Told, _asked: Asked) -> Iterator[Stream]:
+    """See readers.Reading."""
+    groups = [each for each in _candidates(members, "messages.json") if _is_chat(each)]
+    hangouts = [each for each in _candidates(members, "Hangouts.json") if is_hangouts(each)]
+    if not groups and not hangouts:
+        raise InputError(str(members.path), "nothing of Google Chat", fix=EXPORT)
+    mine = {
+        _identity(user)
+        for each in members.named("user_info.json")
+        if isinstance(user := _object(each).get("user"), dict)
+    }
+    folders: dict[str, list[Member]] = {}
+    for each in groups:
+        folders.setdefault(each.parts[-2] if len(each.parts) > 1 else "", []).append(each)
+    for folder, parts in folders.items():
+        yield from _Group(members, folder, parts, mine, told).streams()
+    for each in hangouts:
+        yield from read_hangouts(members, each, told)
+
+
+def _object(member: Member) -> Json:
+    """A small file about people."""
+    found: Json = {}
+    if member.size <= _SMALL:
+        for path, value in json_file.values(member, {"members"}):
+            here = found
+            for key in path[:-1]:
+                here = here.setdefault(str(key), {})
+            if path and isinstance(here, dict):
+                if isinstance(value, list) and isinstance(here.get(str(path[-1])), list):
+                    here[str(path[-1])] += value  # a long list comes in batches
+                else:
+                    here[str(path[-1])] = value
+    return found
+
+
+def _ids(member: Member) -> Iterator[tuple[bytes, bytes]]:
+    """The topic and the id of each message, found without reading the JSON."""
+    rest, is_end, number = b"", False, 0
+    with member.open() as file:
+        while not is_end:
+            block = file.read(json_file.BLOCK)
+            is_end = not block
+            data = rest + block
+            cut = len(data) if is_end else max(0, len(data) - _LONGEST_IDS)
+            for match in _IDS.finditer(data):
+                if match.end() > cut:
+                    cut = min(cut, match.start())
+                    break
+                number += 1
+                yield match[1], match[2] or b"%d" % number
+            rest = data[cut:]
+
+
+def _identity(person: Json) -> str:
+    """What tells somebody from others: deleted accounts have no address."""
+    return str(person.get("email") or person.get("name") or "").strip().lower()
+
+
+class _Group:
+    """A folder in Groups; where several exports lie side by side, that folder of all of them."""
+
+    def __init__(self, members: Members, folder: str, parts: list[Member], mine: set[str], told: Told) -> None:
+        self._members = members
+        self._parts = parts
+        self._mine = mine
+        self._told = told
+        self._folder = folder
+        self._known: dict[str, tuple[str, bool]] = {}
+        places = {each.parts[:-1] for each in parts}
+        infos = [_object(each) for each in members.named("group_info.json") if each.parts[:-1] in places]
+        info = infos[-1] if infos else {}
+        self._title = str(info.get("name") or "") or None
+        people = info.get("members")
+        self._people = [each for each in people if isinstance(each, dict)] if isinstance(people, list) else []
+
+    def streams(self) -> Iterator[Stream]:
+        topics = self._topics()
+        with Gathered(self._members.path, self._told, once=len(self._parts) > 1) as gathered:
+            for batch in self._batches():
+                for row in batch:
+                    message = self._message(row)
+                    if message is not None:
+                        topic = str(row.get("topic_id"))
+                        gathered.add(topic if hash(topic.encode()) in topics else "", message)
+            people = {_identity(each) for each in self._people} or self._speakers()
+            is_group = self._folder.startswith("Space") or len(people - self._mine) > 1 + (not self._mine)
+            members = self._introduced() if is_group else {}
+            place = self._folder or "google-chat"
+            for key in gathered:
+                session = Session(
+                    f"{place}/{key}" if key else place,
+                    "group" if is_group else "direct",
+                    self._title if is_group else None,
+                    [],
+                    dict(members),
+                )
+                yield Stream(session, gathered.blocks(key))
+
+    def _batches(self) -> Iterator[list[Json]]:
+        for part in self._parts:
+            for path, batch in json_file.values(part, {"messages"}):
+                if path == ("messages",) and isinstance(batch, list):
+                    yield [row if isinstance(row, dict) else {} for row in batch]
+
+    def _topics(self) -> set[int]:
+        """The topics of a space in which more than one message stands, by their hashes: there may be a million."""
+        first: dict[int, int] = {}
+        answered: set[int] = set()
+        if self._folder.startswith("Space"):
+            for part in self._parts:
+                for topic, message in _ids(part):
+                    mark = hash(topic)
+                    if first.setdefault(mark, hash(message)) != hash(message):
+                        answered.add(mark)
+        return answered
+
+    def _speakers(self) -> set[str]:
+        """Who speaks."""
+        creators = (row.get("creator") for batch in self._batches() for row in batch)
+        return {_identity(each) for each in creators if isinstance(each, dict)}
+
+    def _introduced(self) -> dict[str, Person]:
+        """The members who have a name, whether they say anything or not."""
+        people = {}
+        for each in self._people:
+            identity, name = _identity(each), str(each.get("name") or "").strip()
+            if identity in self._mine or not name or is_address(name) or each.get("user_type") == "Bot":
+                continue
+            sender = self._told.senders.of(identity, name)
+            people[sender] = Person(sender, self._told.senders.addresses(sender))
+        return people
+
+    def _sender(self, person: Json) -> tuple[str, bool]:
+        """What to call somebody, and whether that is the owner."""
+        shown = f"{person.get('email')}\n{person.get('name')}"
+        known = self._known.get(shown)
+        if known is None:
+            identity = _identity(person)
+            is_me = identity in self._mine and bool(identity)
+            name = str(person.get("name") or "").strip() or None
+            known = OWNER if is_me else self._told.senders.of(identity or "unknown", name), is_me
+            self._known[shown] = known
+        return known
+
+    def _message(self, row: Json) -> Message | None:
+        told = self._told
+        told.rows = (told.rows or 0) + 1
+        creator = row.get("creator")
+        person = creator if isinstance(creator, dict) else {}
+        sender, is_me = self._sender(person)
+        text = row.get("text")
+        text = text if isinstance(text, str) else ""
+        time = worded_date(str(row.get("created_date") or ""))
+        if reason := _why_not(row, person, text):
+            told.drop(reason, sender, time, text, is_me=is_me)
+            return None
+        if time is None:
+            told.noted[NO_DATE] += 1
+        message = Message(sender, is_me, time, text)
+        quoted = row.get("quoted_message_metadata")
+        if isinstance(quoted, dict) and isinstance(said := quoted.get("text"), str) and said:
+            by = quoted.get("creator")
+            if not isinstance(by, dict) or self._sender(by)[0] != sender:
+                message.reply_to = said[:QUOTED]
+        return message
+
+
+def _why_not(row: Json, person: Json, text: str) -> str | None:
+    """The reason why a message is no speech."""
+    if row.get("message_state") == "DELETED" or (row.get("deletion_metadata") and not text):
+        return DELETED
+    if str(person.get("user_type") or "").lower() == "bot":
+        return BY_A_BOT
+    if text.strip():
+        return None
+    if row.get("attached_files"):
+        return MEDIA
+    annotations = row.get("annotations")
+    listed = annotations if isinstance(annotations, list) else []
+    kinds = {key for each in listed if isinstance(each, dict) for key in each}
+    if kinds & set(_CALLS):
+        return CALL
+    return SYSTEM if any(kind.startswith("membership") for kind in kinds) else NO_TEXT
