@@ -1,0 +1,1 @@
+def recognise(members): return None
