@@ -9,7 +9,7 @@ import itertools
 import zlib
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from datetime import UTC, datetime
-from operator import itemgetter
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -29,7 +29,7 @@ OUT_OF_ORDER = "earlier than the one before it in the archive"
 _BLOCK = 2_000
 
 
-class Row(NamedTuple):
+class Row(msgspec.Struct, array_like=True, gc=False):
     """A row of an archive.
 
     Attributes:
@@ -69,10 +69,10 @@ def in_order(blocks: Iterable[list[Row]]) -> Iterator[list[Row]]:
     for block in blocks:
         held += block
         if len(held) >= 2 * WINDOW:
-            held.sort(key=itemgetter(0))
+            held.sort(key=_at)
             yield held[:-WINDOW]
             del held[:-WINDOW]
-    held.sort(key=itemgetter(0))
+    held.sort(key=_at)
     yield held
 
 
@@ -122,32 +122,31 @@ def spoken(blocks: Iterable[list[Row]], told: Told) -> Iterator[list[Message]]:
     Args:
         blocks: in order. Rows of one id and time are one: only the first of them counts.
     """
-    said: dict[Hashable, tuple[str, str]] = {}
+    said: dict[Hashable, Message] = {}
     last: str | None = None
     ids: set[Hashable] = set()
     for block in blocks:
         told.rows = (told.rows or 0) + len(block)
         messages: list[Message] = []
-        for at, identity, message, dropped, answers, noted in block:
-            if at != last:
-                if last is not None and at < last:
+        for row in block:
+            message, identity = row.message, row.id
+            if row.at != last:
+                if last is not None and row.at < last:
                     told.noted[OUT_OF_ORDER] += 1
-                last = at
+                last = row.at
                 ids.clear()
+            dropped = TWICE if identity in ids else row.dropped
             if identity is not None:
-                if identity in ids:
-                    told.drop(TWICE, message.sender, message.time, message.content, is_me=message.is_me)
-                    continue
                 ids.add(identity)
             if dropped is not None:
                 told.drop(dropped, message.sender, message.time, message.content, is_me=message.is_me)
                 continue
-            if noted is not None:
-                told.noted[noted] += 1
-            if answers is not None and (original := said.get(answers)) and original[0] != message.sender:
-                message.reply_to = original[1]
+            if row.noted is not None:
+                told.noted[row.noted] += 1
+            if row.answers is not None and (original := said.get(row.answers)) and original.sender != message.sender:
+                message.reply_to = original.content[:QUOTED]
             if identity is not None:
-                said[identity] = (message.sender, message.content[:QUOTED])
+                said[identity] = message
             messages.append(message)
         if len(said) >= 2 * REMEMBERED:
             for old in list(itertools.islice(said, len(said) - REMEMBERED)):
@@ -171,6 +170,7 @@ def utc_text(written: object) -> str | None:
     return f"{time.isoformat(timespec='seconds')}Z"
 
 
+_at = attrgetter("at")
 _decoder = msgspec.json.Decoder(list[Row])
 
 

@@ -44,7 +44,10 @@ _INSTEAD = (
 )
 _SHOWN = ("sticker_emoji", "media_type", "file_name", "place_name", "game_title", "mime_type")
 _OLD_CHANNELS = 1 << 33  # where the numbers of channels began, when ids were numbers
-_SECONDS = [f":{second:02}Z" for second in range(60)]
+_IN_HOUR = [f":{second // 60:02}:{second % 60:02}Z" for second in range(3600)]
+_BY_BOTS = {"via_bot", "inline_bot_buttons"}  # only bots can put buttons under a message
+_FORWARDS = {"forwarded_from", "forwarded_from_id", "saved_from"}
+_OF_OTHERS = _BY_BOTS | _FORWARDS
 _LARGEST = 1 << 63  # ids beyond are none
 
 
@@ -73,15 +76,15 @@ class Rows:
 
     Args:
         told: tells the archive's people apart.
-        owner: None where the archive does not say.
+        owner: their id; None where the archive does not say who that is.
     """
 
     def __init__(self, told: Told, owner: str | None) -> None:
         self._told = told
         self._owner = owner
-        self._met: dict[tuple[object, object], Who] = {}
-        self._minute = 0
-        self._until_minute = ""
+        self._met: dict[object, Who] = {}
+        self._hour = 0
+        self._until_hour = ""
 
     def of(self, blocks: Iterator[list[object]]) -> Iterator[list[Row]]:
         """The rows of one chat in one file."""
@@ -98,38 +101,40 @@ class Rows:
             yield rows
 
     def _row(self, row: dict[str, object], last: str) -> Row:
-        time = self._time(row.get("date_unixtime"))
-        at = time
+        get = row.get
+        at = time = self._time(get("date_unixtime"))
         if time is None:
             # Local times go back by an hour once a year, while the order of the file is right.
-            time = utc_text(row.get("date"))
+            time = utc_text(get("date"))
             at = last if time is None else max(last, time)
-        kind = row.get("type")
-        text = text_of(row)
-        identity = _number(row.get("id"))
+        kind, number = get("type"), _number(get("id"))
         if kind != "message":
-            reason, words = _service(row, kind, text)
-            who = self.who(row.get("actor_id") or row.get("from_id"), row.get("actor") or row.get("from"))
-            return Row(at or "", identity, Message(who.sender, who.is_me, time, words), reason)
-        who = self.who(row.get("from_id"), row.get("from"))
+            who = self._who(get("actor_id") or get("from_id"), get("actor") or get("from"))
+            reason, words = _service(row, kind)
+            return Row(at or last, number, Message(who.sender, who.is_me, time, words), reason)
+        who, text = self._who(get("from_id"), get("from")), text_of(row)
         message = Message(who.sender, who.is_me, time, text)
         if not text:
             reason, message.content = _instead(row)
-            return Row(at or "", identity, message, reason)
-        noted = _not_their_own(row, who)
-        if noted is not None:
-            message.only_context = True
-        # With reply_to_peer_id it is a message of another chat.
-        answers = None if "reply_to_peer_id" in row else _number(row.get("reply_to_message_id"))
-        return Row(at or "", identity, message, None, answers, noted)
+            return Row(at or last, number, message, reason)
+        noted = None
+        if not who.is_person or not _OF_OTHERS.isdisjoint(row):
+            message.only_context, noted = True, _not_their_own(row)
+        # With reply_to_peer_id it answers a message of another chat.
+        answered = get("reply_to_message_id")
+        answers = None if answered is None or "reply_to_peer_id" in row else _number(answered)
+        return Row(at or last, number, message, None, answers, noted)
 
-    def who(self, identity: object, name: object) -> Who:
+    def _who(self, identity: object, name: object) -> Who:
         """The sender who has this id; where there is none, who has this name."""
-        key = (identity, name) if isinstance(identity, int | str | None) and isinstance(name, str | None) else (0, 0)
-        known = self._met.get(key)
-        if known is None:
-            known = self._met[key] = self._meet(identity, name)
-        return known
+        key = name if identity is None else identity
+        try:
+            return self._met[key]
+        except KeyError:
+            self._met[key] = who = self._meet(identity, name)
+            return who
+        except TypeError:  # a list or the like
+            return self._meet(None, None)
 
     def _meet(self, identity: object, name: object) -> Who:
         called = " ".join(name.split()) if isinstance(name, str) else ""
@@ -137,7 +142,7 @@ class Rows:
         if known is not None and known == self._owner:
             return Who(OWNER, is_me=True, is_person=True)
         if called == OWNER and self._owner is not None:
-            called = f"{called} ({known or name})"  # somebody else, whatever their name
+            called = f"{called} ({known or 'another'})"  # whatever their name, they are not the owner
         sender = self._told.senders.of(known or called or DELETED_ACCOUNT, called or DELETED_ACCOUNT)
         return Who(sender, is_me=False, is_person=known is None or known.startswith("user"))
 
@@ -145,13 +150,13 @@ class Rows:
         if stamp is None:
             return None
         try:
-            minute, second = divmod(int(stamp), 60)  # type: ignore[call-overload] # whatever it is, int() says so
-            if minute != self._minute:
-                self._until_minute = datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%M")
-                self._minute = minute
+            hour, second = divmod(int(stamp), 3600)  # type: ignore[call-overload] # whatever it is, int() says so
+            if hour != self._hour:
+                self._until_hour = datetime.fromtimestamp(hour * 3600, UTC).strftime("%Y-%m-%dT%H")
+                self._hour = hour
         except (ValueError, TypeError, OverflowError, OSError):
             return None
-        return self._until_minute + _SECONDS[second] if minute > 0 else None
+        return self._until_hour + _IN_HOUR[second] if hour > 0 else None
 
 
 def identity_of(identity: object) -> str | None:
@@ -182,13 +187,11 @@ def _joined(parts: list[object]) -> str:
     return "".join(piece for piece in pieces if isinstance(piece, str)).strip()
 
 
-def _not_their_own(row: dict[str, object], who: Who) -> str | None:
-    """Why a text is not its sender's own words, if it is not."""
-    if "forwarded_from" in row or "forwarded_from_id" in row or "saved_from" in row:
+def _not_their_own(row: dict[str, object]) -> str:
+    """Why a text is not its sender's own words."""
+    if not _FORWARDS.isdisjoint(row):
         return FORWARDED
-    if "via_bot" in row or "inline_bot_buttons" in row:  # only bots can put buttons there
-        return VIA_BOT
-    return None if who.is_person else OF_A_CHANNEL
+    return OF_A_CHANNEL if _BY_BOTS.isdisjoint(row) else VIA_BOT
 
 
 def _instead(row: dict[str, object]) -> tuple[str, str]:
@@ -202,15 +205,15 @@ def _instead(row: dict[str, object]) -> tuple[str, str]:
     return NO_TEXT, ""
 
 
-def _service(row: dict[str, object], kind: object, text: str) -> tuple[str, str]:
+def _service(row: dict[str, object], kind: object) -> tuple[str, str]:
     if kind == "unsupported":
         return UNSUPPORTED, ""
     action = row.get("action")
-    words = action if isinstance(action, str) else text
+    words = action if isinstance(action, str) else text_of(row)
     return (CALL if action in _CALLS else SYSTEM), words[:QUOTED]
 
 
 def _number(identity: object) -> int | str | None:
-    if isinstance(identity, int):
+    if type(identity) is int:
         return identity if -_LARGEST < identity < _LARGEST else None
-    return identity if isinstance(identity, str) else None
+    return identity if type(identity) is str else None
