@@ -107,7 +107,7 @@ class Rows:
             # Local times go back by an hour once a year, while the order of the file is right.
             time = utc_text(get("date"))
             at = last if time is None else max(last, time)
-        kind, number = get("type"), _number(get("id"))
+        kind, number = get("type", "message"), _number(get("id"))
         if kind != "message":
             who = self._who(get("actor_id") or get("from_id"), get("actor") or get("from"))
             reason, words = _service(row, kind)

@@ -42,7 +42,11 @@ _TELEGRAM_ITSELF = (333_000, 777_000, 489_000, 1_271_266_957)  # login codes, ne
 _TYPES = "|".join((PERSONAL, *_GROUPS, *_NOT_LEARNT))
 _CHAT = re.compile(rf'"type"\s*:\s*"(?:{_TYPES})"')
 _FIRST_ROW = re.compile(r'"messages"\s*:\s*\[\s*\{')
-_ROW = (r'"date"\s*:\s*"', r'"(?:from|actor)(?:_id)?"\s*:', r'"date_unixtime"\s*:|"type"\s*:\s*"(?:message|service)"')
+_ROW = (
+    r'"date"\s*:\s*"\d{4}-\d\d-\d\dT\d',
+    r'"(?:from|actor)(?:_id)?"\s*:',
+    r'"(?:date_unixtime|text)"\s*:|"type"\s*:\s*"(?:message|service)"',
+)
 _ACCOUNT = re.compile(
     r'\{\s*(?:"about"\s*:\s*"(?:[^"\\]|\\.)*"\s*,\s*)?(?:"personal_information"\s*:\s*\{\s*"user_id"'
     r'|"(?:profile_pictures|stories|contacts|frequent_contacts|sessions|web_sessions|other_data)"\s*:'
