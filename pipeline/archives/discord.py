@@ -197,7 +197,7 @@ class _Rows:
         shown, name = _name(author.get("nickname")), _name(author.get("name"))
         key = str(author.get("id") or name or UNKNOWN)
         self._markup.meet(key, shown or name)
-        return self._told.senders.of(key, shown or name)
+        return self._told.senders.of(key, shown or name, name)
 
 
 class _Times:

@@ -3,6 +3,7 @@ import zipfile
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,7 @@ from tests.archives.reading import Read, read
 from tests.fuzz.conftest import fuzz
 from tests.fuzz.values import mutated, spoilt
 
-Json = dict[str, object]
+Json = dict[str, Any]
 IDA, OLO = ("Ida", "user1"), ("Olo", "user2")
 HOUR = 1_717_200_000
 
@@ -32,7 +33,7 @@ def row(number: int, who: tuple[str | None, str] = IDA, text: object = "Hi", **m
     return {"id": number, "type": "message", **when, **who_it_is, "text": text, "text_entities": [], **more}
 
 
-def service(number: int, action: str, **more: object) -> Json:
+def service(number: int, action: str, **more: Any) -> Json:
     written = row(number, **more)
     return {**written, "type": "service", "actor": "Ida", "actor_id": "user1", "action": action}
 
