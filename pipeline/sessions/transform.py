@@ -20,6 +20,8 @@ def merge_runs(
 ) -> Iterator[list[Message]]:
     """Join consecutive messages of one sender with `delimiter`; a joined message has the time of its first.
 
+    What somebody forwarded is not joined to what they said: only the latter is learnt.
+
     Args:
         blocks: the messages of a session, block by block; a run may go on from one to the next.
         max_gap_s: a message that comes more than so many seconds after the one before begins anew; None joins however
@@ -27,13 +29,18 @@ def merge_runs(
     """
     run: list[Message] = []
     sender: str | None = None
+    borrowed = False
     for block in blocks:
         messages: list[Message] = []
         for message in block:
-            if message.sender != sender or (max_gap_s is not None and pause_s(run[-1], message) > max_gap_s):
+            if (
+                message.sender != sender
+                or message.is_borrowed != borrowed
+                or (max_gap_s is not None and pause_s(run[-1], message) > max_gap_s)
+            ):
                 if run:
                     messages.append(run[0] if len(run) == 1 else _merged(run, delimiter))
-                run, sender = [message], message.sender
+                run, sender, borrowed = [message], message.sender, message.is_borrowed
             else:
                 run.append(message)
         yield messages
