@@ -86,6 +86,7 @@ class Session(msgspec.Struct):
         title: the group's name, or None.
         people: who else is in it, whether they say anything or not, by sender.
         platform: the app's name, such as "iMessage".
+        owner: what the archive calls its owner, where it knows them by name, too; their sender is OWNER all the same.
     """
 
     id: str
@@ -94,6 +95,7 @@ class Session(msgspec.Struct):
     messages: list[Message]
     people: dict[str, Person] = {}
     platform: str | None = None
+    owner: str | msgspec.UnsetType = msgspec.UNSET
 
     def name_of(self, sender: str) -> str:
         """What training data call a sender."""

@@ -121,11 +121,17 @@ class Merged(msgspec.Struct):
 
 
 class Cast(msgspec.Struct):
-    """How many messages there are of each role, and who speaks."""
+    """How many messages there are of each role, who speaks, and who is meant by names that are no sender's.
+
+    Attributes:
+        meant: senders by such a name of theirs in the `assistant` that was asked for: OWNER by the owner's name, others
+            by any address of theirs.
+    """
 
     assistant: int = 0
     user: int = 0
     senders: set[str] = msgspec.field(default_factory=set)
+    meant: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 def merge_file(path: Path, file: Sink, delimiter: str, max_gap_s: float | None = None) -> Merged:
@@ -147,7 +153,7 @@ def merge_file(path: Path, file: Sink, delimiter: str, max_gap_s: float | None =
     return merged
 
 
-def cast_file(path: Path, file: Sink, assistant: Set[str]) -> Cast:
+def cast_file(path: Path, file: Sink, assistant: frozenset[str]) -> Cast:
     """Write the sessions of a file with their roles, as `map_roles` gives them, one a line.
 
     Args:
@@ -168,4 +174,9 @@ def cast_file(path: Path, file: Sink, assistant: Set[str]) -> Cast:
 
     for session, blocks in read_streams(path):
         write_stream(file, Stream(session, acted(blocks)))
+        # Long sessions have these at their end.
+        if session.owner in assistant:
+            cast.meant[str(session.owner)] = OWNER
+        for sender, person in session.people.items():
+            cast.meant.update(dict.fromkeys(assistant.intersection(person.addresses), sender))
     return cast

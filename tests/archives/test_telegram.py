@@ -296,6 +296,7 @@ def test_a_whole_account_knows_its_owner_and_leaves_out_what_is_no_conversation(
     assert said(found) == [[("Ida", "any news?"), ("me", "always")], [("Rook", "chess?"), ("me", "no"), ("Ida", "yes")],
                            [("me", "bye")]]  # fmt: skip
     assert all(message.is_me == (message.sender == "me") for each in found.sessions for message in each.messages)
+    assert {each.owner for each in found.sessions} == {"Olo O"}
     assert found.loaded.dropped == {
         source.BOT_CHAT: 2,
         source.NOTE_TO_SELF: 2,
@@ -322,6 +323,7 @@ def test_an_account_without_personal_information_shows_its_owner(tmp_path: Path,
     found = read(write(tmp_path, account(*chats, me=None)))
     assert {message.sender for each in found.sessions for message in each.messages if message.is_me} == {"me"}
     assert {sender for sender, _ in found.said} in ({"Ida", "me"}, {"Ida", "me", "Bo"})
+    assert {each.owner for each in found.sessions} == {"Olo"}
 
 
 def test_an_account_that_does_not_show_its_owner_has_none(tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ def overlook(file: Member, *, all_chats: bool) -> Overview:
     personal: dict[str, object] = {}
     saved: Owner | None = None
     others: Counter[str] = Counter()
+    names: dict[str, str] = {}
     chats = Chats()
     for path, value in values(file, {MESSAGES}):
         chats.note(path, value)
@@ -78,14 +79,15 @@ def overlook(file: Member, *, all_chats: bool) -> Overview:
             continue
         if chat.type == SELF and chat.id is not None:
             saved = saved or Owner(f"user{chat.id}")
+        names.update(_names(value))
         if chat.type == PERSONAL and chat.place:
             others.update(_others(chat, value))
         is_known = bool(personal.get("user_id")) or saved is not None or not chat.place
         if is_known and not all_chats and chat.type is not None and chat.id is not None:
-            return Overview(_owner(personal) or saved, chats.found, is_whole=False)
+            return Overview(_owner(personal, names) or _named(saved, names), chats.found, is_whole=False)
     if saved is None and len(others) == 1:  # in every chat between two, the one who is not the other
         saved = Owner(next(iter(others)))
-    return Overview(_owner(personal) or saved, chats.found, is_whole=True)
+    return Overview(_owner(personal, names) or _named(saved, names), chats.found, is_whole=True)
 
 
 class Chats:
@@ -115,11 +117,23 @@ def _is_place(path: Path) -> bool:
     return not path or (len(path) == 3 and path[0] in _LISTS and path[1] == "list")
 
 
-def _owner(personal: dict[str, object]) -> Owner | None:
+def _owner(personal: dict[str, object], names: dict[str, str]) -> Owner | None:
     identity = identity_of(personal.get("user_id"))
-    names = (personal.get("first_name"), personal.get("last_name"))
-    name = " ".join(" ".join(each for each in names if isinstance(each, str)).split())
-    return None if identity is None else Owner(identity, name)
+    written = (personal.get("first_name"), personal.get("last_name"))
+    name = " ".join(" ".join(each for each in written if isinstance(each, str)).split())
+    return None if identity is None else Owner(identity, name or names.get(identity, ""))
+
+
+def _named(owner: Owner | None, names: dict[str, str]) -> Owner | None:
+    return None if owner is None else owner._replace(name=names.get(owner.identity, ""))
+
+
+def _names(rows: object) -> Iterator[tuple[str, str]]:
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, dict) and isinstance(name := row.get("from"), str):
+            identity = identity_of(row.get("from_id"))
+            if identity is not None:
+                yield identity, " ".join(name.split())
 
 
 def _others(chat: Chat, rows: object) -> Iterator[str]:

@@ -113,18 +113,18 @@ class _Reading:
             key = chat.key
             if key in self._shared:
                 run = held(ordered, rank)
-                session, runs = self._held.get(key) or (self._session(chat, next(run.read(), [])), [])
+                session, runs = self._held.get(key) or (self._session(chat, next(run.read(), []), owner), [])
                 self._held[key] = (session, [*runs, run])
             else:
                 first = next(ordered, [])
-                yield Stream(self._session(chat, first), spoken(itertools.chain([first], ordered), self._told))
+                yield Stream(self._session(chat, first, owner), spoken(itertools.chain([first], ordered), self._told))
 
     def of_several_files(self) -> Iterator[Stream]:
         """The conversations that more than one file has."""
         for session, runs in self._held.values():
             yield Stream(session, spoken(merged(runs), self._told))
 
-    def _session(self, chat: Chat, first: list[Row]) -> Session:
+    def _session(self, chat: Chat, first: list[Row], owner: Owner | None) -> Session:
         kind = _kind_of(chat, first)
         name = f"telegram-{chat.key or len(self._ids) + 1}"
         number = 1
@@ -132,7 +132,10 @@ class _Reading:
             number += 1
         self._ids.add(identity)
         title = " ".join(chat.name.split()) if chat.name and kind == "group" else None
-        return Session(identity, kind, title, [])
+        session = Session(identity, kind, title, [])
+        if owner is not None and owner.name:
+            session.owner = owner.name
+        return session
 
     def _drop(self, reason: str, blocks: Iterator[list[Row]]) -> None:
         for block in blocks:
