@@ -29,6 +29,8 @@ def test_there_are_configs_to_load() -> None:
         "tortoise.yaml",
         "openai.yaml",
         "imessage.yaml",
+        "telegram.yaml",
+        "discord.yaml",
         "ci.yaml",
         "reference.yaml",
     }
