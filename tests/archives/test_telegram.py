@@ -331,12 +331,16 @@ def test_an_account_that_does_not_show_its_owner_has_none(tmp_path: Path) -> Non
     assert [message.is_me for message in only(found).messages] == [False, False]
 
 
-def test_a_friend_called_me_is_not_the_owner(tmp_path: Path) -> None:
-    found = read(write(tmp_path, account(chat(row(1, ("me", "user1")), row(2, OLO)))))
-    assert [(message.sender, message.is_me) for message in only(found).messages] == [
-        ("me (user1)", False),
-        ("me", True),
-    ]
+@pytest.mark.parametrize("name", ["me", "Olo O"])
+def test_a_friend_called_like_the_owner_is_not_the_owner(tmp_path: Path, name: str) -> None:
+    found = read(write(tmp_path, account(chat(row(1, (name, "user1")), row(2, OLO)))))
+    senders = [(message.sender, message.is_me) for message in only(found).messages]
+    assert senders == [(f"{name} (user1)", False), ("me", True)]
+
+
+def test_ids_in_a_form_of_other_programs_leave_the_names(tmp_path: Path) -> None:
+    found = read(write(tmp_path, chat(row(1, from_id={"user_id": 1}), row(2, OLO, from_id={"user_id": 2}))))
+    assert [sender for sender, _ in found.said] == ["Ida", "Olo"]
 
 
 def test_a_channel_that_posts_in_a_group_is_no_person(tmp_path: Path) -> None:

@@ -76,10 +76,10 @@ class Rows:
 
     Args:
         told: tells the archive's people apart.
-        owner: their id; None where the archive does not say who that is.
+        owner: None where the archive does not say who that is.
     """
 
-    def __init__(self, told: Told, owner: str | None) -> None:
+    def __init__(self, told: Told, owner: Owner | None) -> None:
         self._told = told
         self._owner = owner
         self._met: dict[object, Who] = {}
@@ -133,16 +133,17 @@ class Rows:
         except KeyError:
             self._met[key] = who = self._meet(identity, name)
             return who
-        except TypeError:  # a list or the like
-            return self._meet(None, None)
+        except TypeError:  # a list or the like, as other programs than Telegram's write it
+            return self._meet(None, name)
 
     def _meet(self, identity: object, name: object) -> Who:
         called = " ".join(name.split()) if isinstance(name, str) else ""
         known = identity_of(identity)
-        if known is not None and known == self._owner:
-            return Who(OWNER, is_me=True, is_person=True)
-        if called == OWNER and self._owner is not None:
-            called = f"{called} ({known or 'another'})"  # whatever their name, they are not the owner
+        if self._owner is not None:
+            if known == self._owner.identity:
+                return Who(OWNER, is_me=True, is_person=True)
+            if called in (OWNER, self._owner.name) and called:  # whatever their name, they are not the owner
+                called = f"{called} ({known or 'another'})"
         sender = self._told.senders.of(known or called or DELETED_ACCOUNT, called or DELETED_ACCOUNT)
         return Who(sender, is_me=False, is_person=known is None or known.startswith("user"))
 

@@ -103,7 +103,7 @@ class _Reading:
     def file(self, file: Member, overview: Overview, rank: int) -> Iterator[Stream]:
         """The conversations of a file, without those that other files have, too."""
         owner = overview.owner or self._owner
-        rows = Rows(self._told, owner.identity if owner else None)
+        rows = Rows(self._told, owner)
         for chat, blocks in _chats(file, overview):
             reason = _why_not(chat, owner)
             if reason is not None:
@@ -203,7 +203,7 @@ def _form(file: Member) -> Literal["chat", "account"] | None:
     if _ACCOUNT.match(text):
         return "account"
     messages = _FIRST_ROW.search(text)
-    if _CHAT.search(text, 0, messages.start() if messages else len(text)):
+    if _CHAT.search(text, 0, messages.start() if messages else len(text)) and f'"{MESSAGES}"' in text:
         return "chat"
     row = text[messages.end() : messages.end() + 4_000] if messages else ""
     return "chat" if all(re.search(each, row) for each in _ROW) else None
