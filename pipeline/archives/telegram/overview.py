@@ -51,7 +51,7 @@ class Overview(NamedTuple):
     """A file.
 
     Attributes:
-        is_whole: whether it was read to its end, so that `chats` has them all.
+        is_whole: whether `chats` has them all.
     """
 
     owner: Owner | None
@@ -82,9 +82,10 @@ def overlook(file: Member, *, all_chats: bool) -> Overview:
         names.update(_names(value))
         if chat.type == PERSONAL and chat.place:
             others.update(_others(chat, value))
-        is_known = bool(personal.get("user_id")) or saved is not None or not chat.place
-        if is_known and not all_chats and chat.type is not None and chat.id is not None:
-            return Overview(_owner(personal, names) or _named(saved, names), chats.found, is_whole=False)
+        is_known = bool(personal.get("user_id")) or saved is not None
+        is_only = not chat.place
+        if chat.type is not None and chat.id is not None and (is_only or (is_known and not all_chats)):
+            return Overview(_owner(personal, names) or _named(saved, names), chats.found, is_only)
     if saved is None and len(others) == 1:  # in every chat between two, the one who is not the other
         saved = Owner(next(iter(others)))
     return Overview(_owner(personal, names) or _named(saved, names), chats.found, is_whole=True)
