@@ -42,9 +42,14 @@ class Senders:
     def __init__(self) -> None:
         self._senders: dict[str, str] = {}
         self._ids: dict[str, str] = {}
+        self._others: dict[str, tuple[str, ...]] = {}
 
-    def of(self, identity: str, name: str | None) -> str:
-        """The sender who has this id; their first name in the archive, with the id if somebody else has that name."""
+    def of(self, identity: str, name: str | None, *others: str) -> str:
+        """The sender who has this id; their first name in the archive, with the id if somebody else has that name.
+
+        Args:
+            others: what else they are called, such as an account's name beside the one that is shown.
+        """
         sender = self._senders.get(identity)
         if sender is None:
             sender = name.strip() if name and name.strip() else identity
@@ -52,12 +57,13 @@ class Senders:
                 sender = f"{sender} ({identity})"
             self._senders[identity] = sender
             self._ids[sender] = identity
+            self._others[sender] = others
         return sender
 
     def addresses(self, sender: str) -> list[str]:
-        """Their id, where it says more than the name: filters find people by it."""
-        identity = self._ids.get(sender, sender)
-        return [] if identity == sender else [identity]
+        """Their id and other names, where these say more than the name: filters find people by them."""
+        names = (self._ids.get(sender, sender), *self._others.get(sender, ()))
+        return [name for name in dict.fromkeys(names) if name and name != sender]
 
 
 def introduced(stream: Stream, pseudonyms: Pseudonyms, senders: Senders | None = None) -> Stream:

@@ -71,6 +71,20 @@ READERS = (
         "pipeline.archives.whatsapp",
     ),
     Reader(
+        "telegram",
+        "Telegram",
+        "the result.json of a chat or of the whole account, exported as JSON, or a folder or .zip of several",
+        "In Telegram Desktop, open the chat, choose Export chat history and the format JSON, and give the result.json.",
+        "pipeline.archives.telegram.source",
+    ),
+    Reader(
+        "discord",
+        "Discord",
+        "the .json that DiscordChatExporter makes, or a folder or .zip of several",
+        "Export the chat with DiscordChatExporter (github.com/Tyrrrz/DiscordChatExporter) in the format JSON.",
+        "pipeline.archives.discord",
+    ),
+    Reader(
         "signal",
         "Signal",
         "the folder that signal-export makes",

@@ -21,6 +21,7 @@ class Lost(enum.StrEnum):
     UNANSWERED = "never answered"
     OPENING = "nothing came before it"
     NOTHING_SAID = "nothing but an attachment"
+    BORROWED = "forwarded, or by way of a bot"
     SAME = "the same words too often"
     SHORT = "very short, and enough of those"
     SHARE = "beyond one conversation's share"

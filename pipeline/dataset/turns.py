@@ -11,7 +11,7 @@ from datetime import datetime
 import msgspec
 
 from pipeline.dataset.funnel import Lost, Tally, Turn
-from pipeline.sessions.session import Session
+from pipeline.sessions.session import Message, Session
 from pipeline.sessions.stream import Stream
 
 
@@ -69,6 +69,9 @@ def talks(stream: Stream, rules: Rules, tally: Tally) -> Iterator[list[Turn]]:
         if turns and turns[-1].is_own == is_own:
             last = turns[-1]
             if not is_own or pause <= rules.burst_gap_s:
+                if is_own and message.is_borrowed != (last.lost == Lost.BORROWED):
+                    _keep_own_words(turns, said, Turn(is_own, content, count, last.pause_s), message, tally)
+                    continue
                 said.append(content)
                 last.count += count
                 if message.only_context is not True:
@@ -78,7 +81,7 @@ def talks(stream: Stream, rules: Rules, tally: Tally) -> Iterator[list[Turn]]:
             turns = []
         turn = Turn(is_own, content, count, pause)
         if is_own and message.only_context is True:
-            turn.lost = Lost.NOTHING_SAID
+            turn.lost = Lost.BORROWED if message.is_borrowed else Lost.NOTHING_SAID
         if is_own and not turns:
             quoted = rules.clean(message.reply_to) if message.reply_to else rules.opening
             opening = rules.opening if isinstance(quoted, Lost) else quoted
@@ -92,6 +95,19 @@ def talks(stream: Stream, rules: Rules, tally: Tally) -> Iterator[list[Turn]]:
         said.append(content)
     if turns:
         yield from _closed(turns, said, tally)
+
+
+def _keep_own_words(turns: list[Turn], said: list[str], turn: Turn, message: Message, tally: Tally) -> None:
+    """Of what somebody forwarded and what they said before or after it, leave the latter: a turn is learnt whole."""
+    if message.is_borrowed:
+        tally.left_out(Lost.BORROWED, turn)
+        return
+    _join(turns, said)
+    tally.left_out(Lost.BORROWED, turns.pop())
+    if message.only_context is True:
+        turn.lost = Lost.NOTHING_SAID
+    turns.append(turn)
+    said.append(turn.content)
 
 
 def _closed(turns: list[Turn], said: list[str], tally: Tally) -> Iterator[list[Turn]]:

@@ -3,6 +3,7 @@
 One session is one line of JSON in 02_sessions.jsonl, 03_merged.jsonl and 04_mapped.jsonl.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,9 @@ ENDLESS = "longer than a million characters"
 """Why such messages are left out, whatever archive they are in."""
 
 
+_TOKENS = re.compile(r"(?:\[[a-z]{1,20}\]\s*)+")
+
+
 class Message(msgspec.Struct, gc=False):
     """One message.
 
@@ -35,7 +39,8 @@ class Message(msgspec.Struct, gc=False):
         content: what was said; never None.
         role: None until the map step.
         reply_to: the beginning of what it answers, where the archive says so and somebody else said that.
-        only_context: it holds nothing that anybody said, such as a photo alone: not to be learnt from.
+        only_context: it holds nothing that its sender said, such as a photo alone or what they forwarded: not to be
+            learnt from.
         merged: how many messages of the archive it is made of, where that is more than one.
         until: the time of the last of them.
     """
@@ -49,6 +54,11 @@ class Message(msgspec.Struct, gc=False):
     only_context: bool | msgspec.UnsetType = msgspec.UNSET
     merged: int | msgspec.UnsetType = msgspec.UNSET
     until: str | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def is_borrowed(self) -> bool:
+        """Whether its words are somebody else's, such as those of what is forwarded. Tokens such as [image] are not."""
+        return self.only_context is True and _TOKENS.fullmatch(self.content) is None
 
 
 Listener = Callable[[str, Message], None]
@@ -76,6 +86,7 @@ class Session(msgspec.Struct):
         title: the group's name, or None.
         people: who else is in it, whether they say anything or not, by sender.
         platform: the app's name, such as "iMessage".
+        owner: what the archive calls its owner, where it knows them by name, too; their sender is OWNER all the same.
     """
 
     id: str
@@ -84,6 +95,7 @@ class Session(msgspec.Struct):
     messages: list[Message]
     people: dict[str, Person] = {}
     platform: str | None = None
+    owner: str | msgspec.UnsetType = msgspec.UNSET
 
     def name_of(self, sender: str) -> str:
         """What training data call a sender."""

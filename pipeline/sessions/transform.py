@@ -20,6 +20,8 @@ def merge_runs(
 ) -> Iterator[list[Message]]:
     """Join consecutive messages of one sender with `delimiter`; a joined message has the time of its first.
 
+    What somebody forwarded is not joined to what they said: only the latter is learnt.
+
     Args:
         blocks: the messages of a session, block by block; a run may go on from one to the next.
         max_gap_s: a message that comes more than so many seconds after the one before begins anew; None joins however
@@ -27,13 +29,18 @@ def merge_runs(
     """
     run: list[Message] = []
     sender: str | None = None
+    borrowed = False
     for block in blocks:
         messages: list[Message] = []
         for message in block:
-            if message.sender != sender or (max_gap_s is not None and pause_s(run[-1], message) > max_gap_s):
+            if (
+                message.sender != sender
+                or message.is_borrowed != borrowed
+                or (max_gap_s is not None and pause_s(run[-1], message) > max_gap_s)
+            ):
                 if run:
                     messages.append(run[0] if len(run) == 1 else _merged(run, delimiter))
-                run, sender = [message], message.sender
+                run, sender, borrowed = [message], message.sender, message.is_borrowed
             else:
                 run.append(message)
         yield messages
@@ -114,11 +121,17 @@ class Merged(msgspec.Struct):
 
 
 class Cast(msgspec.Struct):
-    """How many messages there are of each role, and who speaks."""
+    """How many messages there are of each role, who speaks, and who is meant by names that are no sender's.
+
+    Attributes:
+        meant: senders by such a name of theirs in the `assistant` that was asked for: OWNER by the owner's name, others
+            by any address of theirs.
+    """
 
     assistant: int = 0
     user: int = 0
     senders: set[str] = msgspec.field(default_factory=set)
+    meant: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 def merge_file(path: Path, file: Sink, delimiter: str, max_gap_s: float | None = None) -> Merged:
@@ -140,7 +153,7 @@ def merge_file(path: Path, file: Sink, delimiter: str, max_gap_s: float | None =
     return merged
 
 
-def cast_file(path: Path, file: Sink, assistant: Set[str]) -> Cast:
+def cast_file(path: Path, file: Sink, assistant: frozenset[str]) -> Cast:
     """Write the sessions of a file with their roles, as `map_roles` gives them, one a line.
 
     Args:
@@ -161,4 +174,9 @@ def cast_file(path: Path, file: Sink, assistant: Set[str]) -> Cast:
 
     for session, blocks in read_streams(path):
         write_stream(file, Stream(session, acted(blocks)))
+        # Long sessions have these at their end.
+        if session.owner in assistant:
+            cast.meant[str(session.owner)] = OWNER
+        for sender, person in session.people.items():
+            cast.meant.update(dict.fromkeys(assistant.intersection(person.addresses), sender))
     return cast

@@ -2,13 +2,17 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.config.settings import Config
-from pipeline.durable import atomic_writer
+from pipeline.durable import Artifact, atomic_writer
 from pipeline.errors import InputError
 from pipeline.sessions.session import OWNER
 from pipeline.steps.outputs import Map, Merge
 from pipeline.steps.step import Step, Work
+
+if TYPE_CHECKING:
+    from pipeline.sessions.transform import Cast
 
 MAPPED = "04_mapped.jsonl"
 
@@ -22,17 +26,24 @@ def run(config: Config, merge: Merge, work: Work) -> Map:
         InputError: nobody of that name speaks in the archive, or `me` and it does not say who that is; lists who
             does, with counts.
     """
-    from pipeline.sessions.transform import cast_file
-
     wanted = config.map.assistant
     names = [wanted] if isinstance(wanted, str) else wanted
     path = work.run_dir / merge.sessions.path
+    artifact, cast = _cast(path, work, names)
+    if any(name not in cast.senders for name in names):
+        artifact, cast = _cast(path, work, [name if name in cast.senders else cast.meant[name] for name in names])
+    return Map(artifact, cast.assistant, cast.user)
+
+
+def _cast(path: Path, work: Work, names: list[str]) -> tuple[Artifact, "Cast"]:
+    from pipeline.sessions.transform import cast_file
+
     with atomic_writer(work.run_dir / MAPPED) as file:
         cast = cast_file(path, file, frozenset(names))
         for name in names:
-            if name not in cast.senders:
+            if name not in cast.senders and cast.meant.get(name) not in cast.senders:
                 raise _not_found(name, path)
-    return Map(file.artifact(MAPPED), cast.assistant, cast.user)
+    return file.artifact(MAPPED), cast
 
 
 def _not_found(name: str, path: Path) -> InputError:

@@ -34,6 +34,8 @@ def test_there_are_configs_to_load() -> None:
         "wechat.yaml",
         "sms.yaml",
         "jsonl.yaml",
+        "telegram.yaml",
+        "discord.yaml",
         "ci.yaml",
         "reference.yaml",
     }

@@ -290,3 +290,36 @@ def test_the_table_of_the_funnel_reads_well() -> None:
         "1,200  left out: event",
     ]
     assert msgspec.json.encode(funnel(5, {}, texting.train, texting.valid))
+
+
+BORROWED = "forwarded, or by way of a bot"
+
+
+@pytest.mark.parametrize(
+    ("said", "forwarded", "written", "dropped", "context"),
+    [
+        ((("Ann", 0, "News?"), ("me", 9, "F"), ("Ann", 9, "Oh"), ("me", 9, "Yes")), {1},
+         ["u:News? | a0:F | u:Oh | a:Yes"], 0, 1),
+        ((("Ann", 0, "News?"), ("me", 9, "F"), ("me", 9, "Look"), ("Ann", 9, "Oh"), ("me", 9, "Yes")), {1},
+         ["u:News? | a:Look | u:Oh | a:Yes"], 1, 0),
+        ((("Ann", 0, "News?"), ("me", 9, "Look"), ("me", 9, "F"), ("me", 9, "G"), ("me", 9, "see?")), {2, 3},
+         ["u:News? | a:Look\nsee?"], 2, 0),
+        ((("Ann", 0, "F"), ("Ann", 9, "Look"), ("me", 9, "Oh")), {0}, ["u:F\nLook | a:Oh"], 0, 0),
+        ((("Ann", 0, "News?"), ("me", 9, "[image]"), ("me", 9, "Look")), {1}, ["u:News? | a:[image]\nLook"], 0, 0),
+    ],
+    ids=["alone", "before own words", "among own words", "of others", "a photo beside own words"],
+)  # fmt: skip
+def test_what_was_forwarded_is_never_learnt(
+    said: tuple[Said, ...], forwarded: set[int], written: list[str], dropped: int, context: int
+) -> None:
+    messages: list[Message] = []
+    for number, (sender, pause, content) in enumerate(said):
+        role = "assistant" if sender == "me" else "user"
+        message = Message(sender, sender == "me", f"2023-03-01T00:{number:02}:{pause:02}Z", content, role)  # type: ignore[arg-type]
+        message.only_context = True if number in forwarded else msgspec.UNSET
+        messages.append(message)
+    merged = merge_session(Session("chat", "direct", None, messages), "\n", 600)
+    found, texting = made(merged)
+    assert shown(found) == written
+    assert texting.train.dropped.get(BORROWED, 0) == dropped
+    assert texting.train.own_context.get(BORROWED, 0) == context

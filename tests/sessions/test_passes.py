@@ -1,11 +1,13 @@
 """Merging and casting a file of sessions: block by block or whole, the same comes out."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.sessions import stream
-from pipeline.sessions.session import Message, Session, read_sessions
+from pipeline.sessions.session import Message, Person, Session, read_sessions
 from pipeline.sessions.transform import (
     Cast,
     Merged,
@@ -46,7 +48,7 @@ def test_a_file_is_merged_and_cast_as_its_sessions_are(
         with (folder / "03").open("wb") as file:
             counts = merge_file(folder / "02", file, "\n", max_gap_s)
         with (folder / "04").open("wb") as file:
-            cast = cast_file(folder / "03", file, {"me"})
+            cast = cast_file(folder / "03", file, frozenset({"me"}))
     finally:
         stream.BLOCK = before
     assert list(read_sessions(folder / "03")) == merged
@@ -55,3 +57,13 @@ def test_a_file_is_merged_and_cast_as_its_sessions_are(
     own = sum(message.role == "assistant" for each in mapped for message in each.messages)
     assert counts == Merged(*total)
     assert cast == Cast(own, total[1] - own, {message.sender for each in merged for message in each.messages})
+
+
+def test_names_that_are_no_senders_tell_who_is_meant(tmp_path: Path) -> None:
+    said = [Message("me", True, None, "Hi"), Message("Ann", False, None, "Ho")]
+    people = {"Ann": Person("Ann", ["user7", "ann_7"])}
+    write_sessions(tmp_path / "03", [Session("one", "direct", None, said, people, owner="Olo Quay")])
+    with (tmp_path / "04").open("wb") as file:
+        cast = cast_file(tmp_path / "03", file, frozenset({"Olo Quay", "ann_7", "Bo"}))
+    assert cast.meant == {"Olo Quay": "me", "ann_7": "Ann"}
+    assert cast.senders == {"me", "Ann"}

@@ -17,6 +17,8 @@ class People(NamedTuple):
         sessions: how many conversations.
         characters: of all messages.
         first, last: days such as "2023-08-28"; None where the archive has no times.
+        others: senders by what else they are called, in small letters: the owner's name, an account's beside the name
+            that is shown, a number.
     """
 
     counts: dict[str, int]
@@ -25,6 +27,11 @@ class People(NamedTuple):
     characters: int
     first: str | None
     last: str | None
+    others: dict[str, str]
+
+    def meant(self, said: str) -> str:
+        """The sender who is meant if somebody is called so beside their name; else what was said."""
+        return said if said in self.counts or said.isdecimal() else self.others.get(said.lower(), said)
 
     @property
     def messages(self) -> int:
@@ -35,6 +42,7 @@ class People(NamedTuple):
 def survey(streams: Iterable[Stream]) -> People:
     """Count who talks."""
     number = characters = 0
+    others: dict[str, str] = {}
 
     def blocks(stream: Stream) -> Iterator[list[Message]]:
         nonlocal characters
@@ -47,16 +55,22 @@ def survey(streams: Iterable[Stream]) -> People:
         for stream in streams:
             number += 1
             yield Stream(stream.session, blocks(stream))
+            for sender, person in stream.session.people.items():
+                others.update({address.lower(): sender for address in person.addresses})
+            if owner := stream.session.owner:
+                others.update({owner.lower(): OWNER, owner.split()[0].lower(): OWNER})
 
     senders: list[Sender] = senders_of(counted())
+    counts = {sender.sender: sender.messages for sender in senders}
     times = [time for sender in senders for time in (sender.since, sender.until) if time is not None]
     return People(
-        counts={sender.sender: sender.messages for sender in senders},
+        counts=counts,
         everywhere=[sender.sender for sender in senders if sender.chats == number],
         sessions=number,
         characters=characters,
         first=min(times)[:10] if times else None,
         last=max(times)[:10] if times else None,
+        others={name: sender for name, sender in others.items() if sender in counts},
     )
 
 

@@ -197,7 +197,7 @@ def _assistant(given: Given, questions: Questions, found: _Found) -> str:
             questions.say(f"      and {len(names) - _LISTED:,} more: give a name")
 
     def understand(said: str) -> str:
-        return pick(said, names, "--me")
+        return pick(found.people.meant(said), names, "--me")
 
     if likely is None and given.me is None and not questions.asks:
         listed = ", ".join(f"{name} ({counts[name]:,})" for name in names[:_LISTED])

@@ -1,0 +1,220 @@
+"""Rows of Telegram's export: who wrote them, when, and whether they are speech.
+
+A text is a string, or a list of strings and objects that have a `text`: links, mentions, code, custom emoji. Captions
+are texts, too. Exports until 2021 have no `date_unixtime`, only the exporting computer's local time, and numbers as
+`from_id`.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from pipeline.archives.conversation import Row, utc_text
+from pipeline.archives.told import CALL, MEDIA, NO_TEXT, Told
+from pipeline.sessions.session import OWNER, QUOTED, Message
+
+SYSTEM = "Telegram's own words"
+UNSUPPORTED = "not in the export, as it says"
+UNREADABLE = "not a message"
+POLL = "poll"
+LOCATION = "location"
+CONTACT = "contact card"
+OTHER = "game, invoice or giveaway"
+FORWARDED = "forwarded, kept as context"
+VIA_BOT = "by way of a bot, kept as context"
+OF_A_CHANNEL = "by a channel or a group itself, kept as context"
+
+DELETED_ACCOUNT = "Deleted account"
+
+_CALLS = ("phone_call", "group_call", "conference_call")
+_INSTEAD = (
+    ("poll", POLL),
+    ("todo_list", POLL),
+    ("location_information", LOCATION),
+    ("place_name", LOCATION),
+    ("contact_information", CONTACT),
+    ("photo", MEDIA),
+    ("file", MEDIA),
+    ("media_type", MEDIA),
+    ("paid_stars_amount", MEDIA),
+    ("game_title", OTHER),
+    ("invoice_information", OTHER),
+    ("giveaway_information", OTHER),
+    ("giveaway_results", OTHER),
+)
+_SHOWN = ("sticker_emoji", "media_type", "file_name", "place_name", "game_title", "mime_type")
+_OLD_CHANNELS = 1 << 33  # where the numbers of channels began, when ids were numbers
+_IN_HOUR = [f":{second // 60:02}:{second % 60:02}Z" for second in range(3600)]
+_BY_BOTS = {"via_bot", "inline_bot_buttons"}  # only bots can put buttons under a message
+_FORWARDS = {"forwarded_from", "forwarded_from_id", "saved_from"}
+_OF_OTHERS = _BY_BOTS | _FORWARDS
+_LARGEST = 1 << 63  # ids beyond are none
+
+
+class Owner(NamedTuple):
+    """Whose account it is.
+
+    Attributes:
+        identity: such as "user12".
+        name: as the archive calls them; "" if it does not.
+    """
+
+    identity: str
+    name: str = ""
+
+
+class Who(NamedTuple):
+    """A sender."""
+
+    sender: str
+    is_me: bool
+    is_person: bool
+
+
+class Rows:
+    """Makes rows of what the export has.
+
+    Args:
+        told: tells the archive's people apart.
+        owner: None where the archive does not say who that is.
+    """
+
+    def __init__(self, told: Told, owner: Owner | None) -> None:
+        self._told = told
+        self._owner = owner
+        self._met: dict[object, Who] = {}
+        self._hour = 0
+        self._until_hour = ""
+
+    def of(self, blocks: Iterator[list[object]]) -> Iterator[list[Row]]:
+        """The rows of one chat in one file."""
+        last = ""
+        for block in blocks:
+            rows = []
+            for each in block:
+                if isinstance(each, dict):
+                    row = self._row(each, last)
+                else:
+                    row = Row(last, None, Message("", False, None, ""), UNREADABLE)
+                last = row.at
+                rows.append(row)
+            yield rows
+
+    def _row(self, row: dict[str, object], last: str) -> Row:
+        get = row.get
+        at = time = self._time(get("date_unixtime"))
+        if time is None:
+            # Local times go back by an hour once a year, while the order of the file is right.
+            time = utc_text(get("date"))
+            at = last if time is None else max(last, time)
+        kind, number = get("type", "message"), _number(get("id"))
+        if kind != "message":
+            who = self._who(get("actor_id") or get("from_id"), get("actor") or get("from"))
+            reason, words = _service(row, kind)
+            return Row(at or last, number, Message(who.sender, who.is_me, time, words), reason)
+        who, text = self._who(get("from_id"), get("from")), text_of(row)
+        message = Message(who.sender, who.is_me, time, text)
+        if not text:
+            reason, message.content = _instead(row)
+            return Row(at or last, number, message, reason)
+        noted = None
+        if not who.is_person or not _OF_OTHERS.isdisjoint(row):
+            message.only_context, noted = True, _not_their_own(row)
+        # With reply_to_peer_id it answers a message of another chat.
+        answered = get("reply_to_message_id")
+        answers = None if answered is None or "reply_to_peer_id" in row else _number(answered)
+        return Row(at or last, number, message, None, answers, noted)
+
+    def _who(self, identity: object, name: object) -> Who:
+        """The sender who has this id; where there is none, who has this name."""
+        key = name if identity is None else identity
+        try:
+            return self._met[key]
+        except KeyError:
+            self._met[key] = who = self._meet(identity, name)
+            return who
+        except TypeError:  # a list or the like, as other programs than Telegram's write it
+            return self._meet(None, name)
+
+    def _meet(self, identity: object, name: object) -> Who:
+        called = " ".join(name.split()) if isinstance(name, str) else ""
+        known = identity_of(identity)
+        if self._owner is not None:
+            if known == self._owner.identity:
+                return Who(OWNER, is_me=True, is_person=True)
+            if called in (OWNER, self._owner.name) and called:  # whatever their name, they are not the owner
+                called = f"{called} ({known or 'another'})"
+        sender = self._told.senders.of(known or called or DELETED_ACCOUNT, called or DELETED_ACCOUNT)
+        return Who(sender, is_me=False, is_person=known is None or known.startswith("user"))
+
+    def _time(self, stamp: object) -> str | None:
+        if stamp is None:
+            return None
+        try:
+            hour, second = divmod(int(stamp), 3600)  # type: ignore[call-overload] # whatever it is, int() says so
+            if hour != self._hour:
+                self._until_hour = datetime.fromtimestamp(hour * 3600, UTC).strftime("%Y-%m-%dT%H")
+                self._hour = hour
+        except (ValueError, TypeError, OverflowError, OSError):
+            return None
+        return self._until_hour + _IN_HOUR[second] if hour > 0 else None
+
+
+def identity_of(identity: object) -> str | None:
+    """An id such as "user12", also of exports that have numbers; None if it is none."""
+    if isinstance(identity, str):
+        return f"user{identity}" if identity.isdecimal() else identity or None
+    if isinstance(identity, int):
+        if identity < 0:
+            return f"channel{-identity}"
+        return f"user{identity}" if identity < _OLD_CHANNELS else f"channel{identity - _OLD_CHANNELS}"
+    return None
+
+
+def text_of(row: dict[str, object]) -> str:
+    """What was written, without what it links to."""
+    text = row.get("text")
+    if isinstance(text, str):
+        if text:
+            return text.strip()
+    elif isinstance(text, list) and (joined := _joined(text)):
+        return joined
+    entities = row.get("text_entities")
+    return _joined(entities) if entities and isinstance(entities, list) else ""
+
+
+def _joined(parts: list[object]) -> str:
+    pieces = (part.get("text") if isinstance(part, dict) else part for part in parts)
+    return "".join(piece for piece in pieces if isinstance(piece, str)).strip()
+
+
+def _not_their_own(row: dict[str, object]) -> str:
+    """Why a text is not its sender's own words."""
+    if not _FORWARDS.isdisjoint(row):
+        return FORWARDED
+    return OF_A_CHANNEL if _BY_BOTS.isdisjoint(row) else VIA_BOT
+
+
+def _instead(row: dict[str, object]) -> tuple[str, str]:
+    """Why a message without a text has none, and what it is, in short."""
+    for key, reason in _INSTEAD:
+        if key in row:
+            poll = row.get("poll")
+            question = poll.get("question") if isinstance(poll, dict) else None
+            shown = [question, *(row.get(each) for each in _SHOWN), key]
+            return reason, next(each for each in shown if isinstance(each, str))[:QUOTED]
+    return NO_TEXT, ""
+
+
+def _service(row: dict[str, object], kind: object) -> tuple[str, str]:
+    if kind == "unsupported":
+        return UNSUPPORTED, ""
+    action = row.get("action")
+    words = action if isinstance(action, str) else text_of(row)
+    return (CALL if action in _CALLS else SYSTEM), words[:QUOTED]
+
+
+def _number(identity: object) -> int | str | None:
+    if type(identity) is int:
+        return identity if -_LARGEST < identity < _LARGEST else None
+    return identity if type(identity) is str else None
