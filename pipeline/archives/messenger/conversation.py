@@ -94,7 +94,7 @@ class Conversation:
         self._told = told
         self._app = app
         self._about = _About()
-        self._rows = Rows(told, thread.place, owner, app.own_words, is_twin=thread.is_twin)
+        self._rows = Rows(told, thread.place, owner, app.own_words, thread.twin)
 
     def stream(self) -> Stream | None:
         """All of it; None if it is left out."""
@@ -172,6 +172,7 @@ class Conversation:
         document = decoded(part.member, _decoder)
         if document is not None:
             self._about.note(document, is_encrypted=part.is_encrypted)
+            self._rows.meet(self._about.names)
             yield document.messages or ()
             return
         rest: dict[str, object] = {}
@@ -182,6 +183,7 @@ class Conversation:
                 people = rest.setdefault("participants", [])
                 if isinstance(people, list) and (path[-1] == "name" or len(path) == 2):
                     people.append(value)
+                    self._rows.meet([text_of(value, is_encrypted=part.is_encrypted)])
             elif path:
                 rest.setdefault(str(path[0]), value)
         self._about.note(struct_of(_Document, rest), is_encrypted=part.is_encrypted)

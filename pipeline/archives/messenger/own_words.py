@@ -67,7 +67,7 @@ _WHOLE = re.compile(
     r"|(?:The|Your|This) (?:video |audio |group |voice )?(?:call|chat|video chat|video call) (?:has )?(?:ended|started)"
     r"|(?:Audio|Video|Voice) (?:call|chat) (?:ended|started)|Missed (?:audio|video|voice) call.{0,60}"
     r"|This poll is no longer available|(?:User|A (?:Messenger|Facebook|Instagram) user|A contact) unsent a message"
-    r"|Unsent a message|This message (?:was unsent|is no longer available|was deleted).{0,60}"
+    r"|(?:You u|U)nsent a message|This message (?:was unsent|is no longer available|was deleted).{0,60}"
     r"|(?:Message|Content) unavailable"
     r"|Messages are missing\. Restore now|You opened this conversation through .{1,60}"
     r"|Messages and calls are (?:secured|protected) with end-to-end encryption.*"

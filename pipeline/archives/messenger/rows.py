@@ -73,19 +73,24 @@ class Rows:
         told: is told of what is left out.
         place: tells this conversation from the others.
         owner: what the archive says its owner is called.
-        is_twin: somebody else in the archive has the name of the one whom this conversation is with.
+        twin: whom this conversation is with, if somebody else in the archive has the same name.
         own_words: why the app's own sentences are left out.
     """
 
-    def __init__(self, told: Told, place: str, owner: frozenset[str], own_words: str, *, is_twin: bool) -> None:
+    def __init__(self, told: Told, place: str, owner: frozenset[str], own_words: str, twin: str = "") -> None:
         self._told = told
         self._place = place
         self._owner = owner
         self._own_words = own_words
-        self._is_twin = is_twin
+        self._twin = twin
         self._words = OwnWords()
         self._senders: dict[str, str] = {}
         self._written: dict[object, tuple[str, str]] = {}
+
+    def meet(self, names: Iterable[str]) -> None:
+        """These are in the conversation, whether they say anything or not."""
+        for name in names:
+            self._words.meet(name)
 
     def sender(self, name: str) -> str:
         """What somebody of this name is called in all that follows."""
@@ -174,7 +179,7 @@ class Rows:
         if not name.strip():
             return f"{_NAMELESS}, {self._place}"
         plain = name.casefold()
-        return self._place if self._is_twin or "facebook" in plain or "instagram" in plain else name
+        return self._place if name == self._twin or "facebook" in plain or "instagram" in plain else name
 
 
 def _has_file(raw: Raw) -> bool:

@@ -39,13 +39,13 @@ class Thread:
 
     Attributes:
         place: a name that no other has.
-        is_twin: it is with somebody whose name somebody else has, too.
+        twin: whom it is with, if somebody else has the same name; "" if not.
     """
 
     def __init__(self, place: str) -> None:
         self.place = place
         self.parts: list[Part] = []
-        self.is_twin = False
+        self.twin = ""
         self._people: frozenset[str] | None = None
 
     @property
@@ -213,7 +213,8 @@ def _tell_twins(threads: list[Thread]) -> None:
     for alike in stems.values():
         seen: set[frozenset[str]] = set()
         for thread in alike if len(alike) > 1 else ():
-            thread.is_twin = 0 < len(thread.people) <= 2 and thread.people in seen
+            if 0 < len(thread.people) <= 2 and thread.people in seen:
+                thread.twin = _title(thread.parts[0])  # a conversation of two is called after the other
             seen.add(thread.people)
 
 

@@ -22,8 +22,6 @@ def readable(text: str, user: Name, channel: Name) -> str:
         user: names somebody by their id; None if nobody is known by it.
         channel: names a channel.
     """
-    if "<" not in text and "&" not in text:
-        return text
 
     def shown(mark: re.Match[str]) -> str:
         if entity := mark[2]:

@@ -3,7 +3,7 @@
 import functools
 import re
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -34,6 +34,7 @@ _UPLOADED = re.compile(
 _COMMENTED = re.compile(r"<@\w+(?:\|[^<>]*)?> commented on .{1,300}?>: (?P<said>.*)", re.DOTALL)
 _STAMP = re.compile(r"(\d{1,11})(?:\.(\d{0,20}))?", re.ASCII)
 _NOBODY = "somebody without a name"
+_USUAL = len("1714550400.000100")
 _EPOCH = date(1970, 1, 1).toordinal()
 _LATEST = 99_999_999_999
 """In seconds."""
@@ -62,17 +63,9 @@ class Raw(msgspec.Struct, gc=False):
     slackdump_thread_replies: msgspec.Raw = NOTHING
 
 
-class Found(NamedTuple):
-    """A message.
-
-    Attributes:
-        at: microseconds since 1970, unique in a channel.
-        thread: the thread that it is in, or begins, by its first message's `ts`; None if in none.
-    """
-
-    at: int
-    thread: str | None
-    message: Message
+Found = tuple[int, str | None, Message]
+"""Microseconds since 1970, which are unique in a channel; the thread that the message is in, or begins, by its first
+message's `ts`, None if in none; the message."""
 
 
 class Rows:
@@ -96,7 +89,7 @@ class Rows:
         if reason is not None:
             self._told.drop(reason, sender, time, text)
             return None
-        return Found(at, _thread(raw), Message(sender, False, time, text))
+        return at, _thread(raw) if raw.thread_ts else None, Message(sender, False, time, text)
 
     def sender(self, identity: str) -> str:
         """What somebody is called in all that follows."""
@@ -126,14 +119,15 @@ class Rows:
         text: str = raw.text if isinstance(raw.text, str) else ""
         if raw.subtype is not None or raw.upload:
             text = _said_of_file(raw, text)
-        text = readable(text, workspace.user, workspace.channel)
-        if not text.strip() and raw.blocks is not NOTHING:
+        if "<" in text or "&" in text:
+            text = readable(text, workspace.user, workspace.channel)
+        if raw.blocks is not NOTHING and not text.strip():
             text = text_of_blocks(value_of(raw.blocks), workspace.user, workspace.channel)
         return text if text.isascii() else writable(text)
 
     def _why_not(self, raw: Raw, identity: str, text: str) -> str | None:
         subtype = raw.subtype
-        if raw.type != "message" or not isinstance(subtype, str | None):
+        if raw.type != "message" or not (subtype is None or isinstance(subtype, str)):
             return SYSTEM
         if subtype in _REASONS:
             return _REASONS[subtype]
@@ -142,7 +136,7 @@ class Rows:
             return BY_A_BOT
         if subtype not in _SPEECH:
             return SYSTEM
-        if not text.strip():
+        if not text or text.isspace():
             if is_there(raw.files) or is_there(raw.file):
                 return MEDIA
             return FORWARDED if is_there(raw.attachments) else NO_TEXT
@@ -170,7 +164,11 @@ def micros(stamp: object) -> int:
     """Microseconds since 1970 of a `ts` such as "1714550400.000100"; 0 if it is none."""
     if isinstance(stamp, float | int) and not isinstance(stamp, bool) and 0 < stamp < _LATEST:
         return int(stamp * 1_000_000)
-    found = _STAMP.fullmatch(stamp) if isinstance(stamp, str) else None
+    if not isinstance(stamp, str):
+        return 0
+    if len(stamp) == _USUAL and stamp[10] == "." and stamp.isascii() and stamp[:10].isdigit() and stamp[11:].isdigit():
+        return int(stamp[:10] + stamp[11:])
+    found = _STAMP.fullmatch(stamp)
     return 0 if found is None else int(found[1]) * 1_000_000 + int((found[2] or "").ljust(6, "0")[:6])
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from pipeline.archives.addresses import is_address
-from pipeline.archives.in_order import ROWS, InOrder, Row
+from pipeline.archives.in_order import InOrder, Row
 from pipeline.archives.json_file import values
 from pipeline.archives.members import Member, Members
 from pipeline.archives.reader import Asked, Recognised
@@ -22,6 +22,9 @@ from pipeline.sessions.session import Message, Person, Session
 from pipeline.sessions.stream import Stream
 
 _LOOKED_AT = 200
+_IN_THREADS = 50_000
+"""Messages of a channel's threads that are held as they are."""
+
 _decoder = msgspec.json.Decoder(list[Raw])
 _EXPORT = (
     "In Slack, a workspace's owner opens Settings > Import/export data > Export, chooses the days and starts the "
@@ -106,16 +109,19 @@ class _Conversation:
             found = self._rows.found(raw)
             if found is None:
                 continue
-            row = (found.at, place, number, found.message)
-            if found.thread is None:
-                rows.append(row)
-            else:
-                self._threads.setdefault(found.thread, InOrder()).add((row,))
-                self._held += 1
-        if self._held > ROWS:
+            at, thread, message = found
+            if thread is None:
+                rows.append((at, place, number, message))
+                continue
+            held = self._threads.get(thread)
+            if held is None:
+                held = self._threads[thread] = InOrder()
+            held.add(((at, place, number, message),))
+            self._held += 1
+        if self._held > _IN_THREADS:
             self._held = 0
-            for thread in self._threads.values():
-                thread.pack()
+            for each in self._threads.values():
+                each.pack()
         return rows
 
     def _said(self, portions: Iterator[list[Row]]) -> Iterator[list[Message]]:
