@@ -98,7 +98,8 @@ def test_a_folder_on_top_and_parts_of_an_export_are_read(tmp_path: Path, given_p
     export(tmp_path / "acme", {"general/2024-05-01.json": [said(MIRA, "hello")]})
     found = read(tmp_path / given_path)
     assert [text for _, text in found.said] == ["hello"]
-    assert found.sessions[0].title == "general"
+    # a run reads a copy, whose folder is called otherwise: so the folder that is given names no channel
+    assert found.sessions[0].title == ("general" if given_path in {"", "acme"} else None)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +174,8 @@ def test_what_nobody_wrote_is_left_out_and_counted(tmp_path: Path, row: Row, rea
             said(MIRA, blocks=[{"type": "rich_text", "elements": [
                 {"type": "rich_text_section", "elements": [
                     {"type": "text", "text": "a < b "}, {"type": "user", "user_id": JON},
-                    {"type": "emoji", "name": "ok"}, {"type": "link", "url": "https://e.example"}, {"type": "channel", "channel_id": "C01ABCDEF"},
+                    {"type": "emoji", "name": "ok"}, {"type": "link", "url": "https://e.example"},
+                    {"type": "channel", "channel_id": "C01ABCDEF"},
                     {"type": "broadcast", "range": "here"}]},
                 {"type": "rich_text_list", "elements": [
                     {"type": "rich_text_section", "elements": [{"type": "text", "text": item}]}

@@ -29,6 +29,9 @@ def test_there_are_configs_to_load() -> None:
         "tortoise.yaml",
         "openai.yaml",
         "imessage.yaml",
+        "messenger.yaml",
+        "instagram.yaml",
+        "slack.yaml",
         "ci.yaml",
         "reference.yaml",
     }

@@ -77,7 +77,8 @@ class _About:
         for each in document.participants if isinstance(document.participants, list) else ():
             self.names.append(text_of(each.get("name") if isinstance(each, dict) else each, is_encrypted=is_encrypted))
         self.title = self.title or title_of(document.title or document.thread_name, is_encrypted=is_encrypted)
-        self.thread = self.thread or text_of(document.thread_path).rpartition("/")[2]
+        written = document.thread_name if is_encrypted else document.thread_path
+        self.thread = self.thread or text_of(written, is_encrypted=is_encrypted).rpartition("/")[2]
         if document.joinable_mode is not NOTHING or document.thread_type == "RegularGroup":
             self.is_group = True
 

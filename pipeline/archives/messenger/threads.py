@@ -22,6 +22,7 @@ _PART = re.compile(r"message(?:_\d+)?(?: ?\(\d+\))?\.json", re.IGNORECASE)
 _PAGE = re.compile(r"message(?:_\d+)?(?: ?\(\d+\))?\.html?", re.IGNORECASE)
 _NUMBER = re.compile(r"_\d+\Z")
 _NO_THREADS = frozenset({"messages", "ai_conversations", "your_facebook_activity", "your_instagram_activity"} | FOLDERS)
+_GIVEN = "conversation"  # the folder that was given is one; runs have a copy of it, which has another name
 _LOOKED_AT = 2_000
 _raw_decode = json.JSONDecoder().raw_decode
 
@@ -73,7 +74,7 @@ def threads_of(members: Members, app: str) -> list[Thread]:
     for member, is_encrypted in _files(members):
         if apps.of(member) not in {app, None}:
             continue
-        place, folder = _place(members, member, is_encrypted=is_encrypted)
+        place, folder = _place(member, is_encrypted=is_encrypted)
         thread = (encrypted if is_encrypted else found).setdefault(place, Thread(place))
         thread.parts.append(Part(member, is_encrypted, folder))
     threads = _joined(list(found.values()), list(encrypted.values()))
@@ -125,14 +126,15 @@ def _form(member: Member) -> bool | None:
     return False if _is_part(member) and b'"participants"' in head and b'"messages"' in head else None
 
 
-def _place(members: Members, member: Member, *, is_encrypted: bool) -> tuple[str, str]:
+def _place(member: Member, *, is_encrypted: bool) -> tuple[str, str]:
     """The name of its conversation, and the folder among FOLDERS."""
     parts = member.parts
     folder = next((part for part in reversed(parts[:-1]) if part in FOLDERS), "")
     if not is_encrypted and _is_part(member):
-        above = parts[-2] if len(parts) > 1 else members.path.name if members.path.is_dir() else ""
-        if above and above not in _NO_THREADS:
-            return above, folder
+        if len(parts) > 1 and parts[-2] not in _NO_THREADS:
+            return parts[-2], folder
+        if len(parts) == 1:
+            return _GIVEN, folder
     return member.name.removesuffix(".json"), folder
 
 

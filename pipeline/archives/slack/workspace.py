@@ -77,7 +77,7 @@ class Workspace:
         """Each channel with its files by day; a day has several where exports overlap."""
         found: dict[str, tuple[Channel, dict[str, list[Member]]]] = {}
         for member in members:
-            placed = self._placed(members, member)
+            placed = self._placed(member)
             if placed is not None:
                 channel, day = placed
                 found.setdefault(channel.id, (channel, {}))[1].setdefault(day, []).append(member)
@@ -85,14 +85,11 @@ class Workspace:
             channel, days = found[identity]
             yield channel, [days[day] for day in sorted(days)]
 
-    def _placed(self, members: Members, member: Member) -> tuple[Channel, str] | None:
+    def _placed(self, member: Member) -> tuple[Channel, str] | None:
         """The channel of a file, and its day; None if it holds no messages."""
         parts = member.parts
         if day := _DAY.fullmatch(parts[-1]):
-            folder = (
-                parts[-2] if len(parts) > 1 else (members.path if members.path.is_dir() else members.path.parent).name
-            )
-            return self._of(parts[:-2], folder), day[1]
+            return self._of(parts[:-2], parts[-2] if len(parts) > 1 else ""), day[1]
         stem = parts[-1].removesuffix(".json")
         if stem != parts[-1] and _ID.fullmatch(stem):
             return self._of(parts[:-1], stem), ""
@@ -105,7 +102,8 @@ class Workspace:
             if _DIRECT_ID.fullmatch(folder):
                 known = Channel(where, "direct", None)
             else:
-                known = Channel(where, "group", None if folder.startswith("mpdm-") else writable(folder))
+                is_named = folder and not folder.startswith("mpdm-")
+                known = Channel(where or "channel", "group", writable(folder) if is_named else None)
         return known
 
     def _meet(self, row: dict[str, object]) -> None:
