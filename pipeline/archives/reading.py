@@ -76,6 +76,7 @@ class Loaded(msgspec.Struct):
         noted: what was kept and may be worth a word.
         rows: of the archive, all that `messages` and `dropped` must add up to; None where that is not known.
         found: names in the filters that stand for somebody.
+        owner: what the archive calls its owner.
     """
 
     sessions: int = 0
@@ -84,6 +85,7 @@ class Loaded(msgspec.Struct):
     noted: Counter[str] = msgspec.field(default_factory=Counter)
     rows: int | None = None
     found: set[tuple[str, str]] = msgspec.field(default_factory=set)
+    owner: frozenset[str] = frozenset()
 
     def __iadd__(self, other: "Loaded") -> "Loaded":
         self.sessions += other.sessions
@@ -279,6 +281,7 @@ def _found(reading: Reading, loaded: Loaded, told: Told) -> Iterator[Stream]:
         for _ in known.blocks:  # what the caller left
             pass
     loaded.rows = told.rows
+    loaded.owner = told.owner
 
 
 def _opened(reader: Reader, reading: Reading, told: Told) -> Iterator[Stream]:

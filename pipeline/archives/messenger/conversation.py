@@ -84,18 +84,14 @@ class _About:
 
 
 class Conversation:
-    """Reads a thread.
+    """Reads a thread."""
 
-    Args:
-        owner: what the archive says its owner is called.
-    """
-
-    def __init__(self, thread: Thread, told: Told, app: App, owner: frozenset[str]) -> None:
+    def __init__(self, thread: Thread, told: Told, app: App) -> None:
         self._thread = thread
         self._told = told
         self._app = app
         self._about = _About()
-        self._rows = Rows(told, thread.place, owner, app.own_words, thread.twin)
+        self._rows = Rows(told, thread.place, app.own_words, thread.twin)
 
     def stream(self) -> Stream | None:
         """All of it; None if it is left out."""

@@ -72,15 +72,13 @@ class Rows:
     Args:
         told: is told of what is left out.
         place: tells this conversation from the others.
-        owner: what the archive says its owner is called.
         twin: whom this conversation is with, if somebody else in the archive has the same name.
         own_words: why the app's own sentences are left out.
     """
 
-    def __init__(self, told: Told, place: str, owner: frozenset[str], own_words: str, twin: str = "") -> None:
+    def __init__(self, told: Told, place: str, own_words: str, twin: str = "") -> None:
         self._told = told
         self._place = place
-        self._owner = owner
         self._own_words = own_words
         self._twin = twin
         self._words = OwnWords()
@@ -97,7 +95,9 @@ class Rows:
         found = self._senders.get(name)
         if found is None:
             self._words.meet(name)
-            found = OWNER if name in self._owner else self._told.senders.of(self._identity(name), name or _NAMELESS)
+            found = (
+                OWNER if name in self._told.owner else self._told.senders.of(self._identity(name), name or _NAMELESS)
+            )
             self._senders[name] = found
         return found
 

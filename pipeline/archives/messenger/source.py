@@ -63,11 +63,11 @@ def read_app(members: Members, told: Told, app: App) -> Iterator[Stream]:
     Raises:
         InputError: a file is damaged, or there is no conversation.
     """
-    owner = owner_of(members)
+    told.owner = owner_of(members)
     threads = threads_of(members, app.source)
     ids: Counter[str] = Counter()
     for thread in threads:
-        stream = Conversation(thread, told, app, owner).stream()
+        stream = Conversation(thread, told, app).stream()
         if stream is None:
             continue
         ids[stream.session.id] += 1

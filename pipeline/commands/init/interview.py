@@ -12,7 +12,7 @@ from typing import NamedTuple, get_args
 
 from pipeline.archives.files import is_file
 from pipeline.archives.readers import READERS
-from pipeline.archives.reading import Reading, read_archive
+from pipeline.archives.reading import Loaded, Reading, read_archive
 from pipeline.archives.recognise import Archive, recognise
 from pipeline.backends.profiles import PROFILES
 from pipeline.commands.init.archive_summary import People, likely_owner, survey
@@ -58,6 +58,7 @@ class _Found(NamedTuple):
     source: str
     archive: Archive
     people: People
+    owner: frozenset[str]
 
 
 class Made(NamedTuple):
@@ -96,12 +97,13 @@ def _archive(given: Given, questions: Questions, folder: Path) -> _Found:
     def understand(said: str) -> _Found:
         questions.say(f"Reading {said} …")
         source, archive = _recognised(said, folder)
-        people = survey(read_archive(Reading(str(archive.path), archive.source)))
+        loaded = Loaded()
+        people = survey(read_archive(Reading(str(archive.path), archive.source), loaded))
         if not people.messages:
             raise InputError(
                 source, f"{archive.what}, but nobody says anything in it", fix="Export it again, with text."
             )
-        return _Found(source, archive, people)
+        return _Found(source, archive, people, loaded.owner)
 
     return questions.answer("Path", "--source", given.source, default, understand)
 
@@ -197,6 +199,8 @@ def _assistant(given: Given, questions: Questions, found: _Found) -> str:
             questions.say(f"      and {len(names) - _LISTED:,} more: give a name")
 
     def understand(said: str) -> str:
+        if OWNER in counts and said in found.owner:  # who names themselves as the archive does is understood, too
+            return OWNER
         return pick(said, names, "--me")
 
     if likely is None and given.me is None and not questions.asks:
