@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 
 from pipeline.archives.filters import Filters
 from pipeline.archives.in_order import ROWS
-from pipeline.archives.members import Members
+from pipeline.archives.members import Member, Members
 from pipeline.archives.messenger import instagram, source
 from pipeline.archives.messenger.conversation import LEFT_OUT
 from pipeline.archives.messenger.source import ASK_FOR_JSON, SYSTEM
 from pipeline.archives.messenger.threads import MESSENGER
+from pipeline.archives.reading import Reading, read_archive
 from pipeline.archives.recognise import recognise
-from pipeline.archives.told import CALL, DELETED, MEDIA, NO_TEXT, TWICE
+from pipeline.archives.told import BY_A_BOT, CALL, DELETED, MEDIA, NO_TEXT, TWICE
+from pipeline.archives.typed_json import decoded
 from pipeline.errors import InputError
 from pipeline.sessions.session import OWNER
 from tests.archives.exports import EXPORTS
@@ -89,6 +91,32 @@ def test_the_files_of_a_conversation_are_one_in_order_of_time(tmp_path: Path) ->
     assert len(found.sessions) == 1
     since = read(tmp_path, filters=Filters(since=date(2024, 6, 3)))
     assert len(since.said) == 16
+
+
+def test_files_that_do_not_overlap_are_read_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2, 3):
+        rows = [said("Ada Quill", f"{number} {minute}", minute - 100 * number) for minute in range(3)]
+        thread(tmp_path / INBOX / "ada_1" / f"message_{number}.json", rows)
+    opened: list[str] = []
+
+    def decode(member: Member, decoder: object) -> object:
+        opened.append(member.parts[-1])
+        return decoded(member, decoder)  # type: ignore[arg-type] # as it was given
+
+    monkeypatch.setattr("pipeline.archives.messenger.conversation.decoded", decode)
+    stream = next(read_archive(Reading(str(tmp_path), "messenger")))
+    blocks = (block for block in stream.blocks if block)
+    assert (next(blocks)[0].content, opened) == ("3 0", ["message_3.json"])
+    assert (next(blocks)[0].content, opened) == ("2 0", ["message_3.json", "message_2.json"])
+
+
+def test_names_agree_on_blanks_and_accents(tmp_path: Path) -> None:
+    found = read_rows(
+        tmp_path, [said("Zoe\u0308 Ng ", "1", 1), said("Zo\u00eb Ng", "2", 2)], ("Zo\u00eb Ng", "Ben Moss")
+    )
+    assert found.said == [("Zo\u00eb Ng", "1"), ("Zo\u00eb Ng", "2")]
 
 
 def test_messages_of_one_time_stay_in_their_order_and_a_file_may_be_oldest_first(tmp_path: Path) -> None:
@@ -166,6 +194,8 @@ def test_each_string_is_repaired_by_itself_or_stays_as_it_is(tmp_path: Path, wri
         (said("Ada Quill", "Ada waved at you!"), SYSTEM),
         (said("Ada Quill", type="Subscribe", users=[{"name": "Bob"}]), SYSTEM),
         (said("Ada Quill", "Ada added Bob to the group.", type="Subscribe"), SYSTEM),
+        (said("Ada Quill", "Where is the key?", bumped_message_metadata={"is_bumped": True}), TWICE),
+        (said("Meta AI", "As a model, I"), BY_A_BOT),
         (said("Ada Quill"), NO_TEXT),
         (said("Ada Quill", "  "), NO_TEXT),
     ],
@@ -194,6 +224,7 @@ def test_what_nobody_wrote_is_left_out_and_counted(tmp_path: Path, row: Row, rea
         said("Ada Quill", "Us at the sea", photos=[{"uri": "a.jpg"}]),
         said("Ada Quill", "ok ", reactions=[{"reaction": broken("❤"), "actor": "Ben Moss"}]),
         said("Ada Quill", "type", type="Generic"),
+        said("Ada Quill", "once", bumped_message_metadata={"bumped_message": "once", "is_bumped": False}),
         said("Ada Quill", "shared", type="Share", share={"link": "https://example.org/a"}),
         said("Ada Quill", "mine", ip="1.2.3.4", is_geoblocked_for_viewer=False),
     ],

@@ -15,7 +15,7 @@ from pipeline.archives.addresses import is_address
 from pipeline.archives.in_order import InOrder, Row
 from pipeline.archives.json_file import values
 from pipeline.archives.messenger.edits import with_last_versions
-from pipeline.archives.messenger.rows import Raw, Rows, stamp_of, text_of
+from pipeline.archives.messenger.rows import Raw, Rows, name_of, stamp_of, text_of
 from pipeline.archives.messenger.threads import BROADCAST, CUTOVER, SPAM, Part, Thread, title_of
 from pipeline.archives.told import TWICE, Told
 from pipeline.archives.typed_json import NOTHING, decoded, struct_of
@@ -75,7 +75,7 @@ class _About:
 
     def note(self, document: _Document, *, is_encrypted: bool) -> None:
         for each in document.participants if isinstance(document.participants, list) else ():
-            self.names.append(text_of(each.get("name") if isinstance(each, dict) else each, is_encrypted=is_encrypted))
+            self.names.append(name_of(each.get("name") if isinstance(each, dict) else each, is_encrypted=is_encrypted))
         self.title = self.title or title_of(document.title or document.thread_name, is_encrypted=is_encrypted)
         written = document.thread_name if is_encrypted else document.thread_path
         self.thread = self.thread or text_of(written, is_encrypted=is_encrypted).rpartition("/")[2]
@@ -130,7 +130,7 @@ class Conversation:
             sender = self._rows.sender(name)
             senders.add(sender)
             if sender != OWNER and not is_address(name):
-                named[sender] = Person(name.strip() or sender, self._told.senders.addresses(sender))
+                named[sender] = Person(name or sender, self._told.senders.addresses(sender))
         is_group = about.is_group or len(senders) > 2
         identity = f"{self._app.source}-{about.thread or self._thread.place}"
         return Session(
@@ -180,7 +180,7 @@ class Conversation:
                 people = rest.setdefault("participants", [])
                 if isinstance(people, list) and (path[-1] == "name" or len(path) == 2):
                     people.append(value)
-                    self._rows.meet([text_of(value, is_encrypted=part.is_encrypted)])
+                    self._rows.meet([name_of(value, is_encrypted=part.is_encrypted)])
             elif path:
                 rest.setdefault(str(path[0]), value)
         self._about.note(struct_of(_Document, rest), is_encrypted=part.is_encrypted)

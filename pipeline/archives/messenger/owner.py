@@ -3,6 +3,7 @@
 import json
 
 from pipeline.archives.members import Member, Members
+from pipeline.archives.messenger.rows import name_of
 from pipeline.archives.messenger.text import repaired
 
 _PROFILES = ("profile_information.json", "personal_information.json")
@@ -36,7 +37,7 @@ def _names(member: Member) -> set[str]:
         users = profile.get("profile_user")
         for user in users if isinstance(users, list) else ():
             found |= _of_instagram(_within(user, "string_map_data"))
-    return {repaired(name) for name in found if name.strip()}
+    return {name_of(name) for name in found if name.strip()}
 
 
 def _of_instagram(data: object) -> set[str]:

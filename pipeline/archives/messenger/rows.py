@@ -1,6 +1,7 @@
 """One row of a download to a message, or to the reason why it is none. Both forms; nothing in a row is believed."""
 
 import functools
+import unicodedata
 from collections.abc import Iterable
 from datetime import date
 from typing import Any
@@ -9,11 +10,12 @@ import msgspec
 
 from pipeline.archives.messenger.own_words import OwnWords
 from pipeline.archives.messenger.text import repaired
-from pipeline.archives.told import CALL, DELETED, MEDIA, NO_TEXT, Told, writable
+from pipeline.archives.told import BY_A_BOT, CALL, DELETED, MEDIA, NO_TEXT, TWICE, Told, writable
 from pipeline.archives.typed_json import NOTHING, is_there, value_of
 from pipeline.sessions.session import OWNER, Message
 
 _NAMELESS = "somebody without a name"
+_META_AI = "Meta AI"
 _SERVICE = frozenset({"Subscribe", "Unsubscribe", "Payment", "Plan"})
 _TEXT_TYPES = frozenset({None, "text", "media", "link"})
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -37,6 +39,7 @@ class Raw(msgspec.Struct, gc=False):
     call_duration: Any = None
     missed: Any = None
     reactions: msgspec.Raw = NOTHING
+    bumped_message_metadata: msgspec.Raw = NOTHING
     photos: msgspec.Raw = NOTHING
     videos: msgspec.Raw = NOTHING
     audio_files: msgspec.Raw = NOTHING
@@ -54,6 +57,11 @@ def text_of(value: object, *, is_encrypted: bool = False) -> str:
     if value.isascii():
         return value
     return writable(value) if is_encrypted else repaired(value)
+
+
+def name_of(value: object, *, is_encrypted: bool = False) -> str:
+    """A name as it was meant; both forms, and what people type, agree on its blanks and accents then."""
+    return unicodedata.normalize("NFC", text_of(value, is_encrypted=is_encrypted)).strip()
 
 
 def stamp_of(value: Any) -> int:
@@ -108,7 +116,7 @@ class Rows:
                 reactions = value_of(raw.reactions)
                 for each in reactions if isinstance(reactions, list) else ():
                     if isinstance(each, dict):
-                        actor = text_of(each.get("actor"), is_encrypted=is_encrypted)
+                        actor = name_of(each.get("actor"), is_encrypted=is_encrypted)
                         sign = text_of(each.get("reaction"), is_encrypted=is_encrypted)
                         stamp = each.get("timestamp")
                         self._words.reacted(actor, sign, stamp if isinstance(stamp, int) else None)
@@ -142,7 +150,7 @@ class Rows:
             stamp, written, text = raw.timestamp_ms, raw.sender_name, raw.content
         who = self._written.get(written) if isinstance(written, str) else ("", self.sender(""))
         if who is None:
-            name = text_of(written, is_encrypted=is_encrypted)
+            name = name_of(written, is_encrypted=is_encrypted)
             who = self._written[written] = name, self.sender(name)
         return stamp_of(stamp), *who, text_of(text, is_encrypted=is_encrypted)
 
@@ -154,6 +162,10 @@ class Rows:
         kind = raw.type
         if kind is not None and (reason := self._by_type(kind, is_encrypted)):
             return reason
+        if name == _META_AI:
+            return BY_A_BOT
+        if raw.bumped_message_metadata is not NOTHING and _is_bumped(raw.bumped_message_metadata):
+            return TWICE
         with_file = _has_file(raw)
         if not text or text.isspace():
             return MEDIA if with_file else NO_TEXT
@@ -176,10 +188,16 @@ class Rows:
         No download has ids, so one name is one person, everywhere. Not so those who have left: all are called "Facebook
         user" or "Instagram User", in the language of the account, or nothing.
         """
-        if not name.strip():
+        if not name:
             return f"{_NAMELESS}, {self._place}"
         plain = name.casefold()
         return self._place if name == self._twin or "facebook" in plain or "instagram" in plain else name
+
+
+def _is_bumped(metadata: msgspec.Raw) -> bool:
+    """Whether a message was brought down to the end of the conversation again, as it was."""
+    value = value_of(metadata)
+    return isinstance(value, dict) and value.get("is_bumped") is True
 
 
 def _has_file(raw: Raw) -> bool:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pipeline.archives.json_file import values
 from pipeline.archives.members import Member, Members
-from pipeline.archives.messenger.rows import text_of
+from pipeline.archives.messenger.rows import name_of, text_of
 
 MESSENGER, INSTAGRAM = "messenger", "instagram"
 
@@ -94,8 +94,7 @@ def any_of(members: Members, app: str) -> Part | None:
     apps = _Apps(members)
     named = sorted((each for each in members if each.suffix == ".json"), key=lambda each: not _is_part(each))
     for member in named[:_LOOKED_AT]:
-        form = _form(member)
-        if form is not None and (apps.of(member) or MESSENGER) == app:
+        if (apps.of(member) or MESSENGER) == app and (form := _form(member)) is not None:
             return Part(member, form, "")
     return None
 
@@ -142,8 +141,8 @@ class _Apps:
     """Tells of which app a file is: by the folders above it, then by its keys and those of its neighbours."""
 
     def __init__(self, members: Members) -> None:
-        self._above = members.path.absolute().parts
-        self._known: dict[tuple[str, ...], str | None] = {}
+        self._above = _named(members.path.absolute().parts)
+        self._known: dict[tuple[str, ...], str] = {}
 
     def of(self, member: Member) -> str | None:
         parts = member.parts[:-1]
@@ -152,9 +151,12 @@ class _Apps:
             return app
         while parts and parts[-1] not in FOLDERS:
             parts = parts[:-1]
-        if parts not in self._known:
-            self._known[parts] = _app_by_keys(member) or _named(self._above)
-        return self._known[parts]
+        app = self._known.get(parts) or _app_by_keys(member)
+        if app is None:
+            return self._above
+        if parts:
+            self._known[parts] = app
+        return app
 
 
 def _named(parts: Iterable[str]) -> str | None:
@@ -216,7 +218,9 @@ def _tell_twins(threads: list[Thread]) -> None:
         seen: set[frozenset[str]] = set()
         for thread in alike if len(alike) > 1 else ():
             if 0 < len(thread.people) <= 2 and thread.people in seen:
-                thread.twin = _title(thread.parts[0])  # a conversation of two is called after the other
+                thread.twin = name_of(
+                    _title(thread.parts[0]), is_encrypted=True
+                )  # a conversation of two is called after the other
             seen.add(thread.people)
 
 
@@ -227,7 +231,7 @@ def _people(part: Part) -> frozenset[str]:
         if isinstance(found, list)
         else []
     )
-    return frozenset(text_of(name, is_encrypted=part.is_encrypted) for name in names)
+    return frozenset(name_of(name, is_encrypted=part.is_encrypted) for name in names)
 
 
 def _title(part: Part) -> str:
