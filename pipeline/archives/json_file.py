@@ -49,7 +49,8 @@ def values(member: Member, lists: Container[str]) -> Iterator[Value]:
     """The values of a JSON document in its own order.
 
     Args:
-        lists: keys whose lists come in batches of whole items; empty ones come as an empty batch.
+        lists: keys whose lists come in batches of whole items, "" for a document that is a list; empty ones come as an
+            empty batch.
 
     Raises:
         InputError: it is damaged or cut off; names the file, and the byte as nearly as it is known.
@@ -79,7 +80,7 @@ class _Document:
         match self._next():
             case "{":
                 yield from self._object(path)
-            case "[" if path and path[-1] in self._lists:
+            case "[" if (path[-1] if path else "") in self._lists:
                 yield from self._batches(path)
             case "[":
                 yield from self._list(path)

@@ -78,6 +78,28 @@ READERS = (
         "pipeline.archives.telegram.source",
     ),
     Reader(
+        "messenger",
+        "Messenger",
+        "the .zip or folder of Facebook's download in JSON, or of the end-to-end encrypted chats', or any part of it",
+        "On Facebook, choose Download your information > Messages > JSON; for encrypted chats, "
+        "messenger.com/secure_storage/dyi. Give the .zip.",
+        "pipeline.archives.messenger.source",
+    ),
+    Reader(
+        "instagram",
+        "Instagram",
+        "the .zip or folder of its download in JSON, or any part of it",
+        "In Instagram, choose Accounts Center > Download your information > Messages > JSON, and give the .zip.",
+        "pipeline.archives.messenger.instagram",
+    ),
+    Reader(
+        "slack",
+        "Slack",
+        "the .zip of a workspace's export, or its folder",
+        "In Slack, a workspace's owner opens Settings > Import/export data > Export; give the .zip.",
+        "pipeline.archives.slack.source",
+    ),
+    Reader(
         "discord",
         "Discord",
         "the .json that DiscordChatExporter makes, or a folder or .zip of several",

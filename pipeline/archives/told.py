@@ -26,6 +26,7 @@ class Told:
         rows: how many rows the reader has met so far; in the end each is a message or dropped, which is checked. None
             where that is not known.
         senders: tells the archive's people apart.
+        owner: what the archive calls its owner, whose messages are OWNER's; any of these names.
     """
 
     def __init__(self, dropped: Counter[str], noted: Counter[str], listener: Listener | None = None) -> None:
@@ -34,6 +35,7 @@ class Told:
         self.listener = listener
         self.rows: int | None = 0
         self.senders = Senders()
+        self.owner: frozenset[str] = frozenset()
 
     def drop(
         self, reason: str, sender: str = "", time: str | None = None, text: str = "", *, is_me: bool = False

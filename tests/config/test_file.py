@@ -36,6 +36,9 @@ def test_there_are_configs_to_load() -> None:
         "jsonl.yaml",
         "telegram.yaml",
         "discord.yaml",
+        "messenger.yaml",
+        "instagram.yaml",
+        "slack.yaml",
         "ci.yaml",
         "reference.yaml",
     }

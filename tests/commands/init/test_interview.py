@@ -1,5 +1,6 @@
 """`finetune init` as people meet it: on a terminal, with flags, on archives of every kind."""
 
+import json
 import os
 import pty
 import re
@@ -22,6 +23,7 @@ from pipeline.commands.init.interview import how_long
 from pipeline.config.file import load_config
 from pipeline.config.settings import Backend
 from tests.archives.exports import EXPORTS, SPOKEN, chat_db_without_its_log, telegram, whatsapp_text, whatsapp_zip
+from tests.archives.meta_exports import said, thread
 from tests.command import BOUND_S, Workshop
 from tests.fetch.site import Site, reply
 
@@ -128,6 +130,16 @@ def test_the_owner_is_known_where_the_archive_says_so(shop: Workshop) -> None:
     assert (made.code, made.err) == (0, "")
     assert "The model will text like you, the owner of the archive.\n" in made.out
     assert load_config(shop.folder / "my-imessage.yaml").map.assistant == "me"
+
+
+def test_the_owner_may_be_named_as_the_archive_names_them(shop: Workshop, tmp_path: Path) -> None:
+    thread(tmp_path / "export/inbox/ada_1/message_1.json", [said("Ada Quill", "Hi"), said("Ben Moss", "Hello", 1)])
+    profile = {"profile_v2": {"name": {"full_name": "Ben Moss"}}}
+    (tmp_path / "export/profile_information.json").write_text(json.dumps(profile), encoding="utf-8")
+    made = shop.finetune("init", "--source", str(tmp_path / "export"), "--me", "Ben Moss", "--out", "mine.yaml")
+    assert (made.code, made.err) == (0, "")
+    assert "The model will text like you, the owner of the archive.\n" in made.out
+    assert load_config(shop.folder / "mine.yaml").map.assistant == "me"
 
 
 def test_a_database_that_was_copied_without_its_log_is_told_of(shop: Workshop, tmp_path: Path) -> None:
