@@ -282,7 +282,7 @@ def _found(reading: Reading, loaded: Loaded, told: Told) -> Iterator[Stream]:
     for stream in streams:
         if stream.session.platform is None:
             stream.session.platform = app
-        if stream.session.owner is None and told.owner:
+        if stream.session.owner is msgspec.UNSET and told.owner:
             stream.session.owner = min(told.owner)
         known = introduced(stream, pseudonyms, told.senders)
         known = aliases.of(known) if reading.people else known

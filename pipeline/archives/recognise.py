@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.archives.json_file import values
 from pipeline.archives.members import Members
 from pipeline.archives.readers import READERS
 from pipeline.errors import InputError
@@ -36,23 +37,52 @@ def recognise(path: Path) -> Archive:
     if not path.is_dir() and not path.is_file():  # a pipe would be waited for, a device read without end
         raise InputError(str(path), "neither a file nor a folder", fix=known())
     with Members(path) as members:
-        found = [
-            (reader, Archive(reader.source, what.what, what.because, what.path or path))
-            for reader in READERS
-            if (what := reader.code.recognise(members))
-        ]
+        found, complaints = _found(members)
+        if not found:
+            raise complaints[0] if complaints else _unknown(members)
     if len(found) > 1:
-        listed = ", ".join(f"{archive.what} ({archive.path})" for _, archive in found)
+        listed = ", ".join(f"{archive.what} ({archive.path})" for archive in found)
         raise InputError(
             str(path),
             f"holds archives of several apps: {listed}",
             fix="Give the path of one, or list several in `download.source`.",
         )
-    if not found:
-        raise InputError(str(path), "not an archive that can be read", fix=known())
-    return found[0][1]
+    return found[0]
+
+
+def _found(members: Members) -> tuple[list[Archive], list[InputError]]:
+    """What readers recognise, and what they say of a form that they cannot read: it may lie beside one that they can."""
+    found, complaints = [], []
+    for reader in READERS:
+        try:
+            what = reader.code.recognise(members)
+        except InputError as error:
+            complaints.append(error)
+            continue
+        if what is not None:
+            found.append(Archive(reader.source, what.what, what.because, what.path or members.path))
+    return found, complaints
+
+
+def _unknown(members: Members) -> InputError:
+    """What to say of an archive that is of no known app.
+
+    Raises:
+        InputError: it is JSON that is damaged, for which that may be the reason.
+    """
+    only = members.only
+    if only is None:
+        return InputError(str(members.path), "not an archive that can be read", fix=known())
+    head = only.head().lstrip(b"\xef\xbb\xbf \t\r\n")
+    if head.startswith(b"SQLite format 3\0"):
+        return InputError(str(members.path), "a database, but of no app that can be read", fix=known())
+    if head.startswith((b"{", b"[")):
+        for _ in values(only, ()):
+            pass
+    return InputError(str(members.path), "not an archive that can be read", fix=known())
 
 
 def known() -> str:
     """What can be read, in a sentence."""
-    return f"Known are: {'; '.join(f'{reader.app}: {reader.reads}' for reader in READERS)}."
+    *apps, last = (reader.app for reader in READERS)
+    return f"Known are {', '.join(apps)} and {last}; docs/archives.md says what to give of each."

@@ -361,7 +361,7 @@ def test_the_profile_in_the_export_tells_who_its_owner_is(tmp_path: Path) -> Non
     found = read_rows(tmp_path, [said("Ada Quill", "Hi"), said("Žofie Moss", "Hello", 1)], ("Ada Quill", "Žofie Moss"))
     assert [(each.sender, each.is_me) for each in found.sessions[0].messages] == [("Ada Quill", False), (OWNER, True)]
     assert set(found.sessions[0].people) == {"Ada Quill"}
-    assert found.loaded.owner == {"Žofie Moss"}
+    assert found.sessions[0].owner == "Žofie Moss"
 
 
 @pytest.mark.parametrize("profile", ["", "{", "[]", '{"profile_v2": 3}', '{"profile_user": [3]}'])

@@ -13,53 +13,53 @@ from pipeline.errors import InputError
 from tests.archives.exports import EXPORTS, telegram, whatsapp_zip
 
 KNOWN = (
-    "Known are: iMessage's chat.db or sms.db; a chat exported by WhatsApp (.zip or .txt); Telegram's result.json; the "
-    "zip of a Slack export; Messenger's message_1.json, or the folder with `inbox`."
+    "Known are iMessage, WhatsApp, Telegram, Messenger, Instagram, Slack, Discord, Signal, Google Chat, WeChat, SMS and "
+    "JSON lines; docs/archives.md says what to give of each."
 )
 
 
 @pytest.mark.parametrize(
-    ("export", "what", "because", "load"),
+    ("export", "what", "because", "source"),
     [
         (
             "whatsapp text",
             "a chat exported by WhatsApp",
             "its lines, which begin with date, time and name",
-            ("whatsapp", None),
+            "whatsapp",
         ),
         (
             "whatsapp zip",
             "a chat exported by WhatsApp",
             "the lines of _chat.txt in it, which begin with date, time and name",
-            ("whatsapp", None),
+            "whatsapp",
         ),
         (
             "telegram",
             "a chat exported by Telegram",
             "its messages, which have from and date",
-            ("langchain", "telegram"),
+            "telegram",
         ),
         (
             "messenger",
             "a Messenger export",
-            "inbox/…/message_1.json in the folder",
-            ("langchain", "facebook_messenger"),
+            "the keys participants and sender_name",
+            "messenger",
         ),
-        ("slack", "a Slack export", "its files, one for each channel and day", ("langchain", "slack")),
+        ("slack", "a Slack export", "the messages of race/2023-08-01.json, which have a `ts`", "slack"),
         (
             "chat.db",
             "an iMessage database",
             "its tables, which are those of Messages on a Mac or an iPhone",
-            ("imessage", None),
+            "imessage",
         ),
     ],
 )
 def test_an_archive_is_recognised_by_what_is_in_it(
-    tmp_path: Path, export: str, what: str, because: str, load: tuple[str, str | None]
+    tmp_path: Path, export: str, what: str, because: str, source: str
 ) -> None:
     path = EXPORTS[export](tmp_path)
     found = recognise(path)
-    assert (found.what, found.because, (found.load.source, found.load.loader)) == (what, because, load)
+    assert (found.what, found.because, found.source) == (what, because, source)
     assert found.path == path
 
 
