@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.archives.told import MEDIA
-from pipeline.archives.whatsapp import SYSTEM, looks_like_whatsapp
+from pipeline.archives.whatsapp.own_words import SYSTEM
 from pipeline.errors import InputError
 from pipeline.sessions.session import ENDLESS, Message, Session
 from tests.archives.reading import read as read_archive
