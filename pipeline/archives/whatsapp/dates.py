@@ -1,4 +1,4 @@
-"""Dates as phones write them: which number is the day, decided over a whole file, and what calendar the years are of."""
+"""Dates as phones write them: which number is the day, decided over a whole file, and in what calendar."""
 
 import functools
 from datetime import date
@@ -99,7 +99,7 @@ class Dates:
 
 
 def full_year(year: int, *, is_first: bool) -> int:
-    """The year of the Gregorian calendar, of one as phones write it: of two digits, Buddhist, or of the Republic of China.
+    """The year of the Gregorian calendar: phones write two digits, or years of other calendars.
 
     Args:
         is_first: whether the year comes first; three digits are a year of the Republic of China there.

@@ -1,8 +1,8 @@
 """What WhatsApp-Chat-Exporter makes of WhatsApp's databases: JSON that knows who the owner is, and UTC.
 
 By its data_model.py and handlers (KnugiHK/WhatsApp-Chat-Exporter, 0.13): one object of chats by their id, each with
-`name`, `type` and `messages`, an object of messages by their number. Line breaks are "<br>". `meta` marks what nobody said;
-of files `data` is the path, and `caption` what was written to them.
+`name`, `type` and `messages`, an object of messages by their number. Line breaks are "<br>". `meta` marks what nobody
+said; of files `data` is the path, and `caption` what was written to them.
 """
 
 import re
@@ -64,7 +64,7 @@ def read_exported(member: Member, told: Told) -> Iterator[Stream]:
         identity = str(value.path[0]) if value.path else ""
         if len(value.path) > 1 and value.path[1] == "name":
             name = value.value if isinstance(value.value, str) else None
-        if len(value.path) == 2 and value.path[1] == "messages" and isinstance(value.value, list):  # noqa: PLR2004
+        if len(value.path) == 2 and value.path[1] == "messages" and isinstance(value.value, list):
             chat = _Chat(identity, name)
             reading = _Reading(chat, told)
             path = value.path

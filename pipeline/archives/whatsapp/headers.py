@@ -7,8 +7,8 @@ r"""The headers of messages: date, time and what stands around them, in the form
     21:12, 15/8/23 - Hare: Speed is key!
     ١٥‏/٨‏/٢٠٢٣، ٩:١٢ م - Hare: Speed is key!
 
-One file has one shape of header: the same brackets, separators, spaces, widths of numbers and digits throughout. Any other
-line that looks like a header is somebody's text, pasted from elsewhere.
+One file has one shape of header: the same brackets, separators, spaces, widths of numbers and digits throughout. Any
+other line that looks like a header is somebody's text, pasted from elsewhere.
 """
 
 import functools
@@ -23,7 +23,10 @@ MARKS = "\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff"
 
 _SPACE = " \u00a0\u2009\u202f"
 _AROUND = rf"[{_SPACE}{MARKS}]*"
-_DATE = rf"(?P<a>\d{{1,4}})(?P<s1>{_AROUND}[./\-‐–年년]{_AROUND})(?P<b>\d{{1,2}})(?P<s2>{_AROUND}[./\-‐–月월]{_AROUND})(?P<c>\d{{1,4}})"
+_DATE = (
+    rf"(?P<a>\d{{1,4}})(?P<s1>{_AROUND}[./\-‐–年년]{_AROUND})"
+    rf"(?P<b>\d{{1,2}})(?P<s2>{_AROUND}[./\-‐–月월]{_AROUND})(?P<c>\d{{1,4}})"
+)
 _TIME = (
     rf"(?P<hour>\d{{1,2}})(?P<t1>[:.]|[{_SPACE}]h[{_SPACE}])(?P<minute>\d\d)"
     rf"(?:(?P<t2>[:.]|[{_SPACE}]min[{_SPACE}])(?P<second>\d\d))?"
@@ -41,8 +44,9 @@ class Shape(NamedTuple):
     """What all headers of a file have in common, but for how numbers below ten are written.
 
     Attributes:
-        parts: the text around the numbers, with its marks and spaces: opening, after each number, and the closing. Where
-            morning and afternoon are told apart, "" stands between the two halves of its part.
+        parts: the text around the numbers, with its marks and spaces: the bracket, two separators of the date, two of
+            the time, what stands between both, what stands after, and the closing. Where the hours are twelve, one
+            part has a cut for morning or afternoon.
         half: which part that is, -1 where the hours are twenty-four.
         style: how morning is spelt, but for the letter that tells it from afternoon.
         wide: which of the three numbers of the date have more than two digits, as many as they have, 0 otherwise.

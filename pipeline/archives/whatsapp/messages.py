@@ -131,7 +131,7 @@ def _hour(hour: str, half: str) -> str | None:
     hours = int(hour)
     if half and (found := half_of(half)):
         hours = hours % 12 + 12 * found[0]
-    return f"{hours:02}" if hours < 24 else None  # noqa: PLR2004 - hours of a day
+    return f"{hours:02}" if hours < 24 else None
 
 
 def _in_order(found: Iterator[Message]) -> Iterator[Message]:

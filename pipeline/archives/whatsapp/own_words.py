@@ -1,7 +1,7 @@
 """What somebody said in a message, without what WhatsApp itself writes into it, on both kinds of phones.
 
-On an iPhone U+200E stands before WhatsApp's own words, in every language. On Android it stands before the name of a file,
-and what else is not speech is known by its words.
+On an iPhone U+200E stands before WhatsApp's own words, in every language. On Android it stands before the name of a
+file, and what else is not speech is known by its words.
 """
 
 import re
@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from pipeline.archives.told import CALL, DELETED, MEDIA, NO_TEXT
 from pipeline.archives.whatsapp.names import OWN
-from pipeline.archives.whatsapp.words import ATTACHED, CALLS, LIVE, MEDIA as LEFT_OUT, MISSED, OMITTED, PLACES, WAITING
+from pipeline.archives.whatsapp.words import ATTACHED, CALLS, LIVE, MISSED, OMITTED, PLACES, WAITING
 from pipeline.archives.whatsapp.words import DELETED as GONE
+from pipeline.archives.whatsapp.words import MEDIA as LEFT_OUT
 
 SYSTEM = "WhatsApp's own words"
 
@@ -103,10 +104,8 @@ class OwnWords:
         text = body.strip()
         if not text:
             return _NOTHING
-        if text[-1] not in _ENDS and "\n" not in text and OWN not in text and not self._is_bare:
-            # Most messages are like this, and only a few words that are WhatsApp's own.
-            if text[:_BEGIN].casefold()[:_BEGIN] not in _BEGINS and "https://" not in text:
-                return Said(text)
+        if self._is_plain(text):
+            return Said(text)
         text, is_edited = _without_edit(text)
         if reason := _reason(text) if len(text) <= _LONGEST_WORDS else "":
             return Said("", reason)
@@ -115,6 +114,17 @@ class OwnWords:
         found = self._of_iphone(text, is_marked=is_marked) if self._is_ios else None
         found = found or self._of_android(text)
         return found._replace(is_edited=True) if is_edited else found
+
+    def _is_plain(self, text: str) -> bool:
+        """Whether a look at its ends tells that nothing of WhatsApp is in it, as of most messages."""
+        return (
+            text[-1] not in _ENDS
+            and "\n" not in text
+            and OWN not in text
+            and text[:_BEGIN].casefold()[:_BEGIN] not in _BEGINS
+            and "https://" not in text
+            and not self._is_bare
+        )
 
     def _of_iphone(self, text: str, *, is_marked: bool) -> Said | None:
         if text.startswith(OWN):
@@ -158,7 +168,7 @@ def _reason(text: str) -> str:
     if found := _WHOLE.get(words):
         return found
     sentence = re.split(f"[{_DOT}]", words, maxsplit=1)[0]
-    if sentence in WAITING and len(words) < len(sentence) * 3:
+    if sentence.strip() in WAITING:
         return SYSTEM
     called = _CALLED.fullmatch(words)
     if called and (called[1] in MISSED or (called[1] in CALLS and _ENDED.fullmatch(called[2]))):

@@ -45,9 +45,8 @@ def without_pasted(member: Member, layout: Layout) -> Layout:
         return layout
     blocks = _blocks(_headers(member, layout))
     within: Counter[str] = Counter()
-    for number, block in {each.number: each for block in blocks for each in block.headers}.items():
-        if block.sender is not None and number >= 0:
-            within[block.sender] += 1
+    suspects = {header.number: header for block in blocks for header in block.headers}
+    within.update(header.sender for header in suspects.values() if header.sender is not None)
     strangers = {sender for sender, count in within.items() if layout.roster.speakers[sender] <= count}
     pasted = [block for block in blocks if _is_text(block, strangers)]
     speakers = Counter(layout.roster.speakers)

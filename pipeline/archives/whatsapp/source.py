@@ -60,7 +60,7 @@ def read(members: Members, told: Told, _asked: Asked) -> Iterator[Stream]:
         raise InputError(str(members.path), "no chat exported by WhatsApp", fix=_EXPORT)
     for number, chat in enumerate(conversations(files), start=1):
         speakers = {name for file in chat for name in file.layout.roster.speakers}
-        is_group = len(speakers) > 2 or any(file.layout.founded for file in chat)  # noqa: PLR2004 - two people
+        is_group = len(speakers) > 2 or any(file.layout.founded for file in chat)
         session = Session(
             f"whatsapp-{number}", "group" if is_group else "direct", name_of(chat) if is_group else None, []
         )

@@ -1,7 +1,6 @@
 """What is found out about an exported chat over the whole file, before any message of it is read.
 
-The shape of its headers, how lines end, in which order dates are written, who writes, and what looks like a header but was
-pasted by somebody.
+The shape of its headers, how lines end, in which order dates are written, and who writes.
 """
 
 import re
@@ -63,7 +62,7 @@ class Layout(NamedTuple):
     """What is known of a file.
 
     Attributes:
-        count: headers in it, with those that turned out to be pasted.
+        headers: how many there are, with those that turned out to be pasted.
         order: what the numbers of its dates mean.
         goes_back: whether a header is earlier than the one above it.
         has_marks: whether U+200E stands in it.
@@ -76,7 +75,7 @@ class Layout(NamedTuple):
 
     encoding: Encoding
     form: Form
-    count: int
+    headers: int
     order: Order
     roster: Roster
     goes_back: bool
@@ -90,11 +89,11 @@ class Layout(NamedTuple):
     @property
     def is_group(self) -> bool:
         """Whether more than two people are in it, as far as it says."""
-        return len(self.roster.speakers) > 2 or self.founded is not None  # noqa: PLR2004 - two people
+        return len(self.roster.speakers) > 2 or self.founded is not None
 
 
 def looks_like_chat(found: list[str]) -> bool:
-    """Whether a file with these first lines is an exported chat: it begins with a header, and somebody says something."""
+    """Whether a file with these first lines is an exported chat: headers, and somebody who says something."""
     begin = next((line for line in found if line.strip()), "")
     first = looks_like_header(begin)
     if first is None:
@@ -221,7 +220,7 @@ class _Look:
         if now[0] != self._clock[0]:
             self._pad(3, hour)
         self._clock = now
-        self._names.met(text)
+        self._names.met(text, is_marked=OWN in header["mark"])
         if self._count <= _FIRST:
             self._begin.append(text)
         if text.endswith(">") and (at := text.find(": <")) > 0 and len(self._placeholders) < _PLACEHOLDERS:
@@ -281,7 +280,7 @@ class _Look:
         )
 
     def _usual(self) -> Usual:
-        """Only where American English is spoken the month comes first: with slashes, without noughts, mostly with AM."""
+        """The month comes first in American English only: with slashes, without noughts, mostly with AM."""
         shape = self._form.shape
         if any(self._noughts[:2]) or shape.parts[1] != "/":
             return "day first"

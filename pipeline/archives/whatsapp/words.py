@@ -35,8 +35,9 @@ MEDIA = _words("""
     मीडिया वगळण्यात आला | मीडिया वगळले | মিডিয়া বাদ দেওয়া হয়েছে | ਮੀਡੀਆ ਛੱਡਿਆ | ਮੀਡੀਆ ਛੱਡਿਆ ਗਿਆ
     મિડિયા છોડી મૂકાયું | મીડિયા અવગણવામાં આવ્યા | મીડિયા અવગણાયું | ஊடகங்கள் நீக்கப்பட்டது | கோப்புகள் விடப்பட்டன
     మాధ్యమం విస్మరించబడింది | మీడియా విస్మరించబడింది | ಮಾಧ್ಯಮ ಕೈಬಿಡಲಾಗಿದೆ | ಮೀಡಿಯಾ ಕೈಬಿಡಲಾಗಿದೆ | മീഡിയ ഒഴിവാക്കി
-    สื่อถูกลบ | ไฟล์สื่อถูกลบ | ບໍ່ລວມມີເດຍ | メディアなし | メディアは含まれていません | 多媒體檔案已省略 | 媒体已省略 | 媒体文件已省略 | 媒體已略去 | 已略去媒体文件
-    忽略多媒體檔 | 略過多媒體檔 | 省略多媒体文件 | 미디어 제외됨 | 미디어 파일 제외됨 | 미디어 파일을 생략한 대화내용
+    สื่อถูกลบ | ไฟล์สื่อถูกลบ | ບໍ່ລວມມີເດຍ | メディアなし | メディアは含まれていません | 多媒體檔案已省略
+    媒体已省略 | 媒体文件已省略 | 媒體已略去 | 已略去媒体文件 | 忽略多媒體檔 | 略過多媒體檔 | 省略多媒体文件
+    미디어 제외됨 | 미디어 파일 제외됨 | 미디어 파일을 생략한 대화내용
 """)
 """What stands in angle brackets for a file that was not exported, on Android."""
 
@@ -55,24 +56,24 @@ OMITTED = _words("""
     GIF esclusa | GIF fájl kihagyása | GIF izostavljen | GIF ligthe ar lár | GIF não revelada | GIF omis
     GIF omitido | GIF omitted | GIF omès | GIF retiré | GIF tidak dimasukkan | GIF tidak disertakan | GIF udeladt
     GIF utelatt | GIF utesluten | GIF vynechaný | GIF vynechán | GIF weggelassen | GIF weggelaten | GIF отсутствует
-    GIF הושמט | GIF حذف شد | GIF نظرانداز | GIF छोड़ा गया | GIF वगळले | GIF પડતી મૂકાઈ | GIF 动态图已被忽略 | GIF 圖片已被省略
-    GIF 已略去 | GIF 생략됨 | GIF-animaatio jätetty pois | GIF-анімацію пропущено | GIFは含まれていません | görüntü dahil edilmedi
-    Hang kihagyása | image absente | image omitted | imagem não revelada | imagem ocultada | imagem omitida
-    imagen omitida | Imagine omisă | Imatge omesa | imej tidak dimasukkan | immagine omessa
-    Kad kenalan tidak dimasukkan | Karta kontaktu vynechaná | Kartu kontak tidak disertakan
-    Kişi kartı dahil edilmedi | klistermærke udeladt | klistremerke utelatt | Kontaktkarte ausgelassen
-    Kontaktkort sløyfet | Kontaktkort udeladt | Kontaktkort uteslutet | kuvaa ei sisällytetä | kép kihagyva
-    kép küldése sikertelen | ljud utelslutet | ljud uteslutet | lyd udeladt | lyd utelatt | matrica kihagyva
-    mensagem de vídeo omitida | naljepnica izostavljena | nota de video omitida | nálepka vynechaná
-    nálepka vynechána | Névjegykártya kihagyva | obraz pominięty | obrázek vynechán | obrázok vynechaný
-    pelekat tidak disertakan | Plik GIF pominięty | Pominięta wizytówka kontaktu | pominięto naklejkę
-    Posjetnica izostavljena | Scheda contatto omessa | ses dahil edilmedi | slika izostavljena | sticker non incluso
-    sticker não revelado | sticker omis | sticker omitido | sticker omitted | sticker utesluten
-    Sticker weggelassen | sticker weggelaten | stiker tidak disertakan | Targeta de contacte omesa
-    Tarjeta de contacto omitida | tarra jätetty pois | tarraa ei sisällytetty | utelatt dokument
-    video dahil edilmedi | video izostavljen | video message omitted | video note omitted | video omesso
-    Video omitido | video omitted | video tidak dimasukkan | video tidak disertakan | video udeladt | video utelatt
-    video utesluten | video vynechané | video vynecháno | Video weggelassen | video weggelaten
+    GIF הושמט | GIF حذف شد | GIF نظرانداز | GIF छोड़ा गया | GIF वगळले | GIF પડતી મૂકાઈ | GIF 动态图已被忽略
+    GIF 圖片已被省略 | GIF 已略去 | GIF 생략됨 | GIF-animaatio jätetty pois | GIF-анімацію пропущено
+    GIFは含まれていません | görüntü dahil edilmedi | Hang kihagyása | image absente | image omitted
+    imagem não revelada | imagem ocultada | imagem omitida | imagen omitida | Imagine omisă | Imatge omesa
+    imej tidak dimasukkan | immagine omessa | Kad kenalan tidak dimasukkan | Karta kontaktu vynechaná
+    Kartu kontak tidak disertakan | Kişi kartı dahil edilmedi | klistermærke udeladt | klistremerke utelatt
+    Kontaktkarte ausgelassen | Kontaktkort sløyfet | Kontaktkort udeladt | Kontaktkort uteslutet
+    kuvaa ei sisällytetä | kép kihagyva | kép küldése sikertelen | ljud utelslutet | ljud uteslutet | lyd udeladt
+    lyd utelatt | matrica kihagyva | mensagem de vídeo omitida | naljepnica izostavljena | nota de video omitida
+    nálepka vynechaná | nálepka vynechána | Névjegykártya kihagyva | obraz pominięty | obrázek vynechán
+    obrázok vynechaný | pelekat tidak disertakan | Plik GIF pominięty | Pominięta wizytówka kontaktu
+    pominięto naklejkę | Posjetnica izostavljena | Scheda contatto omessa | ses dahil edilmedi | slika izostavljena
+    sticker non incluso | sticker não revelado | sticker omis | sticker omitido | sticker omitted
+    sticker utesluten | Sticker weggelassen | sticker weggelaten | stiker tidak disertakan
+    Targeta de contacte omesa | Tarjeta de contacto omitida | tarra jätetty pois | tarraa ei sisällytetty
+    utelatt dokument | video dahil edilmedi | video izostavljen | video message omitted | video note omitted
+    video omesso | Video omitido | video omitted | video tidak dimasukkan | video tidak disertakan | video udeladt
+    video utelatt | video utesluten | video vynechané | video vynecháno | Video weggelassen | video weggelaten
     videobericht weggelaten | Videonachricht weggelassen | videota ei sisällytetä | Videó kihagyva | vidéo absente
     view once message omitted | view once photo omitted | view once video omitted | view once voice message omitted
     Visitekaartje weggelaten | Vizitka vynechána | voice message omitted | vídeo não revelado | vídeo ocultado
@@ -95,10 +96,13 @@ OMITTED = _words("""
     পরিচিতির কার্ড বাদ দেওয়া হয়েছে | ভিডিও বাদ দেওয়া হয়েছে | স্টিকার বাদ দেওয়া হয়েছে
     ઓડિયો ફાઇલ શામેલ કરી નથી | છબી પડતી મૂકાઈ | ડોક્યુમેન્ટ સામેલ કર્યું નહિ | વિડિયો પડતી મુકાઈ
     સંપર્કનું કાર્ડ પડતું મૂકાયું | સ્ટીકર પડતું મુકાયું | บัตรรายชื่อที่ละเว้น | ละเว้น GIF | ละเว้นเอกสาร
-    วิดีโอถูกลบ | ไม่มีรูปภาพ | ไม่มีสติกเกอร์ | ไม่มีไฟล์เสียง | スタンプは含まれていません | ステッカーは含まれていません | ドキュメントは含まれていません
-    ビデオは含まれていません | 動画は含まれていません | 圖像已省略 | 圖片已略去 | 影片已略去 | 影片已省略 | 文件已忽略 | 文件已略去 | 文档已省略 | 照片已忽略 | 画像は含まれていません
-    联系人卡片已忽略 | 聯絡人卡片已略去 | 聯絡人卡片已省略 | 视频已忽略 | 貼圖已忽略 | 貼圖已略去 | 贴图已省略 | 連絡先カードを省略 | 音声は含まれていません | 音訊已略去 | 音訊已省略 | 音频已忽略
-    동영상 생략됨 | 문서 생략됨 | 비디오 생략됨 | 스티커 생략됨 | 스티커 제외됨 | 연락처 카드 생략됨 | 오디오 생략됨 | 이미지 생략됨
+    วิดีโอถูกลบ | ไม่มีรูปภาพ | ไม่มีสติกเกอร์ | ไม่มีไฟล์เสียง | スタンプは含まれていません
+    ステッカーは含まれていません | ドキュメントは含まれていません | ビデオは含まれていません
+    動画は含まれていません | 圖像已省略 | 圖片已略去 | 影片已略去 | 影片已省略 | 文件已忽略 | 文件已略去
+    文档已省略 | 照片已忽略 | 画像は含まれていません | 联系人卡片已忽略 | 聯絡人卡片已略去 | 聯絡人卡片已省略
+    视频已忽略 | 貼圖已忽略 | 貼圖已略去 | 贴图已省略 | 連絡先カードを省略 | 音声は含まれていません | 音訊已略去
+    音訊已省略 | 音频已忽略 | 동영상 생략됨 | 문서 생략됨 | 비디오 생략됨 | 스티커 생략됨 | 스티커 제외됨
+    연락처 카드 생략됨 | 오디오 생략됨 | 이미지 생략됨
 """)
 """The same on an iPhone, without brackets and by kind."""
 
@@ -112,7 +116,8 @@ ATTACHED = _words("""
     załączony plik | συνημμένο αρχείο | прикачен файл | прикачен фајл | прикачена датотека | файл вложен
     файл добавлен | файл додано | қосымша файл | קובץ מצורף | الملف مرفق | پیوستہ فائل | फाइल अटैच कर दी गई है
     फाइल संलग्न | ফাইল সংযুক্ত হয়েছে | ਅਟੈਚ ਕੀਤੀ ਫਾਇਲ | ફાઇલ જોડાયેલ | ఫైల్ జోడించబడినది | ಕಡತ ಸೇರಿಸಲಾಯಿತು
-    ഫയൽ ചേർത്തു | ไฟล์ที่แนบ | ファイル添付 | 文件已附加 | 文件附件 | 檔案已附加 | 添付ファイル有り | 附件已加入 | 附件檔案 | 첨부 파일 | 파일 첨부됨
+    ഫയൽ ചേർത്തു | ไฟล์ที่แนบ | ファイル添付 | 文件已附加 | 文件附件 | 檔案已附加 | 添付ファイル有り | 附件已加入
+    附件檔案 | 첨부 파일 | 파일 첨부됨
 """)
 """What stands in brackets after the name of a file that was exported, on Android."""
 
@@ -163,8 +168,10 @@ DELETED = _words("""
     તમે આ મેસેજ ડિલીટ કર્યો | તમે આ સંદેશને રદ્દ કર્યો | இத்தகவலை தாங்கள் அழித்தீர்கள்
     இத்தகவல் திரும்பப்பெறப்பட்டது | ಈ ಸಂದೇಶವು ಅಳಿಸಲ್ಪಟ್ಟಿದೆ | ನೀವು ಈ ಸಂದೇಶವನ್ನು ಅಳಿಸಿದ್ದೀರಿ
     ഈ സന്ദേശം ഇല്ലാതാക്കിയതാണ് | ഈ സന്ദേശം നിങ്ങൾ ഇല്ലാതാക്കി | ข้อความนี้ถูกลบแล้ว | ข้อความนี้ได้ถูกลบ
-    คุณลบข้อความนี้ | คุณได้ลบข้อความนี้ | このメッセージは削除されました | このメッセージを削除しました | 你删除了这条消息 | 你已刪除此訊息 | 信息已删除 | 您删除这个信息
-    您已删除这条消息 | 您已刪除此訊息 | 此消息已删除 | 此訊息已刪除 | 该消息已被删除 | 这条消息已被删除 | 삭제한 메시지입니다 | 이 메시지는 삭제되었습니다 | 이 메시지를 삭제했습니다
+    คุณลบข้อความนี้ | คุณได้ลบข้อความนี้ | このメッセージは削除されました | このメッセージを削除しました
+    你删除了这条消息 | 你已刪除此訊息 | 信息已删除 | 您删除这个信息 | 您已删除这条消息 | 您已刪除此訊息
+    此消息已删除 | 此訊息已刪除 | 该消息已被删除 | 这条消息已被删除 | 삭제한 메시지입니다
+    이 메시지는 삭제되었습니다 | 이 메시지를 삭제했습니다
 """)
 """What stands for a message that was deleted."""
 
@@ -200,9 +207,10 @@ MISSED = _words("""
     मिस्ड व्हॉइस कॉल | वॉइस कॉल मिस हुई | মিস করা ভিডিও কল | মিসড ভয়েস কল | ਮਿਸ ਹੋਈ ਆਵਾਜ਼ ਕਾਲ | ਮਿਸ ਹੋਈ ਵੀਡੀਓ ਕਾਲ
     છૂટી ગયેલ ધ્વનિ કૉલ | છૂટી ગયેલ વિડિઓ કૉલ | தவறிய காணொலி அழைப்பு | தவறிய குரல் அழைப்பு | తప్పిన వీడియోకాల్
     మిస్సేడ్ వాయిస్ కాల్ | ತಪ್ಪಿದ ದೃಶ್ಯ ಕರೆ | ತಪ್ಪಿದ ಧ್ವನಿ ಕರೆ | നഷ്ടമായ വീഡിയോ കാൾ | വിളി നഷ്ടപ്പെട്ടു
-    วิดีโอคอลที่ไม่ได้รับ | สายที่ไม่ได้รับ | สายสนทนาด้วยเสียงที่ไม่ได้รับ | สายโทรวิดีโอที่ไม่ได้รับ | ビデオ通話不在着信
-    不在着信 | 未接視像通話 | 未接視訊來電 | 未接视频通话 | 未接語音來電 | 未接語音通話 | 未接语音通话 | 音声通話不在着信 | 부재중 영상 통화 | 부재중 영상통화 | 부재중 음성 통화
-    부재중 음성통화 | 부재중 전화
+    วิดีโอคอลที่ไม่ได้รับ | สายที่ไม่ได้รับ | สายสนทนาด้วยเสียงที่ไม่ได้รับ | สายโทรวิดีโอที่ไม่ได้รับ
+    ビデオ通話不在着信 | 不在着信 | 未接視像通話 | 未接視訊來電 | 未接视频通话 | 未接語音來電 | 未接語音通話
+    未接语音通话 | 音声通話不在着信 | 부재중 영상 통화 | 부재중 영상통화 | 부재중 음성 통화 | 부재중 음성통화
+    부재중 전화
 """)
 """A call that nobody took."""
 
@@ -214,7 +222,8 @@ CALLS = _words("""
     Video-oproep | Videoanrop | Videoanruf | Videochamada | Videochiamata | Videogesprek | Videohovor | Videollamada
     Videoopkald | Videopuhelu | Videosamtal | Videóhívás | Voice call | Äänipuhelu | Аудиозвонок | Аудіодзвінок
     Видеозвонок | Відеодзвінок | Голосовий виклик | שיחה קולית | שיחת וידאו | مكالمة صوتية | مكالمة فيديو
-    वीडियो कॉल | वॉइस कॉल | ビデオ通話 | 視訊通話 | 视频通话 | 語音通話 | 语音通话 | 音声通話 | 영상 통화 | 음성 통화
+    वीडियो कॉल | वॉइस कॉल | ビデオ通話 | 視訊通話 | 视频通话 | 語音通話 | 语音通话 | 音声通話 | 영상 통화
+    음성 통화
 """)
 """A call; followed by how long it was, or how it ended."""
 
@@ -237,7 +246,8 @@ WAITING = _words("""
     संदेश की प्रतीक्षा में | বার্তাটির জন্য অপেক্ষা করা হচ্ছে | ਇਸ ਸੁਨੇਹੇ ਦੀ ਉਡੀਕ ਕੀਤੀ ਜਾ ਰਹੀ ਹੈ
     આ સંદેશ માટે રાહ જોવાઈ રહી છે | இத்தகவலுக்கு காத்திருக்கிறோம் | ఈ సందేశం కోసం వేచి ఉన్నాము
     ಈ ಸಂದೇಶಕ್ಕಾಗಿ ಕಾಯಲಾಗುತ್ತಿದೆ | ഈ സന്ദേശത്തിനായി കാത്തിരിക്കുന്നു | กำลังรอข้อความนี้ อาจใช้เวลาสักครู่
-    このメッセージを待っています | 正在等待信息，此可能需要一段时间 | 正在等待此消息 | 正在等待此訊息 | 正在等待訊息，此可能需要一段時間 | 等待此訊息 | 메시지 암호화 대기중입니다 | 메시지를 기다리는 중
+    このメッセージを待っています | 正在等待信息，此可能需要一段时间 | 正在等待此消息 | 正在等待此訊息
+    正在等待訊息，此可能需要一段時間 | 等待此訊息 | 메시지 암호화 대기중입니다 | 메시지를 기다리는 중
     이 메시지를 기다리는 중입니다
 """)
 """A message that the phone has not been able to read; its first sentence."""
@@ -260,8 +270,8 @@ LIVE = _words("""
     משתף מיקום בשידור חי | تمت مشاركة الموقع المباشر | جاری مقام کا اشتراک ہوا | مکان زنده به اشتراک گذاشته شد
     लाइव स्थान साझा किया गया | सध्याचे थेट ठिकाण शेअर केले | লাইভ অবস্থান শেয়ার করা হয়েছে
     ਮੌਜੂਦਾ ਟਿਕਾਣਾ ਸਾਂਝਾ ਕੀਤਾ | જીવંત સ્થાન શેર કરાયું | இடம் நேரலையாக பகிரபட்டது | ప్రత్యక్ష స్థాన భాగస్వామ్యం
-    ನೇರ ಸ್ಥಳ ಹಂಚಿಕೊಳ್ಳಲಾಗಿದೆ | ലൈവ് ലൊക്കേഷൻ പങ്കിട്ടു | ตำแหน่งปัจจุบันถูกแบ่งปัน | ライブロケーション共有 | 共享实时位置 | 即時位置已分享
-    实时位置已共享 | 實時位置已分享 | 공유한 실시간 위치
+    ನೇರ ಸ್ಥಳ ಹಂಚಿಕೊಳ್ಳಲಾಗಿದೆ | ലൈവ് ലൊക്കേഷൻ പങ്കിട്ടു | ตำแหน่งปัจจุบันถูกแบ่งปัน | ライブロケーション共有
+    共享实时位置 | 即時位置已分享 | 实时位置已共享 | 實時位置已分享 | 공유한 실시간 위치
 """)
 """Where somebody is, followed for a while."""
 
