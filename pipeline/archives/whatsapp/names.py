@@ -138,9 +138,10 @@ class Names:
 
     def roster(self) -> Roster:
         """Who of all these is somebody."""
-        often = {shown(begin) for begin, met in self._met.items() if met.said >= _OFTEN or met.own}
         parts = {begin: found for begin, met in self._met.items() if (found := met.seconds())}
         longer = frozenset(parts)
+        others = ((begin, met) for begin, met in self._met.items() if begin not in longer)
+        often = {shown(begin) for begin, met in others if met.said >= _OFTEN or met.own}
         senders = {
             begin: shown(begin)
             for begin, met in self._met.items()
@@ -163,7 +164,7 @@ class Names:
 
     def _is_name(self, begin: str, met: _Met, often: set[str]) -> bool:
         if self._is_ios and begin.startswith(OWN):
-            return False
+            return shown(begin) in often
         if met.own or met.said >= _OFTEN:
             return bool(shown(begin))
         if breaks_off(begin) or not shown(begin):

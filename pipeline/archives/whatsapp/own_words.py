@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pipeline.archives.told import CALL, DELETED, MEDIA, NO_TEXT
 from pipeline.archives.whatsapp.names import OWN
-from pipeline.archives.whatsapp.words import ATTACHED, CALLS, LIVE, MISSED, OMITTED, PLACES, WAITING
+from pipeline.archives.whatsapp.words import ATTACHED, CALLS, LIVE, MISSED, NOTICES, OMITTED, PLACES, WAITING
 from pipeline.archives.whatsapp.words import DELETED as GONE
 from pipeline.archives.whatsapp.words import MEDIA as LEFT_OUT
 
@@ -23,10 +23,16 @@ _WHOLE = {
 }
 _AROUND_FILES = (("فایل پیوست شد ", ""), ("", " இணைக்கப்பட்டது"))  # in Persian and in Tamil there are no brackets
 _BEGIN = 4
-_BEGINS = {words[:_BEGIN] for words in (*_WHOLE, *CALLS, *WAITING, *(before for before, _ in _AROUND_FILES))}
+_BEGINS = {words[:_BEGIN] for words in (*_WHOLE, *CALLS, *WAITING, *NOTICES, *(before for before, _ in _AROUND_FILES))}
 _ENDS = {">", ")", *(after[-1:] for _, after in _AROUND_FILES)}
 _LONGEST_WORDS, _LONGEST_PLACE = 120, 500
 _MARKS = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
+_BY_ADMIN = (
+    "this message was deleted by admin ",
+    "diese nachricht wurde von admin ",
+    "diese nachricht wurde vom admin ",
+)
+_NOTICES = tuple(NOTICES)
 _DOT = ".。।"
 _IN_BRACKETS = re.compile(r"<[^<>\n]{3,60}>")
 _ANY_OMITTED = re.compile(r"<[\w ]{3,40} (?:omitted|weggelassen|ausgeschlossen|omitid[ao]|weggelaten)>", re.IGNORECASE)
@@ -109,7 +115,7 @@ class OwnWords:
         text, is_edited = _without_edit(text)
         if reason := _reason(text) if len(text) <= _LONGEST_WORDS else "":
             return Said("", reason)
-        if _is_poll(text) or _is_place(text):
+        if _is_poll(text) or _is_place(text) or _bare(text[:_LONGEST_WORDS]).casefold().startswith(_NOTICES):
             return Said("", SYSTEM)
         found = self._of_iphone(text, is_marked=is_marked) if self._is_ios else None
         found = found or self._of_android(text)
@@ -170,6 +176,8 @@ def _reason(text: str) -> str:
     sentence = re.split(f"[{_DOT}]", words, maxsplit=1)[0]
     if sentence.strip() in WAITING:
         return SYSTEM
+    if words.startswith(_BY_ADMIN):
+        return DELETED
     called = _CALLED.fullmatch(words)
     if called and (called[1] in MISSED or (called[1] in CALLS and _ENDED.fullmatch(called[2]))):
         return CALL

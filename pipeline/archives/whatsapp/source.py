@@ -71,7 +71,11 @@ def read(members: Members, told: Told, _asked: Asked) -> Iterator[Stream]:
 
 def _files(members: Members) -> Iterator[File]:
     """The chats, without text files that were sent in them."""
-    texts = [each for each in members if _may_be_chat(each, members)]
+    texts = [
+        each
+        for each in members
+        if _may_be_chat(each, members) and (each is members.only or looks_like_chat(first_lines(each)))
+    ]
     surveyed = [(each, layout) for each in texts if (layout := survey(each, is_one_of_many=len(texts) > 1)) is not None]
     orders = _known_orders(layout for _, layout in surveyed)
     found = []

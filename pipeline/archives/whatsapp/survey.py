@@ -22,6 +22,7 @@ _MOST_PASSES = 5
 _RARE = 20  # as many times as seldom as another shape, the first line of a file is not its own
 _FIRST = 12  # lines in which a group is founded
 _PLACEHOLDERS, _REPEATED = 1000, 3
+_SEVERAL = 3
 _TEXT_FILE = re.compile(r"(?:<(?:[^<>\n]*?: ?)?|^|: ?\u200e?)([^<>:\n]{1,200}\.txt)(?=[^<>\n]*>| \()", re.IGNORECASE)
 
 
@@ -93,19 +94,24 @@ class Layout(NamedTuple):
 
 
 def looks_like_chat(found: list[str]) -> bool:
-    """Whether a file with these first lines is an exported chat: headers, and somebody who says something."""
-    begin = next((line for line in found if line.strip()), "")
-    first = looks_like_header(begin)
-    if first is None:
+    """Whether a file with these first lines is an exported chat: headers, and somebody who says something.
+
+    It begins with a header, unless its beginning was cut off: then most of its lines are headers.
+    """
+    form, first = _guess(found), _first_shape(found)
+    if form is None:
         return False
-    shape = shape_of(first)
     headers = [
         (line, header)
         for line in found
-        if (header := looks_like_header(line)) is not None and shape_of(header) == shape
+        if (header := looks_like_header(line)) is not None and shape_of(header) == form.shape
     ]
-    says = any(": " in line[header.end() :] or line.rstrip().endswith(":") for line, header in headers)
-    return says and (len(headers) > 1 or len([line for line in found if line.strip()]) == 1)
+    written = sum(1 for line in found if line.strip())
+    if not any(": " in line[header.end() :] or line.rstrip().endswith(":") for line, header in headers):
+        return False
+    if first != form.shape:
+        return len(headers) >= _SEVERAL and len(headers) * 2 > written
+    return len(headers) > 1 or written == 1
 
 
 def survey(member: Member, *, is_one_of_many: bool = True) -> Layout | None:
@@ -282,7 +288,7 @@ class _Look:
     def _usual(self) -> Usual:
         """The month comes first in American English only: with slashes, without noughts, mostly with AM."""
         shape = self._form.shape
-        if any(self._noughts[:2]) or shape.parts[1] != "/":
+        if any(self._noughts[:2]) or shape.parts[1] != "/" or shape.zero != "0":
             return "day first"
         return "month first" if shape.style == "xM" else ""
 

@@ -252,6 +252,29 @@ WAITING = _words("""
 """)
 """A message that the phone has not been able to read; its first sentence."""
 
+NOTICES = _words("""
+    as mensagens e as chamadas são protegidas | as mensagens e chamadas são encriptadas
+    as mensagens e chamadas são protegidas | as mensagens e ligações são protegidas
+    az üzenetek és hívások végpontok | berichten en gesprekken worden end-to-end
+    berichten en oproepen worden end-to-end | beskeder og opkald er end-to-end
+    els missatges i les trucades estan xifrats | i messaggi e le chiamate sono crittografati
+    les messages et appels sont chiffrés | les messages et les appels sont chiffrés
+    los mensajes y las llamadas están cifrados | los mensajes y llamadas están cifrados
+    meddelanden och samtal är komplett krypterade | meddelanden och samtal är totalsträckskrypterade
+    meldinger og samtaler er ende-til-ende | mesajele și apelurile sunt criptate | mesajlar ve aramalar uçtan uca
+    mesej dan panggilan disulitkan | messages and calls are end-to-end encrypted
+    messages to this chat and calls are now secured | messages to this group are now secured
+    messages you send to this | nachrichten und anrufe sind ende-zu-ende | pesan dan panggilan terenkripsi
+    poruke i pozivi zaštićeni su | správy a hovory sú zabezpečené šifrovaním | tin nhắn và cuộc gọi được mã hóa
+    viestit ja puhelut salataan | wiadomości i połączenia są w pełni | zprávy a hovory jsou opatřeny koncovým
+    τα μηνύματα και οι κλήσεις κρυπτογραφούνται | повідомлення й дзвінки захищено
+    сообщения и звонки защищены сквозным | ההודעות והשיחות מוצפנות מקצה | الرسائل والمكالمات مشفرة
+    پیامها و تماسها سرتاسر | मैसेजेस और कॉल्स एंड-टू-एंड | ข้อความและการโทรได้รับการเข้ารหัส
+    メッセージと通話はエンドツーエンド暗号化 | 消息和通话已进行端到端加密 | 消息和通话都进行端到端加密
+    訊息和通話經端對端 | 訊息已受端對端加密 | 메시지 및 전화는 종단간 암호화 | 메시지와 통화는 종단간 암호화
+""")
+"""How it begins that a chat is encrypted; iPhones write a name before it."""
+
 LIVE = _words("""
     bola zdieľaná aktuálna poloha | byla sdílena aktuální poloha | canlı konum paylaşıldı | canlı məkan paylaşılıb
     Está a partilhar a sua localização | hetke asukoht jagatud | ibinahagi ang live na lokasyon
