@@ -1,7 +1,7 @@
 """Dates as phones write them: which number is the day, decided over a whole file, and in what calendar."""
 
 import functools
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal, NamedTuple
 
 FIRST_YEAR, LAST_YEAR = 2009, 2045
@@ -136,6 +136,8 @@ def _jalali(year: int, month: int, day: int) -> date:
         ValueError: there is no such date.
     """
     if not (1 <= month <= 12 and 1 <= day <= (31 if month <= 6 else 30)):
+        raise ValueError("no such date in the Persian calendar")
+    if (month, day) == (12, 30) and _jalali(year, 12, 29) + timedelta(1) == _jalali(year + 1, 1, 1):
         raise ValueError("no such date in the Persian calendar")
     years = year - 979
     days = 365 * years + years // 33 * 8 + (years % 33 + 3) // 4

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from pipeline.archives.json_file import values
 from pipeline.archives.members import Member
+from pipeline.archives.pseudonyms import Senders
 from pipeline.archives.told import CALL, DELETED, MEDIA, NO_TEXT, Told
 from pipeline.archives.whatsapp.own_words import SYSTEM
 from pipeline.sessions.session import OWNER, QUOTED, Message, Session
@@ -58,6 +59,7 @@ def read_exported(member: Member, told: Told) -> Iterator[Stream]:
         InputError: it is damaged.
     """
     name: str | None = None
+    people = _People(told.senders)
     found = values(member, {"messages"})
     value = next(found, None)
     while value is not None:
@@ -66,7 +68,7 @@ def read_exported(member: Member, told: Told) -> Iterator[Stream]:
             name = value.value if isinstance(value.value, str) else None
         if len(value.path) == 2 and value.path[1] == "messages" and isinstance(value.value, list):
             chat = _Chat(identity, name)
-            reading = _Reading(chat, told)
+            reading = _Reading(chat, told, people)
             path = value.path
 
             def batches(first: list[object], path: tuple[str | int, ...] = path) -> Iterator[list[object]]:
@@ -87,11 +89,33 @@ def read_exported(member: Member, told: Told) -> Iterator[Stream]:
         value = next(found, None)
 
 
+class _People:
+    """The people of a file: in groups they are known by the names that the owner's contacts have."""
+
+    def __init__(self, senders: Senders) -> None:
+        self._senders = senders
+        self._addresses: dict[str, str] = {}
+        self._named: set[str] = set()
+
+    def known(self, address: str, name: str | None) -> str:
+        """Somebody whom the owner writes to directly; the first of a name is who has it in groups."""
+        if name and self._addresses.setdefault(name, address) == address and name in self._named:
+            return name
+        return self._senders.of(address, name)
+
+    def named(self, name: str) -> str:
+        """Somebody in a group."""
+        if name not in self._addresses:
+            self._named.add(name)
+        return name
+
+
 class _Reading:
     """Reads the messages of a chat."""
 
-    def __init__(self, chat: _Chat, told: Told) -> None:
+    def __init__(self, chat: _Chat, told: Told, people: "_People") -> None:
         self._chat = chat
+        self._people = people
         self._told = told
         self._by_key: dict[str, str] = {}
 
@@ -131,9 +155,8 @@ class _Reading:
             return OWNER, True
         name = row.get("sender")
         if not self._chat.is_group or not isinstance(name, str) or not name:
-            return self._told.senders.of(_address(self._chat.identity), self._chat.name), False
-        address = _address(name)
-        return self._told.senders.of(address, None if address != name else name), False
+            return self._people.known(_address(self._chat.identity), self._chat.name), False
+        return self._people.named(_address(name)), False
 
 
 def _address(identity: str) -> str:

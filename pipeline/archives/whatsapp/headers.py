@@ -37,7 +37,7 @@ _AFTER = r"(?P<after>[^\d\[\]<>:\n]{0,24}?)"
 _CLOSE = rf"(?P<close>\](?:[{_SPACE}]|$)|[{_SPACE}][{MARKS}]*[-–—](?:[{_SPACE}]|$))"
 _DATE_FIRST = re.compile(_OPEN + _DATE + _MIDDLE + _TIME + _AFTER + _CLOSE)
 _TIME_FIRST = re.compile(_OPEN + _TIME + _MIDDLE + _DATE + _AFTER + _CLOSE)
-_BEGINS = re.compile(rf"[{MARKS}]*\[?[{MARKS}]*\d{{1,4}}")
+_BEGINS = frozenset("[0123456789")
 
 
 class Shape(NamedTuple):
@@ -74,9 +74,14 @@ class Padding(NamedTuple):
     hour: bool | None = None
 
 
+def may_begin(first: str) -> bool:
+    """Whether a header can begin with this character; a look at it costs less than a pattern."""
+    return first in _BEGINS or first > "~"
+
+
 def looks_like_header(line: str) -> re.Match[str] | None:
     """What matches at the beginning of a line, if it is a header of any shape."""
-    if _BEGINS.match(line) is None:
+    if not may_begin(line[:1]):
         return None
     return _DATE_FIRST.match(line) or _TIME_FIRST.match(line)
 

@@ -8,6 +8,7 @@ from pipeline.archives.members import Member
 from pipeline.archives.told import Told
 from pipeline.archives.whatsapp.dates import day_of
 from pipeline.archives.whatsapp.halves import half_of
+from pipeline.archives.whatsapp.headers import may_begin
 from pipeline.archives.whatsapp.own_words import SYSTEM, OwnWords
 from pipeline.archives.whatsapp.survey import Layout
 from pipeline.archives.whatsapp.text import lines
@@ -84,7 +85,7 @@ def _records(member: Member, layout: Layout) -> Iterator[_Piece]:
     is_marked, size, number = False, 0, -1
     begins = True  # the line before is at its end: none is so long that this goes on with it
     for line in lines(member, layout.encoding):
-        header = match(line) if begins else None
+        header = match(line) if begins and may_begin(line[0]) else None
         begins = line.endswith("\r\n") if only_crlf else line[-1] in "\r\n"
         if header is not None and pasted:
             number += 1

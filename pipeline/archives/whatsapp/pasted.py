@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from pipeline.archives.members import Member
 from pipeline.archives.whatsapp.dates import day_of
+from pipeline.archives.whatsapp.headers import may_begin
 from pipeline.archives.whatsapp.survey import Layout, clock
 from pipeline.archives.whatsapp.text import lines
 
@@ -108,7 +109,7 @@ def _headers(member: Member, layout: Layout) -> Iterator[_Header]:
     days: dict[str, int | None] = {}
     number, begins = -1, True
     for line in lines(member, layout.encoding):
-        header = match(line) if begins else None
+        header = match(line) if begins and may_begin(line[0]) else None
         begins = line[-1] in "\r\n"
         if header is None:
             continue

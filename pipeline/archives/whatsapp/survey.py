@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pipeline.archives.members import Member
 from pipeline.archives.whatsapp.dates import Dates, Order, Usual
 from pipeline.archives.whatsapp.halves import half_of
-from pipeline.archives.whatsapp.headers import Padding, Shape, compiled, looks_like_header, shape_of
+from pipeline.archives.whatsapp.headers import Padding, Shape, compiled, looks_like_header, may_begin, shape_of
 from pipeline.archives.whatsapp.names import OWN, Names, Roster, quoted
 from pipeline.archives.whatsapp.text import UTF_8, Encoding, encoding_of, first_lines, lines, second_choice
 
@@ -189,7 +189,7 @@ class _Look:
         match, only_crlf = self._form.matcher(), self._form.after_crlf
         begins, is_crlf, is_first = True, False, True
         for line in lines(member, self._encoding):
-            if begins:
+            if begins and may_begin(line[0]):
                 header = match(line)
                 if header is not None:
                     if is_crlf:
