@@ -39,7 +39,8 @@ def test_more_pasted_headers_than_own_ones_stay_text(tmp_path: Path) -> None:
 
 
 def test_a_message_with_the_line_ends_of_windows_does_not_change_the_files_own(tmp_path: Path) -> None:
-    chat = "01/03/24, 10:06 - Nell: a\r\nb\r\n01/03/24, 10:07 - Otto: c\n01/03/24, 10:08 - Nell: d\n01/03/24, 10:09 - Otto: e\n"
+    head = "01/03/24, 10:0"
+    chat = f"{head}6 - Nell: a\r\nb\r\n{head}7 - Otto: c\n{head}8 - Nell: d\n{head}9 - Otto: e\n"
     assert said(tmp_path, chat) == [("Nell", "a\nb"), ("Otto", "c"), ("Nell", "d"), ("Otto", "e")]
 
 

@@ -12,7 +12,8 @@ LRM = "\u200e"
 _SAID = (
     "see you at nine", "Slow and steady: that wins", "Look: here: three: colons", "no", "ok", "ok",
     "😀👍🏽",
-    "a\n\n  b\nc", "https://example.org/a?b=c", "call me at 12:30 - or later", "(file attached) is what it says", "<3", "x > y",
+    "a\n\n  b\nc", "https://example.org/a?b=c", "call me at 12:30 - or later", "(file attached) is what it says",
+    "<3", "x > y",
     "the image was omitted, they said", "1/2/23 was a good day", "[sic] he wrote", "Name: Value", "- one\n- two",
     "This message was deleted by me, I think", "I said “hi: there” and left", "null and void", "12. that is all",
     "POLL: who is in?", "it is 5/6/2023, 9:00 - be there", "my location: the pub", "@\u2068Nell\u2069 look",
