@@ -51,7 +51,7 @@ def recognise(path: Path) -> Archive:
 
 
 def _found(members: Members) -> tuple[list[Archive], list[InputError]]:
-    """What readers recognise, and what they say of a form that they cannot read: it may lie beside one that they can."""
+    """What readers recognise, and what they say of forms that they cannot read, which may lie beside others."""
     found, complaints = [], []
     for reader in READERS:
         try:

@@ -39,6 +39,7 @@ def test_there_are_configs_to_load() -> None:
         "messenger.yaml",
         "instagram.yaml",
         "slack.yaml",
+        "whatsapp.yaml",
         "ci.yaml",
         "reference.yaml",
     }
