@@ -73,8 +73,8 @@ def test_a_folder_of_exported_chats_is_one_archive(tmp_path: Path) -> None:
     (tmp_path / "broken.zip").write_bytes(b"PK\x05\x06" + bytes(17))
     found = recognise(tmp_path)
     assert (found.what, found.because, found.path) == (
-        "chats exported by WhatsApp",
-        "what is in the folder: 1 of them",
+        "a chat exported by WhatsApp",
+        "the lines of WhatsApp Chat - Hare.zip/_chat.txt in it, which begin with date, time and name",
         tmp_path,
     )
 
@@ -123,7 +123,7 @@ def zipped(name: str) -> object:
         (
             database("ZWAMESSAGE"),
             "WhatsApp's own database, which is not read. In WhatsApp, open the chat, choose Export chat > Without "
-            "media, and give the .zip.",
+            "media, and give the .zip; or give the result.json that WhatsApp-Chat-Exporter makes of the database.",
         ),
         (database("bookmarks"), f"a database, but of no app that can be read. {KNOWN}"),
         (Path.mkdir, f"not an archive that can be read. {KNOWN}"),
@@ -164,5 +164,5 @@ def test_a_zip_that_is_damaged_or_locked_is_one_message(tmp_path: Path, packed: 
 
 def test_a_pipe_is_no_archive_and_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "chat.txt")
-    with pytest.raises(InputError, match=r"chat\.txt: neither a file nor a folder\. Known are: "):
+    with pytest.raises(InputError, match=r"chat\.txt: neither a file nor a folder\. Known are iMessage, "):
         recognise(tmp_path / "chat.txt")

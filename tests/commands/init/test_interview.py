@@ -180,7 +180,9 @@ def test_what_cannot_be_read_is_told_in_words_of_what_was_given(shop: Workshop, 
     assert refusal("sample:x") == "error: --source: no such sample, got 'x'. Choose one of: tortoise-hare.\n"
     with closing(sqlite3.connect(shop.folder / "other.db")) as db:
         db.execute("CREATE TABLE bookmarks (id)")
-    assert refusal("other.db").startswith("error: other.db: a database, but not of iMessage. Known are: iMessage's ")
+    assert refusal("other.db").startswith(
+        "error: other.db: a database, but of no app that can be read. Known are iMessage, "
+    )
     site = Site()
     site.answers = [reply(200)]
     thread = threading.Thread(target=site.server.serve_forever)
