@@ -78,6 +78,7 @@ def test_a_header_of_another_shape_is_text_and_its_date_counts_for_nothing(tmp_p
     ("pasted", "first"),
     [
         ("04/02/24, 09:00 - PUMP: low\n04/02/24, 09:01 - PUMP: full", "earlier, by nobody else"),
+        ("06/02/24, 10:01 - PUMP: low", "a little earlier, by nobody else"),
         ("04/05/24, 09:00 - Dentist: you", "later, by nobody else"),
         ("05/02/24, 10:06 - Nell: so?", "the same line again"),
     ],
@@ -96,6 +97,11 @@ def test_a_message_that_came_late_is_a_message_at_its_place_in_time(tmp_path: Pa
         "05/02/24, 10:41 - Otto: c\n05/02/24, 10:42 - Nell: d\n"
     )
     assert [text for _, text in said(tmp_path, chat)] == ["a", "late", "b", "c", "d"]
+
+
+def test_the_last_message_of_a_short_chat_may_have_come_late(tmp_path: Path) -> None:
+    chat = "05/02/24, 10:06 - Nell: a\n06/02/24, 10:40 - Otto: b\n05/02/24, 11:10 - Nell: late\n"
+    assert [text for _, text in said(tmp_path, chat)] == ["a", "late", "b"]
 
 
 def test_people_who_are_only_in_pasted_lines_make_no_group(tmp_path: Path) -> None:

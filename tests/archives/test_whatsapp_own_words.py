@@ -1,6 +1,7 @@
 """What WhatsApp itself writes is nothing that anybody said; what stands beside it is."""
 
 from pathlib import Path
+from time import process_time
 
 import pytest
 
@@ -39,7 +40,9 @@ BARE = OwnWords(is_ios=True, has_marks=False)
         ("meet me here: https://maps.google.com/?q=1,2", Said("meet me here: https://maps.google.com/?q=1,2")),
         ("live location shared", Said("", SYSTEM)),
         ("POLL:\nWhich day?\nOPTION: Monday (2 votes)\nOPTION: Tuesday (0 votes)\n", Said("", SYSTEM)),
-        ("SONDAGE :\nQuel jour ?\nOPTION : lundi (1 vote)", Said("", SYSTEM)),
+        ("SONDAGE :\nQuel jour ?\nOPTION : lundi (1 vote)\nOPTION : mardi (0 vote)", Said("", SYSTEM)),
+        ("استطلاع رأي:\nمتى؟\nخيار: غدا (٢ أصوات)\nخيار: لا (٠ أصوات)", Said("", SYSTEM)),
+        ("SHOP:\nmilk: cold (2 l)\nmilk: warm (1 l)", Said("SHOP:\nmilk: cold (2 l)\nmilk: warm (1 l)")),
         ("POLL:\nwho is in?", Said("POLL:\nwho is in?")),
         ("TODO:\nbuy: milk", Said("TODO:\nbuy: milk")),
         ("Diese Nachricht wurde gelöscht.", Said("", DELETED)),
@@ -81,7 +84,11 @@ def test_what_android_writes_is_told_from_speech(body: str, said: Said) -> None:
         (f"lease.pdf • {LRM}14 pages {LRM}read it {LRM}document omitted", True, Said("read it", MEDIA)),
         (f"lease.pdf {LRM}document omitted", True, Said("", MEDIA)),
         (f"a • b {LRM}<attached: 00000042-PHOTO.jpg>", True, Said("a • b", MEDIA)),
-        (f"{LRM}POLL:\nWhich day?\n{LRM}OPTION: Monday ({LRM}2 votes)", False, Said("", SYSTEM)),
+        (
+            f"{LRM}POLL:\nWhich day?\n{LRM}OPTION: Monday ({LRM}2 votes)\n{LRM}OPTION: No (0 votes)",
+            False,
+            Said("", SYSTEM),
+        ),
         (f"{LRM}Contact card omitted", True, Said("", MEDIA)),
         (f"{LRM}Voice call, {LRM}2 min", False, Said("", CALL)),
         (f"{LRM}This message was deleted.", False, Said("", DELETED)),
@@ -132,6 +139,7 @@ def test_a_placeholder_of_an_unknown_language_is_known_by_coming_again(tmp_path:
         "Hare изменил(-а) тему с «a: b» на «c: d»",
         "Hare ændrede emnet fra »a: b« til »c: d«",
         "Hare changed the group description to: all about races: fast ones",
+        "You changed the subject to: all about races",
         "You're now an admin",
         "Messages and calls are end-to-end encrypted. Only people in this chat can read them: learn more",
     ],
@@ -143,6 +151,17 @@ def test_lines_about_somebody_are_nobodys_speech(tmp_path: Path, line: str) -> N
     found = read(path)
     assert found.said == [("Hare", "a"), ("Hare", "b"), ("Hare", "c"), ("Bob", "d")]
     assert found.left_out[0][0] == SYSTEM
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["POLL:\nq\n" + ("OPTION: " + "(" * 65_000 + "\n") * 3, "<" * 65_000 + ">", "a.b (" * 13_000 + ")"],
+    ids=["brackets", "angles", "files"],
+)
+def test_a_long_message_costs_no_more_than_its_length(text: str) -> None:
+    begin = process_time()
+    assert ANDROID.said(text).text == text.strip()
+    assert process_time() - begin < 5, "quadratic: it takes minutes"
 
 
 @pytest.mark.parametrize(

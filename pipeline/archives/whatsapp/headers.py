@@ -1,6 +1,7 @@
 r"""The headers of messages: date, time and what stands around them, in the form of the phone's language.
 
     [15/08/2023, 09:12:43] Hare: Speed is key!        iPhone
+    15/08/2013 09:12:43: Hare: Speed is key!          iPhone, before 2017
     15.08.23, 09:12 - Hare: Speed is key!             Android
     8/15/23, 9:12 AM - Hare: Speed is key!            U+202F before AM since 2023
     2023. 8. 15. 오후 9:12 - Hare: Speed is key!
@@ -34,7 +35,7 @@ _TIME = (
 _OPEN = rf"[{MARKS}]*(?P<bracket>\[[{MARKS}]*)?"
 _MIDDLE = r"(?P<middle>[^\d\[\]<>:\n]{1,24})"
 _AFTER = r"(?P<after>[^\d\[\]<>:\n]{0,24}?)"
-_CLOSE = rf"(?P<close>\](?:[{_SPACE}]|$)|[{_SPACE}][{MARKS}]*[-–—](?:[{_SPACE}]|$))"
+_CLOSE = rf"(?P<close>\](?:[{_SPACE}]|$)|:(?=[{_SPACE}])|[{_SPACE}][{MARKS}]*[-–—](?:[{_SPACE}]|$))"
 _DATE_FIRST = re.compile(_OPEN + _DATE + _MIDDLE + _TIME + _AFTER + _CLOSE)
 _TIME_FIRST = re.compile(_OPEN + _TIME + _MIDDLE + _DATE + _AFTER + _CLOSE)
 _BEGINS = frozenset("[0123456789")
@@ -95,7 +96,7 @@ def shape_of(header: re.Match[str]) -> Shape:
     time = (header["t1"], header["t2"] or "")
     bracket = "[" if header["bracket"] else ""
     return Shape(
-        is_ios=bool(bracket),
+        is_ios=bool(bracket) or header["close"] == ":",
         time_first=time_first,
         parts=(bracket, *date, *time, middle, after, header["close"].rstrip(_SPACE)),
         half=_PART_MIDDLE if half else _PART_AFTER if other else -1,

@@ -12,6 +12,9 @@ _QUOTES = {
     '"': '"', "＂": "＂", "“": "”“", "”": "”", "„": "“”„\"", "«": "»", "»": "«", "‹": "›", "›": "‹",
     "「": "」", "『": "』", "《": "》", "‚": "‘’", "‘": "’",
 }  # fmt: skip
+_YOU = frozenset(
+    ("you", "du", "tú", "usted", "vous", "você", "hai", "u", "je", "siz", "вы", "ty", "sinä", "anda", "kamu", "bạn")
+)
 _MOST_NAMES = 100_000
 _LONGEST_PART = 60  # characters of a name between two colons
 _OFTEN = 3  # what a group was renamed to, is hardly ever said as often
@@ -172,6 +175,8 @@ class Names:
         words = begin.split()
         if len(words) >= _SENTENCE:
             return False
+        if len(words) >= _DEED and words[0].casefold() in _YOU:
+            return False
         return not any(
             shown(" ".join(words[:-count])) in often for count in range(_DEED, len(words))
         )  # "Hare changed the group to: X" is about Hare
@@ -191,9 +196,9 @@ def breaks_off(text: str) -> bool:
 
 
 def quoted(text: str) -> str | None:
-    """The first quotation in a text, from the outer marks, without them."""
+    """The first quotation in a text, without its marks."""
     for at, each in enumerate(text):
         if closing := _QUOTES.get(each):
-            end = max(text.rfind(mark, at + 1) for mark in closing)
-            return _MARKS.sub("", text[at + 1 : end]).strip() or None if end > at else None
+            end = min((found for mark in closing if (found := text.find(mark, at + 1)) > 0), default=at)
+            return _MARKS.sub("", text[at + 1 : end]).strip() or None
     return None

@@ -22,6 +22,7 @@ _WHOLE = {
     **{f"<{words}>": MEDIA for words in LEFT_OUT | OMITTED},
 }
 _AROUND_FILES = (("فایل پیوست شد ", ""), ("", " இணைக்கப்பட்டது"))  # in Persian and in Tamil there are no brackets
+_FEWEST_OPTIONS = 2
 _BEGIN = 4
 _BEGINS = {words[:_BEGIN] for words in (*_WHOLE, *CALLS, *WAITING, *NOTICES, *(before for before, _ in _AROUND_FILES))}
 _ENDS = {">", ")", *(after[-1:] for _, after in _AROUND_FILES)}
@@ -56,8 +57,9 @@ _FILE_NAME = re.compile(
 _PLACE = re.compile(
     r"([^:：\n]{2,30}?)\s?[:：]\s?(?:[^\n]*[:：] ?)?https://(?:maps\.google\.com/\?q=|foursquare\.com/)\S+"
 )
-_POLL = re.compile(r"[^\W\d_]{3,20} ?:\n")
-_OPTION = re.compile(r"([^\W\d_]{3,20}) ?: .*\(\D*\d+\D*\)")
+_POLL = re.compile(r"[^\s:：]{2,20}(?: [^\s:：]{1,20}){0,2} ?[:：]\n")
+_OPTION = re.compile(r"([^\s:：]{2,20}) ?[:：] ")
+_VOTES = re.compile(r"\D*\d+\D*")
 _CALLED = re.compile(r"([^,.\n]{4,40})[,.]\s?([^\n]{2,60})")
 _ENDED = re.compile(
     r"(?:\d+\s?(?:min|mins|sec|secs|hr|hrs|sek|std|seg|dk|sn|мин|сек|хв|分|秒|分钟|分鐘|분|초|menit|detik|perc|mp)\.?\s?)+"
@@ -196,9 +198,15 @@ def _is_poll(text: str) -> bool:
     """Whether it is a poll, in any language: a word with a colon, the question, and options with their votes."""
     if not _POLL.match(text.lstrip(OWN)):
         return False
-    options = [_OPTION.fullmatch(_bare(line)) for line in text.split("\n")[1:]]
-    words = {option[1] for option in options if option}
-    return len(words) == 1 and sum(map(bool, options)) > 0
+    options = [_option(_bare(line)) for line in text.split("\n")[1:]]
+    words = {option for option in options if option}
+    return len(words) == 1 and words == {word.upper() for word in words} and sum(map(bool, options)) >= _FEWEST_OPTIONS
+
+
+def _option(line: str) -> str:
+    """The word before an option of a poll, if a line is one; the number of its votes stands in brackets at its end."""
+    found, votes = _OPTION.match(line), line.rpartition("(")[2]
+    return found[1] if found and votes[-1:] == ")" and _VOTES.fullmatch(votes[:-1]) else ""
 
 
 def _without_edit(text: str) -> tuple[str, bool]:

@@ -19,6 +19,7 @@ from pipeline.archives.whatsapp.survey import Layout, clock
 from pipeline.archives.whatsapp.text import lines
 
 _TOLERATED = 15 * 60  # seconds by which a message may come late
+_PAIR = 2
 _MOST = 200  # headers that somebody pastes at once
 _MOST_REPEATED = 30  # more lines that stand twice are two exports in one file
 _DAY = 24 * 60 * 60
@@ -33,10 +34,20 @@ class _Header(NamedTuple):
 
 
 class _Block(NamedTuple):
+    """Headers that may be pasted.
+
+    Attributes:
+        depth: seconds by which they are earlier than what is above them, or later than what is below.
+        is_ahead: whether they are later.
+    """
+
     headers: list[_Header]
+    depth: int
+    is_ahead: bool = False
 
     @property
     def senders(self) -> Counter[str]:
+        """Who is named, and how often."""
         return Counter(each.sender for each in self.headers if each.sender is not None)
 
 
@@ -45,27 +56,37 @@ def without_pasted(member: Member, layout: Layout) -> Layout:
     if not layout.goes_back or layout.form.after_crlf:
         return layout
     blocks = _blocks(_headers(member, layout))
-    within: Counter[str] = Counter()
-    suspects = {header.number: header for block in blocks for header in block.headers}
-    within.update(header.sender for header in suspects.values() if header.sender is not None)
-    strangers = {sender for sender, count in within.items() if layout.roster.speakers[sender] <= count}
-    pasted = [block for block in blocks if _is_text(block, strangers)]
-    speakers = Counter(layout.roster.speakers)
-    numbers: set[int] = set()
-    for block in pasted:
-        fresh = [each for each in block.headers if each.number not in numbers]
-        speakers -= _Block(fresh).senders
-        numbers.update(each.number for each in fresh)
-    return layout._replace(pasted=frozenset(numbers), roster=layout.roster._replace(speakers=speakers))
+    speakers = layout.roster.speakers
+    pasted = []
+    for is_ahead in (False, True):
+        within: Counter[str] = Counter()
+        for block in blocks:
+            if block.is_ahead == is_ahead:
+                within += block.senders
+        strangers = {sender for sender, count in within.items() if speakers[sender] <= count}
+        is_small = len(speakers.keys() - strangers) <= _PAIR
+        pasted += [
+            each for each in blocks if each.is_ahead == is_ahead and _is_text(each, strangers, is_small=is_small)
+        ]
+    numbers = {header.number: header for block in pasted for header in block.headers}
+    named = Counter(header.sender for header in numbers.values() if header.sender is not None)
+    return layout._replace(pasted=frozenset(numbers), roster=layout.roster._replace(speakers=Counter(speakers) - named))
 
 
-def _is_text(block: _Block, strangers: set[str]) -> bool:
+def _is_text(block: _Block, strangers: set[str], *, is_small: bool) -> bool:
+    """Whether a block was pasted.
+
+    Args:
+        is_small: whether no more than two people are in the chat but for strangers, so that nobody new can speak up.
+    """
     senders = block.senders
-    if not senders:
+    is_deep = block.depth > _TOLERATED
+    if not senders or not (is_deep or is_small):
         return False
     if strangers.issuperset(senders):
         return True
-    return len(block.headers) <= _MOST_REPEATED and all(each.is_repeated for each in block.headers)
+    is_repeated = all(each.is_repeated for each in block.headers)
+    return is_deep and is_repeated and len(block.headers) <= _MOST_REPEATED
 
 
 def _blocks(headers: Iterator[_Header]) -> list[_Block]:
@@ -75,7 +96,7 @@ def _blocks(headers: Iterator[_Header]) -> list[_Block]:
     dip: list[_Header] = []
     level = 0
     for header in headers:
-        if header.time < level - _TOLERATED:
+        if header.time < level:
             dip.append(header)
             if len(dip) > _MOST:
                 found.extend(_ahead(before, dip))
@@ -83,13 +104,13 @@ def _blocks(headers: Iterator[_Header]) -> list[_Block]:
                 before, dip = deque(dip, maxlen=_MOST), []
             continue
         if dip:
-            found.append(_Block(dip))
+            found.append(_Block(dip, level - min(each.time for each in dip)))
             dip = []
         level = max(level, header.time)
         before.append(header)
     if dip:
         found.extend(_ahead(before, dip))
-        found.append(_Block(dip))
+        found.append(_Block(dip, level - min(each.time for each in dip)))
     return found
 
 
@@ -97,8 +118,9 @@ def _ahead(before: deque[_Header], dip: list[_Header]) -> list[_Block]:
     """The headers above a dip that are later than it, if time went on below them as it had above."""
     ahead: list[_Header] = []
     for header in reversed(before):
-        if header.time <= dip[0].time + _TOLERATED:
-            return [_Block(ahead[::-1])]
+        if header.time <= dip[0].time:
+            is_less = 0 < len(ahead) < len(dip)
+            return [_Block(ahead[::-1], ahead[0].time - dip[0].time, is_ahead=True)] if is_less else []
         ahead.append(header)
     return []
 

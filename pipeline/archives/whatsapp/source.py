@@ -1,8 +1,11 @@
 """WhatsApp as a row of READERS: what it exports as text, in zips and folders, and WhatsApp-Chat-Exporter's JSON."""
 
+import itertools
 import re
+import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 
 from pipeline.archives.members import Member, Members
 from pipeline.archives.reader import Asked, Recognised
@@ -27,7 +30,8 @@ _OTHER_TEXTS = (".md", ".json", ".csv", ".html", ".htm", ".xml", ".yaml", ".yml"
 _DATABASES = re.compile(r"(?:msgstore|wa|chatstorage)[^/]*\.(?:db|sqlite)(?:\.crypt\d*)?", re.IGNORECASE)
 _ENCRYPTED = re.compile(r".*\.(?:db|sqlite)\.crypt\d*", re.IGNORECASE)
 _SQLITE = b"SQLite format 3\0"
-_TABLES = (b"ZWAMESSAGE", b"message_thumbnail", b"chat_list", b"jid_map", b"wa_contacts", b"message_media")
+_TABLES = frozenset((b"ZWAMESSAGE", b"message_thumbnail", b"jid_map", b"wa_contacts", b"message_media"))
+_LOOKED_AT = 100  # JSON files by which a folder is recognised
 _TEXT, _ZIP = ".txt", ".zip"
 
 
@@ -38,8 +42,8 @@ def recognise(members: Members) -> Recognised | None:
         InputError: it is WhatsApp's own database.
     """
     texts = [each for each in members if _may_be_chat(each, members) and looks_like_chat(first_lines(each))]
-    exported = [each for each in members if is_exported(each)]
-    if exported:
+    documents = itertools.islice((each for each in members if each.suffix == ".json"), _LOOKED_AT)
+    if any(map(is_exported, documents)):
         because = "its chats, which have messages and avatars"
         return Recognised("WhatsApp's chats by WhatsApp-Chat-Exporter", because)
     if len(texts) == 1:
@@ -126,5 +130,16 @@ def _is_database(member: Member, members: Members) -> bool:
         return False
     head = member.head()
     if head.startswith(_SQLITE):
-        return any(table in head for table in _TABLES)
+        return any(table in head for table in _TABLES) or bool(_TABLES & _tables(member))
     return _ENCRYPTED.fullmatch(name) is not None and b"\0" in head
+
+
+def _tables(member: Member) -> set[bytes]:
+    """The tables of a database that lies on the disk; none of one in a zip, or that is damaged."""
+    if _is_zipped(member):
+        return set()
+    try:
+        with closing(sqlite3.connect(f"{member.path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            return {name.encode() for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.Error:
+        return set()

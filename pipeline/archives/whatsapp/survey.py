@@ -20,9 +20,11 @@ SKETCH = 512
 
 _MOST_PASSES = 5
 _RARE = 20  # as many times as seldom as another shape, the first line of a file is not its own
+_LONGEST_FILE = 1000  # characters in which the name of a file stands
 _FIRST = 12  # lines in which a group is founded
 _PLACEHOLDERS, _REPEATED = 1000, 3
 _SEVERAL = 3
+_LEVELS = frozenset(["TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "CRITICAL", "FATAL"])
 _TEXT_FILE = re.compile(r"(?:<(?:[^<>\n]*?: ?)?|^|: ?\u200e?)([^<>:\n]{1,200}\.txt)(?=[^<>\n]*>| \()", re.IGNORECASE)
 
 
@@ -107,11 +109,17 @@ def looks_like_chat(found: list[str]) -> bool:
         if (header := looks_like_header(line)) is not None and shape_of(header) == form.shape
     ]
     written = sum(1 for line in found if line.strip())
-    if not any(": " in line[header.end() :] or line.rstrip().endswith(":") for line, header in headers):
+    if not any(_is_said(line[header.end() :].strip()) for line, header in headers):
         return False
     if first != form.shape:
         return len(headers) >= _SEVERAL and len(headers) * 2 > written
     return len(headers) > 1 or written == 1
+
+
+def _is_said(text: str) -> bool:
+    """Whether somebody speaks in a line; programs keep logs that look alike."""
+    name = text.partition(": ")[0] if ": " in text else text.removesuffix(":") if text.endswith(":") else ""
+    return bool(name) and name.upper() not in _LEVELS
 
 
 def survey(member: Member, *, is_one_of_many: bool = True) -> Layout | None:
@@ -232,7 +240,7 @@ class _Look:
         if text.endswith(">") and (at := text.find(": <")) > 0 and len(self._placeholders) < _PLACEHOLDERS:
             self._placeholders[text[at + 2 :]] += 1
         if ".txt" in text:
-            self._attached.update(_TEXT_FILE.findall(text))
+            self._attached.update(_TEXT_FILE.findall(text[:_LONGEST_FILE]))
         if self._is_one_of_many:
             self._sketch(f"{date} {hour}:{minute}{half} {text}", text)
 
