@@ -18,7 +18,7 @@ from pipeline.clock import Clock
 from pipeline.config.settings import Backend
 from pipeline.errors import InputError, TryLater
 from pipeline.network import Transient, blaming_the_environment, unproxied
-from pipeline.privacy import withhold_account
+from pipeline.privacy import remember_key, withhold_account
 from pipeline.terminal.libraries import quieten_logging
 
 if TYPE_CHECKING:
@@ -77,7 +77,9 @@ class Connection:
             InputError: the environment has none.
         """
         if self.profile.key_env is None:
-            return self._running().key
+            key = self._running().key
+            remember_key(key)
+            return key
         key = os.environ.get(self.profile.key_env, "").strip()
         if not key:
             raise InputError(
@@ -91,6 +93,7 @@ class Connection:
                 "not a key: keys are plain letters, digits and signs",
                 fix="Set it to the key itself.",
             )
+        remember_key(key)
         return key
 
     @property
@@ -100,15 +103,15 @@ class Connection:
         Raises:
             InputError: the environment's proxies or certificates cannot be used.
         """
-        import openai
+        from pipeline.backends.transport import Client
 
         if self._http is None:
             quieten_logging()
             if self._backend.kind == "embedded":
                 withhold_account()
             with blaming_the_environment():
-                self._http = openai.DefaultHttpxClient(
-                    event_hooks={"response": [_require_json]},
+                self._http = Client(
+                    self._clock,
                     # A proxy has no business between us and a server of our own.
                     trust_env=self._backend.kind != "embedded",
                     mounts=unproxied(self.profile.base_url or ""),
@@ -253,19 +256,6 @@ class Connection:
 def _host_of(base_url: str) -> str:
     """HOST or HOST:PORT, and never a user's name or password."""
     return urlsplit(base_url).netloc.rpartition("@")[2]
-
-
-def _require_json(response: "httpx2.Response") -> None:
-    """Refuse a proxy's page in the API's place: the SDK would hand its text over as if it were the answer."""
-    import httpx2
-
-    kind = response.headers.get("content-type", "")
-    if response.request.url.path.endswith("/content"):
-        fits = not kind.startswith("text/html")
-    else:
-        fits = kind.startswith(("application/json", "text/event-stream"))
-    if response.is_success and not fits:
-        raise httpx2.RemoteProtocolError(f"expected JSON, got {kind or 'no content type'}", request=response.request)
 
 
 def _wait(retry: "tenacity.RetryCallState") -> float:
