@@ -6,6 +6,7 @@ anywhere. Here it ends as Nonsense, which the SDK reports as a failed connection
 
 import json
 import re
+from collections.abc import Callable, Mapping
 
 import httpx2
 
@@ -16,6 +17,9 @@ MOST_VALUES = 1_000_000  # in one answer; a page of a list has a few thousand
 _LOST = "\ufffd"  # stands for half a character, which no file and no request can hold
 _HALF = re.compile("[\ud800-\udfff]")
 _MOST = 2**63 - 1  # what a state can hold
+
+_LAST_SECOND = 253_402_300_799  # of the year 9999, the last that a date can have
+_ROUTE = re.compile(r"/(files|fine_tuning/jobs)(/[^/]+)?(/events|/cancel)?$")
 
 Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
 
@@ -54,6 +58,121 @@ def read_object(body: bytes | str) -> dict[str, Value]:
     if not isinstance(value, dict):
         raise Nonsense("it is no JSON object")
     return value
+
+
+def read_answer(method: str, path: str, body: bytes, odd: Callable[[str], None]) -> dict[str, Value]:
+    """What the API answers to this call, each field that we use of its type, and None in the place of any other.
+
+    A field that makes no sense must not keep a model that was paid for from its owner.
+
+    Args:
+        path: as it was sent, without a query.
+        odd: is told of each field that was passed over, such as "a job's trained_tokens".
+
+    Raises:
+        Nonsense: see `read_object`.
+    """
+    answer = read_object(body)
+    route = _ROUTE.search(path)
+    if route is None or method == "DELETE":
+        return answer
+    kind = "event" if route[3] == "/events" else "file" if route[1] == "files" else "job"
+    if method != "GET" or (route[2] is not None and kind != "event"):
+        return _fitted(answer, kind, odd)
+    listed = answer.get("data")
+    if not isinstance(listed, list):
+        raise Nonsense("it is no list")
+    rows = [_fitted(row, kind, odd) for row in listed if isinstance(row, dict)]
+    if len(rows) < len(listed):
+        raise Nonsense("it is a list of something else")
+    has_more = answer.get("has_more")
+    return {"object": "list", "data": [*rows], "has_more": has_more if isinstance(has_more, bool) else None}
+
+
+def _fitted(row: dict[str, Value], kind: str, odd: Callable[[str], None]) -> dict[str, Value]:
+    fitted = dict(row)
+    for name, fit in _FIELDS[kind].items():
+        value = row.get(name)
+        fitted[name] = None if value is None else fit(value)
+        if fitted[name] is None and value is not None and name != "id":  # without an id all of it is looked at again
+            odd(f"{'an' if kind == 'event' else 'a'} {kind}'s {name}")
+    return fitted
+
+
+def _text(value: Value) -> Value:
+    return value if isinstance(value, str) else None
+
+
+def _name(value: Value) -> Value:
+    """Of a thing on the server, which is asked for by it."""
+    return value if isinstance(value, str) and _LOST not in value else None
+
+
+def _whole(value: Value) -> Value:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if 0 <= value <= _MOST else None
+
+
+def _time(value: Value) -> Value:
+    seconds = _whole(value)
+    return seconds if isinstance(seconds, int) and seconds <= _LAST_SECOND else None
+
+
+def _texts(value: Value) -> Value:
+    if not isinstance(value, dict):
+        return None
+    return {name: text for name, text in value.items() if isinstance(text, str)}
+
+
+def _names(value: Value) -> Value:
+    return value if isinstance(value, list) and None not in map(_name, value) else None
+
+
+def _mapping(value: Value) -> Value:
+    return value if isinstance(value, dict) else None
+
+
+def _error(value: Value) -> Value:
+    """OpenAI sends code, message and param; others the message alone."""
+    if isinstance(value, str):
+        return {"code": None, "message": value, "param": None}
+    if not isinstance(value, dict):
+        return None
+    return {name: _text(value.get(name)) for name in ("code", "message", "param")}
+
+
+_FIELDS: Mapping[str, Mapping[str, Callable[[Value], Value]]] = {
+    "file": {
+        "id": _name,
+        "filename": _text,
+        "bytes": _whole,
+        "status": _text,
+        "status_details": _text,
+        "created_at": _time,
+    },
+    "job": {
+        "id": _name,
+        "status": _text,
+        "created_at": _time,
+        "training_file": _name,
+        "fine_tuned_model": _name,
+        "trained_tokens": _whole,
+        "result_files": _names,
+        "metadata": _texts,
+        "user_provided_suffix": _text,
+        "suffix": _text,
+        "error": _error,
+    },
+    "event": {
+        "id": _name,
+        "created_at": _time,
+        "level": _text,
+        "message": _text,
+        "type": _text,
+        "data": _mapping,
+    },
+}
 
 
 def _clean(value: Value) -> Value:

@@ -35,14 +35,22 @@ class Connection:
     """A backend that has been reached, or is about to be. The embedded server starts at first use."""
 
     def __init__(
-        self, backend: Backend, run_dir: Path, clock: Clock, model: str | None = None, owner: str | None = None
+        self,
+        backend: Backend,
+        run_dir: Path,
+        clock: Clock,
+        model: str | None = None,
+        owner: str | None = None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Nothing is started yet.
 
         Args:
             model: may be the path of a local model, which the embedded server must be told of when it starts.
             owner: the run at work in `run_dir`, if that is another process: its embedded server is used.
+            say: is told what is passed over in the backend's answers.
         """
+        self._say = say
         self._owner = owner
         self._model = model
         self._backend = backend
@@ -112,6 +120,7 @@ class Connection:
             with blaming_the_environment():
                 self._http = Client(
                     self._clock,
+                    self._say,
                     # A proxy has no business between us and a server of our own.
                     trust_env=self._backend.kind != "embedded",
                     mounts=unproxied(self.profile.base_url or ""),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import httpx2
 import openai
 
-from pipeline.backends.answers import Nonsense, read, read_object
+from pipeline.backends.answers import Nonsense, read, read_answer
 from pipeline.backends.polling import duration
 from pipeline.clock import Clock
 from pipeline.privacy import remember_key, without_keys
@@ -35,9 +35,11 @@ class Client(openai.DefaultHttpxClient):
     what a compressed body becomes, however much that is.
     """
 
-    def __init__(self, clock: Clock, *, trust_env: bool, mounts: dict[str, None]) -> None:
+    def __init__(self, clock: Clock, say: Callable[[str], None], *, trust_env: bool, mounts: dict[str, None]) -> None:
+        """`say` is told once of each field whose value makes no sense."""
         super().__init__(trust_env=trust_env, mounts=mounts, follow_redirects=False)
-        self._clock = clock
+        self._clock, self._say = clock, say
+        self._said: set[str] = set()
 
     def send(
         self,
@@ -99,7 +101,13 @@ class Client(openai.DefaultHttpxClient):
         if not kind.startswith(("application/json", "text/event-stream")):
             raise _no_json(kind)
         body = b"".join(self._pieces(response, MOST_JSON, patience_s))
-        return _json(request, response.status_code, json.dumps(read_object(body)).encode())
+        answer = read_answer(request.method, _path(request), body, self._say_once)
+        return _json(request, response.status_code, json.dumps(answer).encode())
+
+    def _say_once(self, field: str) -> None:
+        if field not in self._said:
+            self._said.add(field)
+            self._say(f"{field} makes no sense as the server sends it, and is passed over")
 
     def _refusal(self, request: httpx2.Request, response: httpx2.Response, patience_s: float) -> httpx2.Response:
         """The status counts, whatever comes with it."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pipeline.backends.ledger import ENDED
-from pipeline.backends.listing import NoList, rows
+from pipeline.backends.listing import NoList, age, rows
 from pipeline.backends.polling import Reminder, duration, pace_of, wait_until
 from pipeline.config.settings import Config
 from pipeline.counted import counted
@@ -185,14 +185,11 @@ class _Watch:
 
     def _worth_telling(self, events: "Sequence[FineTuningJobEvent]") -> "list[FineTuningJobEvent]":
         """All that is new; of what came before this run, warnings, what was taken, and how far the training is."""
-        steps = [event for event in events if event.type == "metrics" and event.created_at < self._told_until]
+        steps = [event for event in events if event.type == "metrics" and age(event)[0] < self._told_until]
         return [
             event
             for event in events
-            if event.created_at >= self._told_until
-            or event.level != "info"
-            or _is_account(event)
-            or event in steps[-1:]
+            if age(event)[0] >= self._told_until or event.level != "info" or _is_account(event) or event in steps[-1:]
         ]
 
     def _show(self, event: "FineTuningJobEvent") -> None:
@@ -233,11 +230,12 @@ class _Watch:
         tokens = data.get("trained_tokens")
         if not isinstance(tokens, int):
             return ""
-        self._pace.append((event.created_at, tokens))
-        while event.created_at - self._pace[0][0] > _LATELY_S:
+        now = age(event)[0]
+        self._pace.append((now, tokens))
+        while now - self._pace[0][0] > _LATELY_S:
             self._pace.popleft()
         since, before = self._pace[0]
-        seconds = event.created_at - since
+        seconds = now - since
         return f"  {(tokens - before) / seconds:,.0f} tokens/s" if seconds > 0 else ""
 
 
@@ -251,9 +249,9 @@ def _valid(loss: object) -> str:
 
 
 def _ended_badly(job: "FineTuningJob", work: Work) -> RemoteEnded:
-    code, message = (job.error.code, job.error.message) if job.error and job.error.code else (None, None)
+    told = [text for text in (job.error.code, job.error.message) if text] if job.error else []
     unsaid = "by the user" if job.status == "cancelled" and work.connection.profile.free else "no reason given"
-    reason = work.connection.quote(f"{code}: {message}") if code else unsaid
+    reason = work.connection.quote(": ".join(told)) if told else unsaid
     again = "A job costs nothing here: run again to start another."
     if not work.connection.profile.free:
         again = "Change what it names, then start another with --new-job (it is a new purchase)."
