@@ -20,6 +20,7 @@ _MOST = 2**63 - 1  # what a state can hold
 
 _LAST_SECOND = 253_402_300_799  # of the year 9999, the last that a date can have
 _ROUTE = re.compile(r"/(files|fine_tuning/jobs)(/[^/]+)?(/events|/cancel)?$")
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
 
@@ -87,6 +88,49 @@ def read_answer(method: str, path: str, body: bytes, odd: Callable[[str], None])
         raise Nonsense("it is a list of something else")
     has_more = answer.get("has_more")
     return {"object": "list", "data": [*rows], "has_more": has_more if isinstance(has_more, bool) else None}
+
+
+def read_chunk(data: str) -> tuple[dict[str, Value], int]:
+    """One event of a streamed chat completion, with what we use of it, and how many characters of text it brings.
+
+    An error that is sent in the place of a chunk is one still: an object whose `error` has a message.
+
+    Raises:
+        Nonsense: see `read_object`; or it is no chunk.
+    """
+    event = read_object(data)
+    if event.get("error"):
+        error = _error(event["error"])
+        message = error.get("message") if isinstance(error, dict) else None
+        return {"error": {"message": message or "it gives no reason"}}, 0
+    listed = event.get("choices") or []
+    if not isinstance(listed, list):
+        raise Nonsense("it has no choices")
+    choices = [_choice(each) for each in listed]
+    chunk: dict[str, Value] = {
+        "id": _text(event.get("id")) or "",
+        "object": "chat.completion.chunk",
+        "created": _time(event.get("created")) or 0,
+        "model": _text(event.get("model")) or "",
+        "choices": [choice for choice, _ in choices],
+    }
+    usage = event.get("usage")
+    counts = {name: _whole(usage.get(name)) for name in _COUNTS} if isinstance(usage, dict) else {}
+    if counts and None not in counts.values():
+        chunk["usage"] = dict(counts)
+    return chunk, sum(length for _, length in choices)
+
+
+def _choice(value: Value) -> tuple[dict[str, Value], int]:
+    delta = value.get("delta") or {} if isinstance(value, dict) else None
+    if not isinstance(value, dict) or not isinstance(delta, dict):
+        raise Nonsense("one of its choices is none")
+    content = delta.get("content")
+    if content is not None and not isinstance(content, str):
+        raise Nonsense("a piece of it is no text")
+    said: dict[str, Value] = {"role": _text(delta.get("role")), "content": content}
+    finish = _text(value.get("finish_reason"))
+    return {"index": _whole(value.get("index")) or 0, "delta": said, "finish_reason": finish}, len(content or "")
 
 
 def _fitted(row: dict[str, Value], kind: str, odd: Callable[[str], None]) -> dict[str, Value]:

@@ -3,8 +3,9 @@
 openai takes longer to import than a run with nothing to do may take, so it is imported where it is used.
 """
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -210,6 +211,23 @@ class Connection:
             return thing
 
         return self.look(where, checked)
+
+    @contextlib.contextmanager
+    def listening(self, where: str) -> Iterator[None]:
+        """For the block that takes in a streamed answer, through the SDK or through LangChain.
+
+        Raises:
+            FinetuneError: the backend refuses, fails midway or makes no sense.
+        """
+        import openai
+
+        try:
+            yield
+        except openai.APIError as error:
+            raise self.explain(where, error) from None
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+            # What LangChain makes of a strange answer.
+            raise TryLater(where, "the backend's answer makes no sense", fix="Run again later.") from None
 
     def explain(self, where: str, error: Exception | None) -> Exception:
         """The user's message for `error`; a server of ours that has died comes first."""

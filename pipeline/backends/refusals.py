@@ -22,7 +22,7 @@ _DISK_FULL = 507  # Insufficient Storage, as the embedded server says
 
 def never_sent(error: openai.APIError) -> bool:
     """Whether the request surely did not reach the server: no connection was made at all."""
-    cause = error.__cause__
+    cause = _cause(error)
     return isinstance(error, openai.APIConnectionError) and type(cause).__name__ in ("ConnectError", "ConnectTimeout")
 
 
@@ -43,8 +43,9 @@ def transient(error: openai.APIError) -> Transient | None:
         return None
     if isinstance(error, openai.APITimeoutError):
         return Transient("the server did not answer in time", error)
-    if isinstance(error.__cause__, Nonsense):
-        return Transient(f"the server's answer makes no sense: {error.__cause__}", error)
+    cause = _cause(error)
+    if isinstance(cause, Nonsense):
+        return Transient(f"the server's answer makes no sense: {cause}", error)
     if isinstance(error, openai.APIConnectionError):
         return Transient("the server cannot be reached", error)
     return Transient("the server's answer makes no sense", error)
@@ -54,12 +55,16 @@ def explain(
     where: str, error: Exception | None, profile: Profile, base_url: str, quote: Callable[[str], str]
 ) -> FinetuneError:
     """The message for a user. The server's own words go through `quote`; they never hold our key."""
-    if error is not None and isinstance(error.__cause__, Nonsense):
+    cause = _cause(error)
+    if isinstance(cause, Nonsense):
         return MakesNoSense(
             where,
-            f"what {profile.title} answers makes no sense ({error.__cause__})",
+            f"what {profile.title} answers makes no sense ({cause})",
             fix="Check backend.base_url, then run again.",
         )
+    if isinstance(error, openai.APIError) and not isinstance(error, openai.APIStatusError | openai.APIConnectionError):
+        said = quote(error.message).rstrip(".")  # in the middle of a stream
+        return TryLater(where, f"{profile.title} answered with an error ({said})", fix="Run again later.")
     if not isinstance(error, openai.APIStatusError):
         return TryLater(
             where,
@@ -123,6 +128,12 @@ def _said(error: openai.APIStatusError) -> str:
     return message if isinstance(message, str) and message else f"status {error.status_code}"
 
 
-def _reason(error: Exception | None) -> str:
+def _cause(error: BaseException | None) -> BaseException | None:
+    """What the SDK's error came of; LangChain wraps that error in another one."""
     cause = error.__cause__ if error else None
+    return _cause(cause) if isinstance(cause, openai.APIError) else cause
+
+
+def _reason(error: Exception | None) -> str:
+    cause = _cause(error)
     return " ".join(str(cause or error).split())[:200] or type(cause).__name__

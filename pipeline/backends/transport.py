@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import httpx2
 import openai
 
-from pipeline.backends.answers import Nonsense, read, read_answer
+from pipeline.backends.answers import Nonsense, read, read_answer, read_chunk
 from pipeline.backends.polling import duration
 from pipeline.clock import Clock
+from pipeline.counted import counted
 from pipeline.privacy import remember_key, without_keys
 
 if TYPE_CHECKING:
@@ -21,7 +22,12 @@ MOST_JSON = 32 * MB
 MOST_CONTENT = 256 * MB  # of a result file, which is held in memory
 MOST_ERROR = MB
 PATIENCE = 3  # an answer may take so many times the timeout, which httpx holds for each single read
-LONGEST_CONTENT_S = 3600.0
+LONGEST_S = 3600.0  # for a result file, and for a whole streamed answer
+MOST_EVENT = MB
+LONGEST_TOKEN = 128  # characters; the longest in OpenAI's vocabularies are runs of blanks
+_TO_SPARE = 4096  # characters
+_EVENTS_A_TOKEN = 4  # a character may take several tokens, but hardly a token several events
+_EVENTS_TO_SPARE = 500
 _MOST_REDIRECTS = 5
 _TIMEOUT_S = 60.0
 _ASKED_FOR = ("retry-after", "retry-after-ms", "location")  # what is read of an error's headers
@@ -85,21 +91,17 @@ class Client(openai.DefaultHttpxClient):
         if _path(request).endswith("/content"):
             if kind.startswith("text/html"):
                 raise _no_json(kind)
-            pieces = self._pieces(response, MOST_CONTENT, LONGEST_CONTENT_S)
-            content = httpx2.Response(
-                response.status_code,
-                headers={"content-type": kind},
-                stream=_Pieces(pieces, response.close),
-                request=request,
-            )
+            content = _streamed(response, kind, self._pieces(response, MOST_CONTENT, LONGEST_S))
             if not stream:
                 content.read()
             return content
         if stream and kind.startswith("text/event-stream"):
-            return response
+            return _streamed(response, kind, self._speech(response, patience_s, _tokens_asked_for(request)))
         # A proxy's page in the API's place: the SDK would hand its text over as if it were the answer.
         if not kind.startswith(("application/json", "text/event-stream")):
             raise _no_json(kind)
+        if stream:
+            raise Nonsense("it is no stream")
         body = b"".join(self._pieces(response, MOST_JSON, patience_s))
         answer = read_answer(request.method, _path(request), body, self._say_once)
         return _json(request, response.status_code, json.dumps(answer).encode())
@@ -120,13 +122,48 @@ class Client(openai.DefaultHttpxClient):
         headers = {name: response.headers[name] for name in _ASKED_FOR if name in response.headers}
         return _json(request, response.status_code, body, headers)
 
-    def _pieces(self, response: httpx2.Response, most: int, longest_s: float) -> Iterator[bytes]:
+    def _speech(self, response: httpx2.Response, patience_s: float, tokens: int) -> Iterator[bytes]:
+        """A streamed answer (text/event-stream), event by event.
+
+        Raises:
+            Nonsense: an event makes no sense or does not come in `patience_s`; there is none; or it goes on for much
+                longer than `tokens` tokens can.
+        """
+        start = self._clock.monotonic()
+        within = _InTime(response.stream, self._clock, patience_s)
+        plain = _streamed(response, "text/event-stream", self._pieces(response, MOST_JSON, patience_s, within))
+        most_characters = tokens * LONGEST_TOKEN + _TO_SPARE
+        most_events = tokens * _EVENTS_A_TOKEN + _EVENTS_TO_SPARE
+        events = characters = 0
+        try:
+            for event in httpx2.EventSource(plain, max_event_size=MOST_EVENT):
+                within.begin()
+                if event.data.startswith("[DONE]"):
+                    break
+                if not event.data.strip():  # a sign of life
+                    continue
+                chunk, length = read_chunk(event.data)
+                events, characters = events + 1, characters + length
+                if characters > most_characters or events > most_events:
+                    raise Nonsense(f"it goes on long after the {counted(tokens, 'token')} that were asked for")
+                if self._clock.monotonic() - start > LONGEST_S:
+                    raise Nonsense(f"it did not end within {duration(LONGEST_S)}")
+                yield b"data: " + json.dumps(chunk).encode() + b"\n\n"
+        except httpx2.SSEError:
+            raise Nonsense(f"it has a line of more than {MOST_EVENT // MB} MB") from None
+        if not events:
+            raise Nonsense("it is empty")
+        yield b"data: [DONE]\n\n"
+
+    def _pieces(
+        self, response: httpx2.Response, most: int, longest_s: float, within: "_InTime | None" = None
+    ) -> Iterator[bytes]:
         """The body, decompressed.
 
         Raises:
             Nonsense: it exceeds `most` bytes or `longest_s`, or is not compressed as its header says.
         """
-        response.stream = _InTime(response.stream, self._clock, longest_s)
+        response.stream = within or _InTime(response.stream, self._clock, longest_s)
         size = 0
         try:
             for piece in response.iter_bytes():
@@ -147,11 +184,15 @@ class _InTime(httpx2.SyncByteStream):
         if not isinstance(stream, httpx2.SyncByteStream):
             raise TypeError("a body that cannot be read here")
         self._stream, self._clock, self._longest_s = stream, clock, longest_s
+        self.begin()
+
+    def begin(self) -> None:
+        """What was waited for has come; the time for the next begins."""
+        self._start = self._clock.monotonic()
 
     def __iter__(self) -> Iterator[bytes]:
-        start = self._clock.monotonic()
         for piece in self._stream:
-            if self._clock.monotonic() - start > self._longest_s:
+            if self._clock.monotonic() - self._start > self._longest_s:
                 raise Nonsense(f"it did not end within {duration(self._longest_s)}")
             yield piece
 
@@ -168,6 +209,20 @@ class _Pieces(httpx2.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         return self._pieces
+
+
+def _streamed(response: httpx2.Response, kind: str, pieces: Iterator[bytes]) -> httpx2.Response:
+    return httpx2.Response(
+        response.status_code,
+        headers={"content-type": kind},
+        stream=_Pieces(pieces, response.close),
+        request=response.request,
+    )
+
+
+def _tokens_asked_for(request: httpx2.Request) -> int:
+    """The limit that every request of ours for a chat completion has."""
+    return int(json.loads(request.read())["max_completion_tokens"])
 
 
 def _json(request: httpx2.Request, status: int, body: bytes, headers: dict[str, str] | None = None) -> httpx2.Response:

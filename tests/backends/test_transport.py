@@ -34,10 +34,14 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TickingClock(FakeClock):
-    """A second passes at every look."""
+    """Some seconds pass at every look."""
+
+    def __init__(self, step_s: float = 1) -> None:
+        super().__init__()
+        self._step_s = step_s
 
     def monotonic(self) -> float:
-        self.elapsed += 1
+        self.elapsed += self._step_s
         return self.elapsed
 
 
