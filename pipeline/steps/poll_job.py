@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pipeline.backends.ledger import ENDED
-from pipeline.backends.listing import NoList, age, rows
+from pipeline.backends.listing import EndlessList, NoList, age, rows
 from pipeline.backends.polling import Reminder, duration, pace_of, wait_until
 from pipeline.config.settings import Config
 from pipeline.counted import counted
 from pipeline.durable import Artifact, atomic_writer
-from pipeline.errors import BackendFailed, InputError, RemoteEnded
+from pipeline.errors import BackendFailed, FinetuneError, InputError, RemoteEnded
 from pipeline.network import Transient
 from pipeline.steps.outputs import Consumed, Convert, CreateJob, PollJob
 from pipeline.steps.step import Step, Work
@@ -136,9 +136,12 @@ class _Watch:
         try:
             yield
         except (BackendFailed, InputError) as error:
-            if what not in self._told:
-                self._told.add(what)
-                self._work.display.note(f"{what}: {error}")
+            self._tell_once(what, error)
+
+    def _tell_once(self, what: str, error: FinetuneError) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            self._work.display.note(f"{what}: {error}")
 
     def _mind_others(self, job: "FineTuningJob") -> "FineTuningJob":
         """Sweep twins; follow the job that took over from a failed one."""
@@ -174,12 +177,16 @@ class _Watch:
     def _new_events(self, client: "openai.OpenAI") -> "list[FineTuningJobEvent]":
         """Events not shown yet, oldest first. The listing is newest first."""
         fresh: list[FineTuningJobEvent] = []
-        with contextlib.suppress(NoList):
+        try:
             for event in rows(lambda: client.fine_tuning.jobs.list_events(self._job_id, limit=_PAGE)):
                 if event.id in self._shown:
                     break
                 if isinstance(event.message, str):  # one with holes is listed again, whole
                     fresh.append(event)
+        except NoList:
+            pass
+        except EndlessList as error:  # nothing depends on an event, so those that came will do
+            self._tell_once("events", error)
         self._shown.update(event.id for event in fresh)
         return fresh[::-1]
 

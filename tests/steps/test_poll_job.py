@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import json
 import shutil
 import types
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.backends import polling
 from pipeline.backends.client import Connection
 from pipeline.backends.ledger import Ledger
 from pipeline.clock import SystemClock
@@ -82,6 +84,7 @@ def server() -> Iterator[FaultServer]:
 @pytest.fixture
 def desk(tmp_path: Path, server: FaultServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
+    monkeypatch.setattr(polling, "JITTER", 0.0)  # what is said depends on when it is looked
     server.now = lambda: clock.elapsed
     server.status_by_time = lambda _: "succeeded"
     desk = Desk(tmp_path, server, clock)
@@ -364,4 +367,17 @@ def test_steps_without_a_time_are_shown(desk: Desk, server: FaultServer) -> None
     assert [note for note in desk.display.notes if note.startswith("step")] == [
         "step 1/6  loss 1.000",
         "step 2/6  loss 1.000",
+    ]
+
+
+def test_events_without_an_end_are_said_once_and_kept(desk: Desk, server: FaultServer) -> None:
+    server.status_by_time = lambda age: "running" if age < 60 else "succeeded"
+    data = [{"id": "e1", "message": "Here I am", "level": "info", "created_at": 1}]
+    page = json.dumps({"object": "list", "data": data, "has_more": True}).encode()
+    server.faults.append(Fault("job.events", "says", raw=page, times=99))
+    assert desk.wait().events is not None
+    assert desk.display.notes.count("Here I am") == 1
+    assert [note for note in desk.display.notes if "list" in note] == [
+        "events: backend.base_url: its list does not end (every page of it is the same, whatever `after` says). "
+        "Whoever runs that server has to mend its paging; until then use another."
     ]
