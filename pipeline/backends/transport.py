@@ -22,6 +22,7 @@ MOST_JSON = 32 * MB
 MOST_CONTENT = 256 * MB  # of a result file, which is held in memory
 MOST_ERROR = MB
 PATIENCE = 3  # an answer may take so many times the timeout, which httpx holds for each single read
+STREAM_PATIENCE = 10  # and each piece of a streamed one, while signs of life come: a model may have to be loaded
 LONGEST_S = 3600.0  # for a result file, and for a whole streamed answer
 MOST_EVENT = MB
 LONGEST_TOKEN = 128  # characters; the longest in OpenAI's vocabularies are runs of blanks
@@ -85,7 +86,8 @@ class Client(openai.DefaultHttpxClient):
 
     def _checked(self, request: httpx2.Request, response: httpx2.Response, stream: bool) -> httpx2.Response:
         kind = response.headers.get("content-type", "")
-        patience_s = PATIENCE * (request.extensions.get("timeout", {}).get("read") or _TIMEOUT_S)
+        timeout_s = request.extensions.get("timeout", {}).get("read") or _TIMEOUT_S
+        patience_s = PATIENCE * timeout_s
         if not response.is_success:
             return self._refusal(request, response, patience_s)
         if _path(request).endswith("/content"):
@@ -96,7 +98,8 @@ class Client(openai.DefaultHttpxClient):
                 content.read()
             return content
         if stream and kind.startswith("text/event-stream"):
-            return _streamed(response, kind, self._speech(response, patience_s, _tokens_asked_for(request)))
+            pieces = self._speech(response, STREAM_PATIENCE * timeout_s, _tokens_asked_for(request))
+            return _streamed(response, kind, pieces)
         # A proxy's page in the API's place: the SDK would hand its text over as if it were the answer.
         if not kind.startswith(("application/json", "text/event-stream")):
             raise _no_json(kind)
@@ -137,11 +140,11 @@ class Client(openai.DefaultHttpxClient):
         events = characters = 0
         try:
             for event in httpx2.EventSource(plain, max_event_size=MOST_EVENT):
-                within.begin()
                 if event.data.startswith("[DONE]"):
                     break
                 if not event.data.strip():  # a sign of life
                     continue
+                within.begin()
                 chunk, length = read_chunk(event.data)
                 events, characters = events + 1, characters + length
                 if characters > most_characters or events > most_events:

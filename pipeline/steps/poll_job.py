@@ -17,7 +17,7 @@ from pipeline.backends.polling import Reminder, duration, pace_of, wait_until
 from pipeline.config.settings import Config
 from pipeline.counted import counted
 from pipeline.durable import Artifact, atomic_writer
-from pipeline.errors import BackendFailed, FinetuneError, InputError, RemoteEnded
+from pipeline.errors import BackendFailed, FinetuneError, InputError, MakesNoSense, RemoteEnded
 from pipeline.network import Transient
 from pipeline.steps.outputs import Consumed, Convert, CreateJob, PollJob
 from pipeline.steps.step import Step, Work
@@ -291,7 +291,7 @@ def _save_metrics(job: "FineTuningJob", work: Work) -> Artifact | None:
         return None
     try:
         content = work.connection.ask("poll_job", lambda client: client.files.content(job.result_files[0]).read())
-    except (BackendFailed, InputError) as error:
+    except (BackendFailed, InputError, MakesNoSense) as error:
         work.display.note(f"no metrics: {error}")
         return None
     table = _table(content)

@@ -187,8 +187,12 @@ def test_a_stream_that_never_ends_is_cut_by_its_size(
 
 @pytest.mark.parametrize(
     ("raw", "why"),
-    [(b":\n", "it did not end within 15 s"), (chunk(content=""), "it did not end within 1 h")],
-    ids=["signs of life", "nothing"],
+    [
+        (b":\n", "it did not end within 50 s"),
+        (b"event: ping\n\n", "it did not end within 50 s"),
+        (chunk(content=""), "it did not end within 1 h"),
+    ],
+    ids=["signs of life", "events without data", "nothing"],
 )
 def test_a_stream_in_drops_is_cut_by_its_time(ask: Ask, server: FaultServer, raw: bytes, why: str) -> None:
     says(server, raw, "endless")

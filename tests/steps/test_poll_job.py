@@ -208,6 +208,13 @@ def test_trouble_beside_the_job_is_said_and_never_taken_for_its_end(desk: Desk, 
 def test_a_succeeded_job_without_its_metrics_has_succeeded(desk: Desk, server: FaultServer) -> None:
     server.faults.append(Fault("file.content", 404, body={"message": "gone"}, times=99))
     assert desk.wait().metrics is None
+    gzipped = (("content-encoding", "gzip"),)
+    server.faults = [Fault("file.content", "says", raw=b"not gzip", headers=gzipped, times=99)]
+    assert desk.wait().metrics is None
+    assert desk.display.notes[-1] == (
+        "no metrics: poll_job: what the server at base_url answers makes no sense (it is not compressed as it says). "
+        "Check backend.base_url, then run again."
+    )
 
 
 @pytest.mark.parametrize(
