@@ -6,6 +6,7 @@ where there is none to show. Anything else that reaches the command line is a bu
 
 from typing import ClassVar
 
+from pipeline.privacy import without_keys
 from pipeline.visible import visible
 
 _LONGEST_VALUE = 300  # characters; a name in a config may have half a million
@@ -24,10 +25,9 @@ class FinetuneError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, where: str, what: str, *, fix: str, got: str | None = None) -> None:
-        self.where = where
-        self.what = what
-        self.got = got
-        self.fix = fix
+        # A backend's own words may hold the key; from here they go to the terminal, to run.log and into the state.
+        self.where, self.what, self.fix = where, what, fix = tuple(map(without_keys, (where, what, fix)))
+        self.got = got = None if got is None else without_keys(got)
         shown = got if got is None or len(got) <= _LONGEST_VALUE else f"{got[: _LONGEST_VALUE - 1]}…"
         said = f"{where}: {what}{'' if shown is None else f', got {shown}'}"
         super().__init__(visible(f"{said}{'' if said.endswith(('?', '!')) else '.'} {fix}"))
@@ -82,3 +82,7 @@ class TryLater(FinetuneError):
     """Nothing is wrong here; the backend or the network does not answer for now."""
 
     exit_code = 75
+
+
+class MakesNoSense(TryLater):
+    """The backend was reached, and what it says cannot be used."""

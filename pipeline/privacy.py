@@ -1,10 +1,11 @@
-"""What this process must not let out of the chats: by switches of the environment, in core dumps, in readable files.
+"""What this process must not let out: chats by switches of the environment, in core dumps, in readable files; keys.
 
 Observability tools are set up once for a whole machine or container, and would take private chats along unasked.
 """
 
 import contextlib
 import os
+import re
 import resource
 from collections.abc import Callable, Iterator
 
@@ -38,6 +39,10 @@ _NEVER_TRACING = ("LANGCHAIN_HANDLER", "LANGSMITH_GATEWAY", "LANGCHAIN_WANDB", "
 """LangChain refuses to work with the first; the second redirects requests; the others send to more than LangSmith."""
 
 _withheld: dict[str, str] = {}
+_keys: set[str] = set()
+HIDDEN_KEY = "[key]"
+_SHORTEST_KEY = 8  # characters; a shorter one is a placeholder such as "none", and also a part of other words
+_BEARER = re.compile(r"(?i)(\bbearer\s+)(?=[^\s\"',;]*\d)[^\s\"',;]{16,}")
 
 
 def withhold() -> None:
@@ -93,3 +98,18 @@ def settle_process() -> None:
     os.umask(0o077)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def remember_key(key: str) -> None:
+    """`key` is in use: `without_keys` hides it from now on."""
+    if key:
+        _keys.add(key)
+
+
+def without_keys(text: str) -> str:
+    """`text` without the keys in use and without other bearer tokens: servers repeat what they are sent."""
+    for key in sorted(_keys, key=len, reverse=True):  # one may begin with another
+        if key in text:
+            hidden = key if len(key) >= _SHORTEST_KEY else f"Bearer {key}"
+            text = text.replace(hidden, hidden.removesuffix(key) + HIDDEN_KEY)
+    return _BEARER.sub(rf"\1{HIDDEN_KEY}", text)

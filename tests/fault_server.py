@@ -31,13 +31,16 @@ class Fault:
             job.events or chat.
         kind: reset (the connection dies), timeout (no answer), cut (half the answer), garbage (a proxy's page), no_id,
             wrong_id, nulls, unknown_status, drip (byte by byte), duplicate (the request arrives twice), late (what was
-            asked is done `reads` lists later, and the connection dies now), or an HTTP status.
+            asked is done `reads` lists later, and the connection dies now), says (`raw` is the whole answer), endless
+            (`raw` over and over until the client hangs up), or an HTTP status.
         commits: whether the server does what was asked before it goes wrong.
         body: the error object for a status.
         headers: more headers of the answer.
         skip: so many calls go well first.
         times: so many calls go wrong then.
         reads: for late.
+        raw: for says and endless, and for a status in the place of `body`; $AUTHORIZATION in it is the header's value.
+        content_type: of `raw`.
     """
 
     call: str
@@ -48,6 +51,8 @@ class Fault:
     skip: int = 0
     times: int = 1
     reads: int = 0
+    raw: bytes | None = None
+    content_type: str = "application/json"
 
 
 class FaultServer(http.server.ThreadingHTTPServer):
@@ -303,6 +308,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send(200, b"<html>Bad Gateway</html>", content_type="text/html")
         elif fault.kind == "no_id":
             self._send(200, b'{"object": "error"}')
+        elif fault.raw is not None:
+            self._say(fault, fault.raw)
         elif isinstance(fault.kind, str):
             self._send(200, json.dumps(_misshapen(fault.kind, answer)).encode())
         else:
@@ -314,6 +321,23 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 content_type="text/html" if page else "application/json",
                 headers=dict(fault.headers),
             )
+
+    def _say(self, fault: Fault, raw: bytes) -> None:
+        raw = raw.replace(b"$AUTHORIZATION", self.headers.get("authorization", "").encode())
+        status = fault.kind if isinstance(fault.kind, int) else 200
+        if fault.kind != "endless":
+            self._send(status, raw, content_type=fault.content_type, headers=dict(fault.headers))
+            return
+        self.send_response(status)
+        for name, value in (("content-type", fault.content_type), *fault.headers):
+            self.send_header(name, value)
+        self.end_headers()  # without a length: until the connection ends
+        self.close_connection = True
+        self.connection.settimeout(10)
+        with contextlib.suppress(OSError):
+            for _ in range(FOREVER):
+                self.wfile.write(raw)
+                self.wfile.flush()
 
     def _die(self) -> None:
         """End the connection by a reset, not by an orderly close."""

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from pipeline import privacy
+from pipeline.errors import FinetuneError
+from pipeline.terminal.run_log import RunLog
 from tests.archives.exports import SPOKEN
 from tests.command import BOUND_S, ROOT, Workshop
 
@@ -207,3 +209,39 @@ def test_langchain_is_told_not_to_trace_though_a_library_has_switched_that_on(mo
     finally:
         langsmith.configure(enabled=None)
     assert notes == []
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Those in use."""
+    used: set[str] = set()
+    monkeypatch.setattr(privacy, "_keys", used)
+    return used
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("bad key: Bearer sk-SECRETKEY123456.", "bad key: Bearer [key]."),
+        ("sk-SECRETKEY123456sk-SECRETKEY123456", "[key][key]"),
+        ("sk-SECRETKEY123456-and-more", "[key]"),
+        ("none of it: Bearer none", "none of it: Bearer [key]"),
+        ("another's: bearer abcdefgh-123456789", "another's: bearer [key]"),
+        ("Bearer authentication-is-required", "Bearer authentication-is-required"),
+        ("no key at all", "no key at all"),
+    ],
+)
+def test_keys_in_use_and_other_bearer_tokens_are_hidden(keys: set[str], text: str, shown: str) -> None:
+    for key in ("sk-SECRETKEY123456", "sk-SECRETKEY123456-and-more", "none", ""):
+        privacy.remember_key(key)
+    assert privacy.without_keys(text) == shown
+
+
+def test_neither_an_error_nor_the_log_holds_a_key(keys: set[str], tmp_path: Path) -> None:
+    keys.add("sk-SECRETKEY123456")
+    error = FinetuneError("at sk-SECRETKEY123456", "no sk-SECRETKEY123456", fix="Not sk-SECRETKEY123456.", got="sk-x1")
+    assert (error.where, error.what, error.fix) == ("at [key]", "no [key]", "Not [key].")
+    assert str(error) == "at [key]: no [key], got sk-x1. Not [key]."
+    with contextlib.closing(RunLog(tmp_path, print)) as log:
+        log.write("it said sk-SECRETKEY123456")
+    assert (tmp_path / "run.log").read_text() == "it said [key]\n"

@@ -3,8 +3,9 @@
 openai takes longer to import than a run with nothing to do may take, so it is imported where it is used.
 """
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from pipeline.clock import Clock
 from pipeline.config.settings import Backend
 from pipeline.errors import InputError, TryLater
 from pipeline.network import Transient, blaming_the_environment, unproxied
-from pipeline.privacy import withhold_account
+from pipeline.privacy import remember_key, withhold_account
 from pipeline.terminal.libraries import quieten_logging
 
 if TYPE_CHECKING:
@@ -35,14 +36,22 @@ class Connection:
     """A backend that has been reached, or is about to be. The embedded server starts at first use."""
 
     def __init__(
-        self, backend: Backend, run_dir: Path, clock: Clock, model: str | None = None, owner: str | None = None
+        self,
+        backend: Backend,
+        run_dir: Path,
+        clock: Clock,
+        model: str | None = None,
+        owner: str | None = None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Nothing is started yet.
 
         Args:
             model: may be the path of a local model, which the embedded server must be told of when it starts.
             owner: the run at work in `run_dir`, if that is another process: its embedded server is used.
+            say: is told what is passed over in the backend's answers.
         """
+        self._say = say
         self._owner = owner
         self._model = model
         self._backend = backend
@@ -77,7 +86,9 @@ class Connection:
             InputError: the environment has none.
         """
         if self.profile.key_env is None:
-            return self._running().key
+            key = self._running().key
+            remember_key(key)
+            return key
         key = os.environ.get(self.profile.key_env, "").strip()
         if not key:
             raise InputError(
@@ -91,6 +102,7 @@ class Connection:
                 "not a key: keys are plain letters, digits and signs",
                 fix="Set it to the key itself.",
             )
+        remember_key(key)
         return key
 
     @property
@@ -100,15 +112,16 @@ class Connection:
         Raises:
             InputError: the environment's proxies or certificates cannot be used.
         """
-        import openai
+        from pipeline.backends.transport import Client
 
         if self._http is None:
             quieten_logging()
             if self._backend.kind == "embedded":
                 withhold_account()
             with blaming_the_environment():
-                self._http = openai.DefaultHttpxClient(
-                    event_hooks={"response": [_require_json]},
+                self._http = Client(
+                    self._clock,
+                    self._say,
                     # A proxy has no business between us and a server of our own.
                     trust_env=self._backend.kind != "embedded",
                     mounts=unproxied(self.profile.base_url or ""),
@@ -199,6 +212,23 @@ class Connection:
 
         return self.look(where, checked)
 
+    @contextlib.contextmanager
+    def listening(self, where: str) -> Iterator[None]:
+        """For the block that takes in a streamed answer, through the SDK or through LangChain.
+
+        Raises:
+            FinetuneError: the backend refuses, fails midway or makes no sense.
+        """
+        import openai
+
+        try:
+            yield
+        except openai.APIError as error:
+            raise self.explain(where, error) from None
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+            # What LangChain makes of a strange answer.
+            raise TryLater(where, "the backend's answer makes no sense", fix="Run again later.") from None
+
     def explain(self, where: str, error: Exception | None) -> Exception:
         """The user's message for `error`; a server of ours that has died comes first."""
         from pipeline.backends.refusals import explain
@@ -253,19 +283,6 @@ class Connection:
 def _host_of(base_url: str) -> str:
     """HOST or HOST:PORT, and never a user's name or password."""
     return urlsplit(base_url).netloc.rpartition("@")[2]
-
-
-def _require_json(response: "httpx2.Response") -> None:
-    """Refuse a proxy's page in the API's place: the SDK would hand its text over as if it were the answer."""
-    import httpx2
-
-    kind = response.headers.get("content-type", "")
-    if response.request.url.path.endswith("/content"):
-        fits = not kind.startswith("text/html")
-    else:
-        fits = kind.startswith(("application/json", "text/event-stream"))
-    if response.is_success and not fits:
-        raise httpx2.RemoteProtocolError(f"expected JSON, got {kind or 'no content type'}", request=response.request)
 
 
 def _wait(retry: "tenacity.RetryCallState") -> float:

@@ -2,7 +2,8 @@
 
 The run that started it holds the directory's lock, and the server the store's; so `chat` and `cancel` use the one that
 is there. Where it is and its key, which is made for one process and means nothing after it, lie beside its store,
-readable by the owner alone, signed as the lock is: what a killed run left behind is never believed.
+readable by the owner alone, signed as the lock is and with when that was taken: what a killed run left behind is never
+believed, for another server may have its port by now.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.errors import Locked, TryLater
-from pipeline.state.lock import holder, signature
+from pipeline.state.lock import holder, signature, taken_at
 
 FILE = "address.json"
 
@@ -41,7 +42,7 @@ class LentServer:
             address = msgspec.json.decode((data_dir / FILE).read_bytes(), type=_Address)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             address = None
-        if address is None or address.signed != owner:
+        if address is None or address.signed != _signed(owner, self._run_dir):
             raise Locked(
                 str(self._run_dir),
                 "another run is at work here, and its server is not up",
@@ -73,10 +74,14 @@ def lend(data_dir: Path, base_url: str, key: str) -> None:
     with contextlib.suppress(OSError):
         fd = os.open(data_dir / FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(fd, "wb") as file:
-            file.write(msgspec.json.encode(_Address(signature(), base_url, key)))
+            file.write(msgspec.json.encode(_Address(_signed(signature(), data_dir.parent), base_url, key)))
 
 
 def take_back(data_dir: Path) -> None:
     """Our server is about to end."""
     with contextlib.suppress(OSError):
         (data_dir / FILE).unlink()
+
+
+def _signed(owner: str, run_dir: Path) -> str:
+    return f"{owner}, lock taken at {taken_at(run_dir)}"

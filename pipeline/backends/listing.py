@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from pipeline.errors import BackendFailed
 from pipeline.network import Transient
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 OP_KEY = "finetune_op"
 LINEAGE_KEY = "finetune_run"
+MOST_PAGES = 1000  # of a hundred jobs each; a list of files has up to 10,000 on one
 _NO_LIST = (404, 405, 501)
 
 
@@ -22,14 +24,29 @@ class NoList(Exception):
     """The server keeps no such list."""
 
 
+class EndlessList(BackendFailed):
+    """The server's pages never end."""
+
+
+def _endless(why: str) -> EndlessList:
+    return EndlessList(
+        "backend.base_url",
+        f"its list does not end ({why})",
+        fix="Whoever runs that server has to mend its paging; until then use another.",
+    )
+
+
 def rows(first_page: "Callable[[], SyncCursorPage[T]]") -> Iterator[T]:
-    """Every row of every page.
+    """Every row of every page, each once.
 
     Raises:
         NoList: the server does not list these.
         Transient: what came is no list; an empty one it is not.
+        EndlessList: there is always another page. Half a list is none: what is not on it may be there all the same.
     """
     import openai
+
+    seen: set[str] = set()
 
     try:
         page = first_page()
@@ -37,13 +54,18 @@ def rows(first_page: "Callable[[], SyncCursorPage[T]]") -> Iterator[T]:
         if error.status_code in _NO_LIST:
             raise NoList from None
         raise
-    while True:
+    for _ in range(MOST_PAGES):
         if not isinstance(page.data, list) or not all(isinstance(getattr(row, "id", None), str) for row in page.data):
             raise Transient("the server's list makes no sense")
-        yield from page.data
+        fresh = [row for row in page.data if getattr(row, "id", None) not in seen]
+        seen.update(str(getattr(row, "id", "")) for row in fresh)
+        yield from fresh
         if not page.has_next_page():
             return
+        if not fresh:
+            raise _endless("every page of it is the same, whatever `after` says")
         page = page.get_next_page()
+    raise _endless(f"after {MOST_PAGES:,} pages there are more")
 
 
 def jobs(client: "openai.OpenAI", metadata: dict[str, str] | None) -> "Iterator[FineTuningJob]":

@@ -1,31 +1,35 @@
 """What a backend's refusal means and what to do about it, in one message."""
 
+import contextlib
 import time
 from collections.abc import Callable
+from urllib.parse import urljoin, urlsplit
 
 import openai
 
+from pipeline.backends.answers import Nonsense
 from pipeline.backends.profiles import Profile
-from pipeline.errors import BackendFailed, FinetuneError, InputError, TryLater
+from pipeline.errors import BackendFailed, FinetuneError, InputError, MakesNoSense, TryLater
 from pipeline.network import Transient, retry_after
 from pipeline.state.file import CREATE_JOB
 
 SWITCH = "To train on this machine instead: --set backend.kind=embedded --set create_job.model=smollm2-135m-instruct"
 _NOT_ALLOWED = ("not allowed", "not permitted", "no longer", "wind", "not available", "does not have access to fine")
 _MAY_PASS = (408, 409, 429)
+_MAY_BE_DONE = (303, 408, 409)  # See Other is the answer to a request that was carried out
 _DISK_FULL = 507  # Insufficient Storage, as the embedded server says
 
 
 def never_sent(error: openai.APIError) -> bool:
     """Whether the request surely did not reach the server: no connection was made at all."""
-    cause = error.__cause__
+    cause = _cause(error)
     return isinstance(error, openai.APIConnectionError) and type(cause).__name__ in ("ConnectError", "ConnectTimeout")
 
 
 def definitely_refused(error: openai.APIError) -> bool:
     """Whether the server surely did not do what was asked. Anything else may have been done."""
     if isinstance(error, openai.APIStatusError):
-        return error.status_code < 500 and error.status_code not in (408, 409)
+        return error.status_code < 500 and error.status_code not in _MAY_BE_DONE
     return never_sent(error)
 
 
@@ -39,6 +43,9 @@ def transient(error: openai.APIError) -> Transient | None:
         return None
     if isinstance(error, openai.APITimeoutError):
         return Transient("the server did not answer in time", error)
+    cause = _cause(error)
+    if isinstance(cause, Nonsense):
+        return Transient(f"the server's answer makes no sense: {cause}", error)
     if isinstance(error, openai.APIConnectionError):
         return Transient("the server cannot be reached", error)
     return Transient("the server's answer makes no sense", error)
@@ -48,6 +55,16 @@ def explain(
     where: str, error: Exception | None, profile: Profile, base_url: str, quote: Callable[[str], str]
 ) -> FinetuneError:
     """The message for a user. The server's own words go through `quote`; they never hold our key."""
+    cause = _cause(error)
+    if isinstance(cause, Nonsense):
+        return MakesNoSense(
+            where,
+            f"what {profile.title} answers makes no sense ({cause})",
+            fix="Check backend.base_url, then run again.",
+        )
+    if isinstance(error, openai.APIError) and not isinstance(error, openai.APIStatusError | openai.APIConnectionError):
+        said = quote(error.message).rstrip(".")  # in the middle of a stream
+        return TryLater(where, f"{profile.title} answered with an error ({said})", fix="Run again later.")
     if not isinstance(error, openai.APIStatusError):
         return TryLater(
             where,
@@ -56,6 +73,8 @@ def explain(
         )
     said = quote(_said(error)).rstrip(".")
     status = error.status_code
+    if 300 <= status < 400:
+        return _sent_elsewhere(where, error, base_url)
     if status == 401:
         return InputError(
             where,
@@ -87,12 +106,34 @@ def explain(
     )
 
 
+def _sent_elsewhere(where: str, error: openai.APIStatusError, base_url: str) -> FinetuneError:
+    """Where chats and keys go is the config's to say, never a server's."""
+    to = "nowhere"
+    with contextlib.suppress(ValueError):  # of a host that is none
+        location = error.response.headers.get("location", "")
+        target = urlsplit(urljoin(base_url, location))
+        if target.netloc and location:
+            path = target.path if target[:2] == urlsplit(base_url)[:2] else ""
+            to = f"{target.scheme}://{target.netloc.rpartition('@')[2]}{path}"
+    return InputError(
+        where,
+        f"{base_url} sends requests on to {to} ({error.status_code}), and that is not followed",
+        fix="If you trust that place, set backend.base_url to the address of the API there.",
+    )
+
+
 def _said(error: openai.APIStatusError) -> str:
     body = error.body
     message = body.get("message") if isinstance(body, dict) else None
     return message if isinstance(message, str) and message else f"status {error.status_code}"
 
 
-def _reason(error: Exception | None) -> str:
+def _cause(error: BaseException | None) -> BaseException | None:
+    """What the SDK's error came of; LangChain wraps that error in another one."""
     cause = error.__cause__ if error else None
+    return _cause(cause) if isinstance(cause, openai.APIError) else cause
+
+
+def _reason(error: Exception | None) -> str:
+    cause = _cause(error)
     return " ".join(str(cause or error).split())[:200] or type(cause).__name__

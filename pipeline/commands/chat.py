@@ -47,7 +47,7 @@ def converse(config: Config, state: State, work: Work, message: str | None) -> N
             _introduce(model, system)
         for said in filter(None, map(str.strip, _lines() if message is None else [message])):
             history.append({"role": "user", "content": said})
-            history.append({"role": "assistant", "content": _answer(model, history, config, work)})
+            history.append({"role": "assistant", "content": answer(model, history, config, work)})
 
 
 def _whom(config: Config, progress: Progress, work: Work) -> tuple[str, str | None]:
@@ -94,11 +94,15 @@ def _typed() -> Iterator[str]:
         yield said
 
 
-def _answer(model: str, history: "list[ChatCompletionMessageParam]", config: Config, work: Work) -> str:
-    work.display.waiting("tuned")
-    import openai
+def answer(model: str, history: "list[ChatCompletionMessageParam]", config: Config, work: Work) -> str:
+    """What the model says next, shown as it comes.
 
-    try:
+    Raises:
+        FinetuneError: the backend refuses, or its answer makes no sense.
+    """
+    work.display.waiting("tuned")
+    pieces: list[str] = []
+    with work.connection.listening("chat"):
         stream = work.connection.client.chat.completions.create(
             model=model,
             messages=history,
@@ -106,15 +110,13 @@ def _answer(model: str, history: "list[ChatCompletionMessageParam]", config: Con
             max_completion_tokens=config.smoke_test.max_tokens,
             stream=True,
         )
-        said = (chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
-        pieces = [next(filter(None, said), "")]
-        work.display.speaker("tuned")
-        work.display.speech(pieces[0])
-        for piece in said:
+        for piece in filter(None, (chunk.choices[0].delta.content for chunk in stream if chunk.choices)):
+            if not pieces:
+                work.display.speaker("tuned")
             pieces.append(piece)
             work.display.speech(piece)
-    except openai.APIError as error:
-        raise work.connection.explain("chat", error) from None
+    if not pieces:
+        say_aside(f"{model} answered with nothing.")
     work.display.end("")
     return "".join(pieces)
 

@@ -153,10 +153,11 @@ def at_work(
         jobs = jobs_of(state)
         if not others:
             take_back(state.run_dir / SERVER_DIR)  # what a killed run left: we hold the lock
-        connection = Connection(config.backend, state.run_dir, clock, config.create_job.model, next(iter(others), None))
         display: Display = TextDisplay(log, clock, called, Lines(sys.stderr) if aside else None, is_aside=aside)
         if as_json:
             display = JsonDisplay(log, clock, called)
+        owner = next(iter(others), None)
+        connection = Connection(config.backend, state.run_dir, clock, config.create_job.model, owner, display.note)
         ledger = Ledger(state, connection, clock, signals, display.note)
         work = Work(state.run_dir, display, clock, connection, ledger, go_on=f"Go on with: {command}")
         if others:

@@ -71,6 +71,17 @@ def _signed(fd: int) -> str:
     return os.pread(fd, 200, 0).decode(errors="replace").partition(" lineage ")[0].strip() or "an unknown process"
 
 
+def taken_at(run_dir: Path) -> int:
+    """When the lock was last taken, in ns: each holder writes its name. 0 where there is none.
+
+    Process ids come again, in a container at every start.
+    """
+    try:
+        return (run_dir / LOCK).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def signature() -> str:
     """How this process signs what it holds."""
     return f"process {os.getpid()} on {socket.gethostname()}"

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pipeline.backends.ledger import ENDED
-from pipeline.backends.listing import NoList, rows
+from pipeline.backends.listing import EndlessList, NoList, age, rows
 from pipeline.backends.polling import Reminder, duration, pace_of, wait_until
 from pipeline.config.settings import Config
 from pipeline.counted import counted
 from pipeline.durable import Artifact, atomic_writer
-from pipeline.errors import BackendFailed, InputError, RemoteEnded
+from pipeline.errors import BackendFailed, FinetuneError, InputError, MakesNoSense, RemoteEnded
 from pipeline.network import Transient
 from pipeline.steps.outputs import Consumed, Convert, CreateJob, PollJob
 from pipeline.steps.step import Step, Work
@@ -136,9 +136,12 @@ class _Watch:
         try:
             yield
         except (BackendFailed, InputError) as error:
-            if what not in self._told:
-                self._told.add(what)
-                self._work.display.note(f"{what}: {error}")
+            self._tell_once(what, error)
+
+    def _tell_once(self, what: str, error: FinetuneError) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            self._work.display.note(f"{what}: {error}")
 
     def _mind_others(self, job: "FineTuningJob") -> "FineTuningJob":
         """Sweep twins; follow the job that took over from a failed one."""
@@ -174,25 +177,26 @@ class _Watch:
     def _new_events(self, client: "openai.OpenAI") -> "list[FineTuningJobEvent]":
         """Events not shown yet, oldest first. The listing is newest first."""
         fresh: list[FineTuningJobEvent] = []
-        with contextlib.suppress(NoList):
+        try:
             for event in rows(lambda: client.fine_tuning.jobs.list_events(self._job_id, limit=_PAGE)):
                 if event.id in self._shown:
                     break
                 if isinstance(event.message, str):  # one with holes is listed again, whole
                     fresh.append(event)
+        except NoList:
+            pass
+        except EndlessList as error:  # nothing depends on an event, so those that came will do
+            self._tell_once("events", error)
         self._shown.update(event.id for event in fresh)
         return fresh[::-1]
 
     def _worth_telling(self, events: "Sequence[FineTuningJobEvent]") -> "list[FineTuningJobEvent]":
         """All that is new; of what came before this run, warnings, what was taken, and how far the training is."""
-        steps = [event for event in events if event.type == "metrics" and event.created_at < self._told_until]
+        steps = [event for event in events if event.type == "metrics" and age(event)[0] < self._told_until]
         return [
             event
             for event in events
-            if event.created_at >= self._told_until
-            or event.level != "info"
-            or _is_account(event)
-            or event in steps[-1:]
+            if age(event)[0] >= self._told_until or event.level != "info" or _is_account(event) or event in steps[-1:]
         ]
 
     def _show(self, event: "FineTuningJobEvent") -> None:
@@ -233,11 +237,12 @@ class _Watch:
         tokens = data.get("trained_tokens")
         if not isinstance(tokens, int):
             return ""
-        self._pace.append((event.created_at, tokens))
-        while event.created_at - self._pace[0][0] > _LATELY_S:
+        now = age(event)[0]
+        self._pace.append((now, tokens))
+        while now - self._pace[0][0] > _LATELY_S:
             self._pace.popleft()
         since, before = self._pace[0]
-        seconds = event.created_at - since
+        seconds = now - since
         return f"  {(tokens - before) / seconds:,.0f} tokens/s" if seconds > 0 else ""
 
 
@@ -251,9 +256,9 @@ def _valid(loss: object) -> str:
 
 
 def _ended_badly(job: "FineTuningJob", work: Work) -> RemoteEnded:
-    code, message = (job.error.code, job.error.message) if job.error and job.error.code else (None, None)
+    told = [text for text in (job.error.code, job.error.message) if text] if job.error else []
     unsaid = "by the user" if job.status == "cancelled" and work.connection.profile.free else "no reason given"
-    reason = work.connection.quote(f"{code}: {message}") if code else unsaid
+    reason = work.connection.quote(": ".join(told)) if told else unsaid
     again = "A job costs nothing here: run again to start another."
     if not work.connection.profile.free:
         again = "Change what it names, then start another with --new-job (it is a new purchase)."
@@ -286,7 +291,7 @@ def _save_metrics(job: "FineTuningJob", work: Work) -> Artifact | None:
         return None
     try:
         content = work.connection.ask("poll_job", lambda client: client.files.content(job.result_files[0]).read())
-    except (BackendFailed, InputError) as error:
+    except (BackendFailed, InputError, MakesNoSense) as error:
         work.display.note(f"no metrics: {error}")
         return None
     table = _table(content)

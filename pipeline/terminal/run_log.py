@@ -5,6 +5,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.privacy import without_keys
 from pipeline.visible import visible
 
 NAME = "run.log"
@@ -30,11 +31,11 @@ class RunLog:
             self._refused(error.strerror or str(error))
 
     def write(self, line: str) -> None:
-        """Append one line; what is foreign in it is made visible, and JSON means the same as before."""
+        """Append one line without keys; what is foreign in it is made visible, and JSON means the same as before."""
         if self._fd is None:
             return
         try:
-            os.write(self._fd, f"{visible(line)}\n".encode())
+            os.write(self._fd, f"{visible(without_keys(line))}\n".encode())
         except OSError as error:
             self._refused(error.strerror or str(error))
 

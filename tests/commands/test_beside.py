@@ -1,5 +1,6 @@
 """Commands beside a run at work: they read what is finished, and use the server that the run has."""
 
+import os
 import re
 import signal
 import stat
@@ -104,6 +105,26 @@ def test_the_address_that_a_killed_run_left_is_not_believed(tmp_path: Path) -> N
         f"{tmp_path}: another run is at work here, and its server is not up, got {signature()}. "
         "Wait for it or stop it, then try again."
     )
+
+
+def test_the_address_of_an_earlier_run_is_not_believed_though_its_process_id_came_again(tmp_path: Path) -> None:
+    data_dir = tmp_path / "server"
+    data_dir.mkdir()
+    with locked(tmp_path):
+        lend(data_dir, "http://127.0.0.1:1/v1", "key")
+    later = (tmp_path / "state.lock").stat().st_mtime_ns + 1
+    with locked(tmp_path):
+        os.utime(tmp_path / "state.lock", ns=(later, later))  # clocks may be coarse
+        with pytest.raises(Locked):
+            LentServer(data_dir, signature())
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next_command_in_its_directory(shop: Workshop) -> None:
+    address = shop.run_dir / "server" / FILE
+    address.parent.mkdir(parents=True)
+    address.write_text("{}")
+    assert shop.finetune("cancel", "run.yaml").code == 2
+    assert not address.exists()
 
 
 def test_a_lent_server_ends_with_its_run(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import json
 import shutil
 import types
 from collections.abc import Iterator
@@ -9,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.backends import polling
 from pipeline.backends.client import Connection
 from pipeline.backends.ledger import Ledger
 from pipeline.config.settings import Config
 from pipeline.dataset.funnel import Tally, funnel
 from pipeline.durable import Artifact
-from pipeline.errors import BackendFailed, InputError
+from pipeline.errors import BackendFailed, InputError, RemoteEnded, TryLater
 from pipeline.signals import Signals
 from pipeline.state.file import State
 from pipeline.steps import poll_job
@@ -36,7 +38,8 @@ class Desk:
                 "create_job": {"model": "m"},
             }
         )
-        connection, state, self.display = Connection(self.config.backend, run_dir, clock), State.load(run_dir), Notes()
+        state, self.display = State.load(run_dir), Notes()
+        connection = Connection(self.config.backend, run_dir, clock, say=self.display.note)
         ledger = Ledger(state, connection, clock, Signals(), self.display.note)
         self.work = Work(run_dir, self.display, clock, connection, ledger, go_on="Go on.")
         self.job, _ = ledger.create_job(self.config.create_job, "file-1", None, "f", 0)
@@ -59,6 +62,7 @@ def _tally(targets: int, context: int) -> Tally:
 @pytest.fixture
 def desk(tmp_path: Path, server: FaultServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
+    monkeypatch.setattr(polling, "JITTER", 0.0)  # what is said depends on when it is looked
     server.now = lambda: clock.elapsed
     server.status_by_time = lambda _: "succeeded"
     desk = Desk(tmp_path, server, clock)
@@ -175,6 +179,13 @@ def test_trouble_beside_the_job_is_said_and_never_taken_for_its_end(desk: Desk, 
 def test_a_succeeded_job_without_its_metrics_has_succeeded(desk: Desk, server: FaultServer) -> None:
     server.faults.append(Fault("file.content", 404, body={"message": "gone"}, times=99))
     assert desk.wait().metrics is None
+    gzipped = (("content-encoding", "gzip"),)
+    server.faults = [Fault("file.content", "says", raw=b"not gzip", headers=gzipped, times=99)]
+    assert desk.wait().metrics is None
+    assert desk.display.notes[-1] == (
+        "no metrics: poll_job: what the server at base_url answers makes no sense (it is not compressed as it says). "
+        "Check backend.base_url, then run again."
+    )
 
 
 @pytest.mark.parametrize(
@@ -230,7 +241,7 @@ def test_a_silent_job_is_said_to_be_waited_for_with_the_last_that_it_said(desk: 
     desk.wait()
     silent = [note for note in desk.display.notes if "silent" in note]
     assert len(silent) == 5  # after 1, 2, 4, 8 and 16 minutes
-    assert silent[0].startswith("ftjob-1 is still running, and has been silent for 1.")
+    assert silent[0].startswith("ftjob-1 is still running, and has been silent for 1")
     assert silent[0].endswith("; the last that it said: Created the job")
 
 
@@ -245,3 +256,106 @@ def test_a_job_that_is_silent_because_our_disk_is_full_is_said_to_be_so(
     full = f"; the disk that {desk.work.run_dir} is on is full: free some space there, and it goes on"
     assert at_once.endswith(f" s{full}")
     assert later.endswith(f" min{full}")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "made"),
+    [
+        ("metadata", "x", "ft:m"),
+        ("metadata", ["a"], "ft:m"),
+        ("metadata", 5, "ft:m"),
+        ("trained_tokens", "many", "ft:m"),
+        ("trained_tokens", {}, "ft:m"),
+        ("trained_tokens", -1, "ft:m"),
+        ("trained_tokens", 10**30, "ft:m"),
+        ("result_files", {"a": 1}, "ft:m"),
+        ("result_files", "file-r", "ft:m"),
+        ("result_files", [5], "ft:m"),
+        ("result_files", ["file-\ud800"], "ft:m"),
+        ("created_at", "x", "ft:m"),
+        ("created_at", 10**18, "ft:m"),
+        ("error", [1], "ft:m"),
+    ],
+)
+def test_a_field_that_makes_no_sense_is_said_and_keeps_no_model_from_its_owner(
+    desk: Desk, server: FaultServer, field: str, value: object, made: str
+) -> None:
+    server.jobs[0].update(status="succeeded", fine_tuned_model=made, trained_tokens=10, result_files=[])
+    server.jobs[0][field] = value
+    assert desk.wait().model == made
+    said = [note for note in desk.display.notes if "makes no sense" in note]
+    huge = isinstance(value, int) and value >= 2**63  # passed over as it is read, like any number of such a size
+    assert said == ([] if huge else [f"a job's {field} makes no sense as the server sends it, and is passed over"])
+
+
+@pytest.mark.parametrize("name", [{"a": 1}, 7, "ft:\ud800", ""])
+def test_a_model_without_a_usable_name_is_waited_for(desk: Desk, server: FaultServer, name: object) -> None:
+    server.jobs[0].update(status="succeeded", fine_tuned_model=name, result_files=[])
+    server.faults.append(Fault("job.list", 404, times=99))
+    desk.config = desk.config.model_copy(
+        update={"poll_job": desk.config.poll_job.model_copy(update={"timeout_s": 30.0})}
+    )
+    with pytest.raises(TryLater) as caught:
+        desk.wait()
+    assert str(caught.value) == "poll_job: not finished after 30 s. Go on."
+    assert "ftjob-1 has succeeded, but its model has no name; trying again" in desk.display.notes
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("boom", "boom"),
+        ({"message": "boom"}, "boom"),
+        ({"code": "bad_data", "message": "boom"}, "bad_data: boom"),
+        ({"code": 5, "message": {"a": 1}}, "no reason given"),
+        (["a"], "no reason given"),
+        ({"message": "Bearer sk-SECRETKEY123456"}, "Bearer [key]"),
+        ({"code": "a\ud800", "message": "b"}, "a\ufffd: b"),
+    ],
+)
+def test_a_failed_job_is_told_with_what_can_be_read_of_its_reason(
+    desk: Desk, server: FaultServer, error: object, said: str
+) -> None:
+    server.jobs[0].update(status="failed", error=error)
+    with pytest.raises(RemoteEnded) as caught:
+        desk.wait()
+    assert str(caught.value) == (
+        f"poll_job: ftjob-1 failed ({said}). "
+        "Change what it names, then start another with --new-job (it is a new purchase)."
+    )
+
+
+@pytest.mark.parametrize("level", ["info", "warn", None, {}])
+@pytest.mark.parametrize("created_at", ["x", None, float("nan"), 10**18, 1.5])
+def test_an_event_is_told_whatever_its_other_fields_are(
+    desk: Desk, server: FaultServer, level: object, created_at: object
+) -> None:
+    event = {"id": "e1", "message": "half \ud800, Bearer sk-SECRETKEY123456", "type": "message", "data": None}
+    server.events = [{**event, "level": level, "created_at": created_at}]
+    assert desk.wait().events is not None
+    assert "half \ufffd, Bearer [key]" in desk.display.notes
+    assert "SECRET" not in (desk.work.run_dir / "09_events.jsonl").read_text()
+
+
+def test_steps_without_a_time_are_shown(desk: Desk, server: FaultServer) -> None:
+    data = {"step": 1, "train_loss": 1, "trained_tokens": 5, "total_steps": 6, "valid_loss": 10**400}
+    row = {"id": "e", "level": "info", "message": "m", "type": "metrics", "created_at": None}
+    server.events = [{**row, "id": f"e{n}", "data": {**data, "step": n}} for n in (2, 1)]
+    desk.wait()
+    assert [note for note in desk.display.notes if note.startswith("step")] == [
+        "step 1/6  loss 1.000",
+        "step 2/6  loss 1.000",
+    ]
+
+
+def test_events_without_an_end_are_said_once_and_kept(desk: Desk, server: FaultServer) -> None:
+    server.status_by_time = lambda age: "running" if age < 60 else "succeeded"
+    data = [{"id": "e1", "message": "Here I am", "level": "info", "created_at": 1}]
+    page = json.dumps({"object": "list", "data": data, "has_more": True}).encode()
+    server.faults.append(Fault("job.events", "says", raw=page, times=99))
+    assert desk.wait().events is not None
+    assert desk.display.notes.count("Here I am") == 1
+    assert [note for note in desk.display.notes if "list" in note] == [
+        "events: backend.base_url: its list does not end (every page of it is the same, whatever `after` says). "
+        "Whoever runs that server has to mend its paging; until then use another."
+    ]
