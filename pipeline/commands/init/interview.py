@@ -14,6 +14,7 @@ from pipeline.archives.files import is_file
 from pipeline.archives.readers import READERS
 from pipeline.archives.reading import Reading, read_archive
 from pipeline.archives.recognise import Archive, recognise
+from pipeline.archives.sqlite import HEADER
 from pipeline.backends.profiles import PROFILES
 from pipeline.commands.init.archive_summary import People, likely_owner, survey
 from pipeline.commands.init.config_text import Answers, config_text
@@ -26,7 +27,6 @@ from pipeline.counted import counted
 from pipeline.durable import expand_home, write_atomically
 from pipeline.errors import InputError
 from pipeline.fetch import check_any, fetch_archive
-from pipeline.fetch.check import SQLITE_HEADER
 from pipeline.fetch.local import explain, missing_log
 from pipeline.sessions.session import OWNER
 from pipeline.training.protocol import automatic_epochs
@@ -163,7 +163,7 @@ def _is_database(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return file.read(len(SQLITE_HEADER)) == SQLITE_HEADER
+        return file.read(len(HEADER)) == HEADER
 
 
 def _in_words(found: _Found) -> str:
