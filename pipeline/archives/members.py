@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self
 
 from pipeline.archives.files import files_in
-from pipeline.archives.zips import HARMLESS, MOST_TIMES, ZIP_ERRORS, damaged
+from pipeline.archives.zips import HARMLESS, MOST_TIMES, OPENING_ERRORS, ZIP_ERRORS, damaged
 from pipeline.durable import reading
 from pipeline.errors import InputError
 
@@ -157,7 +157,7 @@ class Members:
             )
         try:
             return io.BufferedReader(_Unpacked(path, self._opened(path).open(info)), HEAD)
-        except ZIP_ERRORS as error:
+        except OPENING_ERRORS as error:
             raise damaged(path, error, _EXPORT_AGAIN) from None
 
     def _opened(self, path: Path) -> zipfile.ZipFile:
@@ -170,7 +170,7 @@ class Members:
     def _zipped(self, path: Path, name: str) -> list[Member]:
         try:
             infos = self._opened(path).infolist()
-        except ZIP_ERRORS as error:
+        except OPENING_ERRORS as error:
             raise damaged(path, error, _EXPORT_AGAIN) from None
         front = "" if path == self.path else f"{name}/"
         found = [

@@ -32,6 +32,7 @@ from pipeline.sessions.session import OWNER
 from pipeline.training.protocol import automatic_epochs
 
 MESSAGES = Path("~/Library/Messages/chat.db")
+_COPY = "archive"
 _LISTED = 12
 _APP = max(len(reader.app) for reader in READERS)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # which can only be of the copy's disk
@@ -96,7 +97,11 @@ def _archive(given: Given, questions: Questions, folder: Path) -> _Found:
     def understand(said: str) -> _Found:
         questions.say(f"Reading {said} …")
         source, archive = _recognised(said, folder)
-        people = survey(read_archive(Reading(str(archive.path), archive.source)))
+        try:
+            people = survey(read_archive(Reading(str(archive.path), archive.source)))
+        except InputError as error:
+            where = error.where.replace(str(folder / _COPY), said)
+            raise InputError(where, error.what, got=error.got, fix=error.fix) from None
         if not people.messages:
             raise InputError(
                 source, f"{archive.what}, but nobody says anything in it", fix="Export it again, with text."
@@ -111,7 +116,7 @@ def _recognised(said: str, folder: Path) -> tuple[str, Archive]:
 
     A database is read from a copy, for it may be in use, and so is what is not on this machine.
     """
-    path, copy = _local_path(said), folder / "archive"
+    path, copy = _local_path(said), folder / _COPY
     try:
         if path is not None and not _is_database(path):
             archive = recognise(path)
