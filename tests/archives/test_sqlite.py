@@ -73,9 +73,7 @@ def test_a_download_whose_messages_are_computed_is_refused(
 
 
 def test_a_column_that_is_computed_is_refused_wherever_it_is(phone: Phone) -> None:
-    phone.db.execute(
-        "CREATE TABLE 'a \"b' (y, x NOT NULL AS (hex(zeroblob(9)) LIKE '%0%1') VIRTUAL)"
-    )
+    phone.db.execute("CREATE TABLE 'a \"b' (y, x NOT NULL AS (hex(zeroblob(9)) LIKE '%0%1') VIRTUAL)")
     with pytest.raises(InputError) as caught:
         check_sqlite(phone.save())
     said = f'download.source: not a database as an app wrote it: its table a "b has columns that are computed. {FIX}'

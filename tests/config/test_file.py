@@ -208,6 +208,10 @@ SEE = "configs/reference.yaml shows every key with its values."
         ("http://", f"{API}, got 'http://'"),
         ("http://host:99999/v1", f"{API}, got 'http://host:99999/v1'"),
         ("http://[::1", f"{API}, got 'http://[::1'"),
+        ("http://[v1.x]/v1", f"{API}, got 'http://[v1.x]/v1'"),
+        ("http://a..b/v1", f"{API}, got 'http://a..b/v1'"),
+        ("http://xn--a/v1", f"{API}, got 'http://xn--a/v1'"),
+        (f"http://{'a' * 64}/v1", f"{API}, got 'http://{'a' * 64}/v1'"),
         ("http://a host/", f"{API}, without blanks, got 'http://a host/'"),
         ("https://host/v1?a=b", f"{API}, with nothing after `?` or `#`, got 'https://host/v1?a=b'"),
         (

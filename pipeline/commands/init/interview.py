@@ -2,13 +2,14 @@
 
 import errno
 import os
-import re
 import shlex
 import sqlite3
 import tempfile
 import zipfile
 from pathlib import Path
 from typing import NamedTuple, get_args
+
+from pydantic import ValidationError
 
 from pipeline.archives.files import is_file
 from pipeline.archives.readers import READERS
@@ -22,7 +23,7 @@ from pipeline.commands.init.naming import free_path, run_name
 from pipeline.commands.init.questions import Questions, pick
 from pipeline.commands.init.scratch import scratch
 from pipeline.config.file import load_config
-from pipeline.config.settings import Backend
+from pipeline.config.settings import Backend, check_base_url
 from pipeline.counted import counted
 from pipeline.durable import expand_home, write_atomically
 from pipeline.errors import InputError
@@ -234,13 +235,22 @@ def _backend(given: Given, questions: Questions, people: People) -> tuple[Backen
     model = _BASE_MODEL.get(kind)
     if model is None or given.model is not None:
         model = questions.answer("Base model, as the backend names it", "--model", given.model, None, str)
-    return Backend.model_validate({"kind": kind, "base_url": base_url}), model
+    try:
+        return Backend.model_validate({"kind": kind, "base_url": base_url}), model
+    except ValidationError as error:
+        raise _no_address(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
 
 
 def _url(said: str) -> str:
-    if not re.match(r"https?://[^/\s]+", said):
-        raise InputError("--base-url", "not a URL", got=said, fix="It begins with https://.")
+    try:
+        check_base_url(said)
+    except ValueError as error:
+        raise _no_address(str(error)) from None
     return said
+
+
+def _no_address(what: str) -> InputError:
+    return InputError("--base-url", what, fix="Give the address as the provider's documentation has it.")
 
 
 def _about(kind: str, people: People) -> str:
