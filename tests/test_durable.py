@@ -116,6 +116,12 @@ def test_directories_are_made_private_with_their_parents(tmp_path: Path) -> None
     assert (mode(made), mode(made.parent)) == (0o700, 0o700)
 
 
+@pytest.mark.parametrize("text", ["a" * 300, "~/" + "a" * 300, "a/" * 3000], ids=["name", "home", "path"])
+def test_a_path_that_is_too_long_is_an_error_that_names_who_asked_for_it(text: str) -> None:
+    with pytest.raises(InputError, match=r"^load.contacts: longer than a path can be, got .* Choose a shorter one\.$"):
+        expand_home(text, "load.contacts")
+
+
 def test_a_home_that_nobody_has_is_an_error_that_names_who_asked_for_it(tmp_path: Path) -> None:
     assert expand_home(str(tmp_path), "download.source") == tmp_path
     with pytest.raises(InputError) as caught:
