@@ -291,7 +291,8 @@ def describe_artifact(root: Path, relative: str) -> Artifact:
     digest, size = hashlib.sha256(), 0
     for file in sorted(p for p in path.rglob("*") if p.is_file()):
         sha256, file_size = _hash_file(file)
-        digest.update(f"{file.relative_to(path).as_posix()}\0{sha256}\n".encode())
+        name = file.relative_to(path).as_posix().encode(errors="surrogateescape")  # as it is on the disk
+        digest.update(name + f"\0{sha256}\n".encode())
         size += file_size
     return Artifact(relative, digest.hexdigest(), size)
 

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import hashlib
 import os
 import stat
 import sys
@@ -129,3 +130,14 @@ def test_a_home_that_nobody_has_is_an_error_that_names_who_asked_for_it(tmp_path
     assert str(caught.value) == (
         "download.source: this machine knows no such home directory, got ~nobody-of-that-name/x. Write the whole path."
     )
+
+
+def test_a_folder_with_a_name_that_is_not_utf8_has_a_digest(tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/\xff.txt"
+    try:
+        with open(name, "wb") as file:  # noqa: PTH123  pathlib knows no bytes
+            file.write(b"x")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    digest = hashlib.sha256(b"\xff.txt\0" + hashlib.sha256(b"x").hexdigest().encode() + b"\n").hexdigest()
+    assert describe_artifact(tmp_path.parent, tmp_path.name) == Artifact(tmp_path.name, digest, 1)

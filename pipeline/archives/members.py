@@ -5,6 +5,7 @@ unpack to very much is refused before it does, nothing is ever unpacked to the d
 """
 
 import io
+import os
 import stat
 import zipfile
 from collections.abc import Iterator
@@ -216,7 +217,8 @@ def _plain(archive: Members, path: Path, name: str) -> Member:
 
 def _names(folder: Path) -> Iterator[tuple[Path, str]]:
     for path in files_in(folder):
-        name = path.relative_to(folder).as_posix()
+        # It may become the title or the id of a conversation, and so must be UTF-8, which names on a disk need not be.
+        name = os.fsencode(path.relative_to(folder).as_posix()).decode(errors="backslashreplace")
         if _is_ours(name):
             yield path, name
 

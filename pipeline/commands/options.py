@@ -41,9 +41,7 @@ Overrides = Annotated[
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/tortoise.yaml.")]
 
 
-StepName = Annotated[
-    str, typer.Argument(metavar="STEP", help="One of the ten, such as convert.", autocompletion=complete_step)
-]
+StepName = Annotated[str, typer.Argument(metavar="STEP", help="A step, such as convert.", autocompletion=complete_step)]
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]

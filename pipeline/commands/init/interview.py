@@ -30,6 +30,7 @@ from pipeline.errors import InputError
 from pipeline.fetch import check_any, fetch_archive
 from pipeline.fetch.local import explain, missing_log
 from pipeline.sessions.session import OWNER
+from pipeline.terminal.invocation import is_text
 from pipeline.training.protocol import automatic_epochs
 
 MESSAGES = Path("~/Library/Messages/chat.db")
@@ -121,6 +122,9 @@ def _recognised(said: str, folder: Path) -> tuple[str, Archive]:
     try:
         if path is not None and not _is_database(path):
             archive = recognise(path)
+            if not is_text(str(archive.path)):
+                fix = "Rename it, so that the config can name it."
+                raise InputError(str(archive.path), "a file whose name is not UTF-8", fix=fix)
             return _portable(archive.path), archive
         source = said if path is None else _portable(path)
         fetch_archive(
