@@ -3,7 +3,8 @@
 import importlib
 import os
 import sys
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, NoReturn
 
 import typer
 import typer.core
@@ -14,7 +15,9 @@ from pipeline.privacy import settle_process
 from pipeline.signals import SignalStop, this_process
 from pipeline.terminal import libraries
 from pipeline.terminal.invocation import Invocation, require_text
-from pipeline.terminal.streams import prepare_streams
+from pipeline.terminal.streams import prepare_streams, printed_by
+from pipeline.terminal.style import Shown
+from pipeline.visible import visible
 
 VERBS = {
     "init": "pipeline.commands.init",
@@ -35,11 +38,23 @@ VERBS = {
 """Each command, and the module with the function of its name: imported when it is called, or listed by --help."""
 
 
+class _Verb(typer.core.TyperCommand):
+    """A command whose help is said as all else is: to a reader that goes away, or to a disk that is full."""
+
+    def get_help(self, ctx: Any) -> str:
+        """Say it; typer prints it past what this returns."""
+        return _say_help(lambda: super(_Verb, self).get_help(ctx))
+
+
 class Verbs(typer.core.TyperGroup):
     """The commands as VERBS has them.
 
     Typer has a copy of click of its own: the types of contexts and commands have no public name.
     """
+
+    def get_help(self, ctx: Any) -> str:
+        """As that of each command."""
+        return _say_help(lambda: super(Verbs, self).get_help(ctx))
 
     def list_commands(self, _: Any) -> list[str]:
         """All names, in the order of VERBS."""
@@ -50,8 +65,13 @@ class Verbs(typer.core.TyperGroup):
         if cmd_name not in VERBS:
             return None
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings=_SETTINGS)
-        single.command(cmd_name)(getattr(importlib.import_module(VERBS[cmd_name]), cmd_name))
+        single.command(cmd_name, cls=_Verb)(getattr(importlib.import_module(VERBS[cmd_name]), cmd_name))
         return typer.main.get_command(single)
+
+
+def _say_help(ask: Callable[[], str]) -> str:
+    say(Shown(printed_by(ask).removesuffix("\n")))
+    return ""
 
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
@@ -70,13 +90,27 @@ def main() -> None:
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "1"  # of other packages; even to look for them takes time
     privacy.withhold()
     libraries.quieten_warnings()
-    failpoints.arm_from_environment()
     try:
         with this_process.handled(), in_words_of(Invocation()):
             require_text(sys.argv[1:], os.environ)
-            app()
+            failpoints.arm_from_environment()
+            sys.exit(app(standalone_mode=False))
     except SignalStop as stop:
         leave_stopped(stop)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # typer's errors of usage have no public name in common
+            raise
+        _refuse(error)
+
+
+def _refuse(error: Any) -> NoReturn:
+    """Show an error of usage as typer does, with what was given made visible."""
+    from typer.rich_utils import rich_format_error
+
+    said = "\n".join(map(visible, error.format_message().split("\n")))
+    error.format_message = lambda: said
+    rich_format_error(error)
+    sys.exit(error.exit_code)
 
 
 def _show_version(wanted: bool) -> None:

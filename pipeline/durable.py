@@ -102,14 +102,21 @@ def expand_home(text: str, where: str) -> Path:
     """`text` as a path, a leading ~ or ~USER written out.
 
     Raises:
-        InputError: nobody of that name has a home here; `where` says who named it.
+        InputError: nobody of that name has a home here, or no path may be as long; `where` says who named it.
     """
     try:
-        return Path(text).expanduser()
+        path = Path(text).expanduser()
     except RuntimeError:  # as pathlib puts it
         raise InputError(
             where, "this machine knows no such home directory", got=text, fix="Write the whole path."
         ) from None
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        try:
+            path.lstat()
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                raise InputError(where, "longer than a path can be", got=text, fix="Choose a shorter one.") from None
+    return path
 
 
 def make_private(directory: Path) -> None:
@@ -284,7 +291,8 @@ def describe_artifact(root: Path, relative: str) -> Artifact:
     digest, size = hashlib.sha256(), 0
     for file in sorted(p for p in path.rglob("*") if p.is_file()):
         sha256, file_size = _hash_file(file)
-        digest.update(f"{file.relative_to(path).as_posix()}\0{sha256}\n".encode())
+        name = file.relative_to(path).as_posix().encode(errors="surrogateescape")  # as it is on the disk
+        digest.update(name + f"\0{sha256}\n".encode())
         size += file_size
     return Artifact(relative, digest.hexdigest(), size)
 

@@ -46,9 +46,14 @@ class DecisionNeeded(FinetuneError):
 
 
 class Locked(FinetuneError):
-    """Another run holds this run directory."""
+    """Another run holds this run directory.
+
+    Attributes:
+        holder: which, such as "process 12 on host".
+    """
 
     exit_code = 4
+    holder = "another run"
 
 
 class StateDamaged(FinetuneError):

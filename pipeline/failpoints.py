@@ -10,6 +10,8 @@ import signal
 from collections.abc import Callable
 from typing import Literal
 
+from pipeline.errors import InputError
+
 Point = Literal[
     "write.begin",
     "write.created",
@@ -47,8 +49,16 @@ def arm(callback: Callable[[Point], None] | None) -> None:
 
 
 def arm_from_environment() -> None:
-    """Die at the K-th point if FINETUNE_FAILPOINT=K says so."""
-    left = int(os.environ.get("FINETUNE_FAILPOINT", "0"))
+    """Die at the K-th point if FINETUNE_FAILPOINT=K says so.
+
+    Raises:
+        InputError: K is no number.
+    """
+    given = os.environ.get("FINETUNE_FAILPOINT", "0")
+    try:
+        left = int(given)
+    except ValueError:
+        raise InputError("environment FINETUNE_FAILPOINT", "expected a number", got=given, fix="Unset it.") from None
     if left <= 0:
         return
 

@@ -64,6 +64,19 @@ def unproxied(base_url: str) -> dict[str, None]:
     return {f"all://[{host}]" if ":" in host else f"all://{host}": None} if is_here else {}
 
 
+def is_host(name: str) -> bool:
+    """Whether a host's name can be asked for: Python's sockets and httpx fail over others with a UnicodeError."""
+    try:
+        name.encode("idna")  # as a socket does; it refuses labels that are empty or longer than 63 characters
+        if not name.isascii() or name.startswith("xn--"):
+            import idna
+
+            idna.decode(idna.encode(name.lower()))
+    except UnicodeError:
+        return False
+    return bool(name)
+
+
 class Transient(Exception):
     """A look that failed in a way that may pass.
 

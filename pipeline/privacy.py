@@ -22,6 +22,7 @@ _NAMES = (
     "OPENAI_API_TYPE", "OPENAI_API_VERSION",
     "LC_OUTPUT_VERSION",  # langchain_openai then asks another API, or gives answers another form
     "HF_DEBUG",
+    "SSLKEYLOGFILE",  # Python's ssl writes the keys there by which whatever is sent can be read
 )  # fmt: skip
 _OFFLINE = {
     "HF_HUB_OFFLINE": "1",

@@ -140,16 +140,6 @@ class Signals:
 this_process = Signals()
 
 
-def leave_at_once() -> None:
-    """Exit with 128+n on a signal, without a word: there is nothing yet to end in good order."""
-
-    def leave(signum: int, _: FrameType | None) -> None:
-        os._exit(128 + signum)
-
-    for each in _handled_here():
-        signal.signal(each, leave)
-
-
 def end_undisturbed() -> None:
     """Let no signal change how the command has ended, while Python takes itself apart."""
     for each in _SIGNALS:

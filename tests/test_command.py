@@ -181,7 +181,7 @@ def test_two_runs_on_one_directory_the_second_is_locked_out(shop: Workshop) -> N
         assert second.code == 4
         message(
             second.err,
-            f"runs/ci: another run is at work here, got process {first.pid} on {os.uname().nodename}. "
+            f"runs/ci: another run is at work here: process {first.pid} on {os.uname().nodename}. "
             "Wait for it or stop it, then try again.",
         )
         first.kill()

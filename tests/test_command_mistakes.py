@@ -1,5 +1,6 @@
 """Mistakes at the command line: one clear message each, and nothing done."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -133,3 +134,39 @@ def test_a_lost_answer_is_said_before_the_long_look(shop: Workshop) -> None:
         stopped = stop_when(shop.start("run", "run.yaml", *hosted(server.base_url)), "the answer was", signal.SIGINT)
     assert "      the answer was lost; looking whether it arrived, for up to 2 min\n" in stopped.out
     assert stopped.code == 130
+
+
+def test_what_is_no_command_or_option_is_shown_so_that_it_can_be_seen(shop: Workshop) -> None:
+    for arguments, said in [
+        (["run", "--x\u202eevil"], "No such option: --x\\u202eevil"),
+        (["x\u202eevil"], "No such command 'x\\u202eevil'."),
+        (["serve", "--port", "\u202ex"], "'\\u202ex' is not a valid int"),
+    ]:
+        ended = shop.finetune(*arguments)
+        assert (ended.code, ended.out) == (2, "")
+        assert said in ended.err
+        assert "\u202e" not in ended.err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "-h"]])
+def test_help_that_nobody_reads_or_that_cannot_be_written(shop: Workshop, arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        process = shop.start(*arguments, stdout=full.fileno())
+        _, said = process.communicate()
+    full_disk = "standard output: cannot be used (No space left on device). Free some space, then run again."
+    assert (process.returncode, said) == (5, f"error: {full_disk}\n")
+    reads, writes = os.pipe()
+    os.close(reads)
+    process = shop.start(*arguments, stdout=writes)
+    os.close(writes)
+    _, said = process.communicate()
+    assert (process.returncode, said) == (0, "")
+
+
+def test_a_failpoint_that_is_no_number(shop: Workshop) -> None:
+    shop.env["FINETUNE_FAILPOINT"] = "x"
+    ended = shop.finetune("status", "run.yaml")
+    assert (ended.code, ended.err) == (
+        2,
+        "error: environment FINETUNE_FAILPOINT: expected a number, got x. Unset it.\n",
+    )

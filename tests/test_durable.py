@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import hashlib
 import os
 import stat
 import sys
@@ -117,6 +118,12 @@ def test_directories_are_made_private_with_their_parents(tmp_path: Path) -> None
     assert (mode(made), mode(made.parent)) == (0o700, 0o700)
 
 
+@pytest.mark.parametrize("text", ["a" * 300, "~/" + "a" * 300, "a/" * 3000], ids=["name", "home", "path"])
+def test_a_path_that_is_too_long_is_an_error_that_names_who_asked_for_it(text: str) -> None:
+    with pytest.raises(InputError, match=r"^load.contacts: longer than a path can be, got .* Choose a shorter one\.$"):
+        expand_home(text, "load.contacts")
+
+
 def test_a_home_that_nobody_has_is_an_error_that_names_who_asked_for_it(tmp_path: Path) -> None:
     assert expand_home(str(tmp_path), "download.source") == tmp_path
     with pytest.raises(InputError) as caught:
@@ -150,3 +157,14 @@ def test_what_is_written_is_on_the_disk_before_it_has_its_name_and_its_name_befo
     write_atomically(tmp_path / "a", b"new")
     calls.append("went on")
     assert calls == ["3 bytes synced", "renamed", "the name synced", "went on"]
+
+
+def test_a_folder_with_a_name_that_is_not_utf8_has_a_digest(tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/\xff.txt"
+    try:
+        with open(name, "wb") as file:  # noqa: PTH123  pathlib knows no bytes
+            file.write(b"x")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    digest = hashlib.sha256(b"\xff.txt\0" + hashlib.sha256(b"x").hexdigest().encode() + b"\n").hexdigest()
+    assert describe_artifact(tmp_path.parent, tmp_path.name) == Artifact(tmp_path.name, digest, 1)

@@ -5,6 +5,7 @@ unpack to very much is refused before it does, nothing is ever unpacked to the d
 """
 
 import io
+import os
 import stat
 import zipfile
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self
 
 from pipeline.archives.files import files_in
-from pipeline.archives.zips import HARMLESS, MOST_TIMES, ZIP_ERRORS, damaged
+from pipeline.archives.zips import HARMLESS, MOST_TIMES, OPENING_ERRORS, ZIP_ERRORS, damaged
 from pipeline.durable import reading
 from pipeline.errors import InputError
 
@@ -157,7 +158,7 @@ class Members:
             )
         try:
             return io.BufferedReader(_Unpacked(path, self._opened(path).open(info)), HEAD)
-        except ZIP_ERRORS as error:
+        except OPENING_ERRORS as error:
             raise damaged(path, error, _EXPORT_AGAIN) from None
 
     def _opened(self, path: Path) -> zipfile.ZipFile:
@@ -170,7 +171,7 @@ class Members:
     def _zipped(self, path: Path, name: str) -> list[Member]:
         try:
             infos = self._opened(path).infolist()
-        except ZIP_ERRORS as error:
+        except OPENING_ERRORS as error:
             raise damaged(path, error, _EXPORT_AGAIN) from None
         front = "" if path == self.path else f"{name}/"
         found = [
@@ -216,7 +217,8 @@ def _plain(archive: Members, path: Path, name: str) -> Member:
 
 def _names(folder: Path) -> Iterator[tuple[Path, str]]:
     for path in files_in(folder):
-        name = path.relative_to(folder).as_posix()
+        # It may become the title or the id of a conversation, and so must be UTF-8, which names on a disk need not be.
+        name = os.fsencode(path.relative_to(folder).as_posix()).decode(errors="backslashreplace")
         if _is_ours(name):
             yield path, name
 

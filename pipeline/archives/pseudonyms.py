@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from pipeline.archives.addresses import is_address
-from pipeline.sessions.session import Message, Person
+from pipeline.sessions.session import OWNER, Message, Person
 from pipeline.sessions.stream import Stream
 
 Names = Literal["pseudonyms", "contacts", "addresses"]
@@ -41,7 +41,7 @@ class Senders:
 
     def __init__(self) -> None:
         self._senders: dict[str, str] = {}
-        self._ids: dict[str, str] = {}
+        self._ids: dict[str, str] = {OWNER: OWNER}  # whoever is called so is not
         self._others: dict[str, tuple[str, ...]] = {}
 
     def of(self, identity: str, name: str | None, *others: str) -> str:
@@ -53,7 +53,7 @@ class Senders:
         sender = self._senders.get(identity)
         if sender is None:
             sender = name.strip() if name and name.strip() else identity
-            if sender in self._ids:
+            while sender in self._ids:
                 sender = f"{sender} ({identity})"
             self._senders[identity] = sender
             self._ids[sender] = identity

@@ -28,7 +28,7 @@ from pipeline.archives.recognise import recognise
 from pipeline.archives.told import Told, writable
 from pipeline.durable import TEMPORARY, expand_home
 from pipeline.errors import FinetuneError
-from pipeline.sessions.session import ENDLESS, LONGEST, QUOTED, Listener, Message
+from pipeline.sessions.session import ENDLESS, LONGEST, OWNER, QUOTED, Listener, Message
 from pipeline.sessions.stream import Sink, Stream, streamed, write_stream
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 WORTH_TWO = 32_000_000
 """Bytes of a database that two processes get through sooner than one."""
+
+NAMESAKE = f"{OWNER} (not the archive's owner)"
+"""Sender of a message of somebody whom an archive without ids calls as we call its owner."""
 
 _COPIED = 1 << 20
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -284,7 +287,7 @@ def _found(reading: Reading, loaded: Loaded, told: Told) -> Iterator[Stream]:
             stream.session.platform = app
         if stream.session.owner is msgspec.UNSET and told.owner:
             stream.session.owner = min(told.owner)
-        known = introduced(stream, pseudonyms, told.senders)
+        known = introduced(Stream(stream.session, _not_the_owner(stream.blocks)), pseudonyms, told.senders)
         known = aliases.of(known) if reading.people else known
         if names_people and not stream.session.people:
             # Whether a conversation stays depends on who is in it, and such an archive tells by who speaks alone.
@@ -301,6 +304,15 @@ def _found(reading: Reading, loaded: Loaded, told: Told) -> Iterator[Stream]:
 def _opened(reader: Reader, reading: Reading, told: Told) -> Iterator[Stream]:
     with Members(Path(reading.path)) as members:
         yield from reader.code.read(members, told, reading.asked)
+
+
+def _not_the_owner(blocks: Iterator[list[Message]]) -> Iterator[list[Message]]:
+    """Nobody else is taken for the archive's owner for being called as the owner is here."""
+    for block in blocks:
+        for message in block:
+            if message.sender == OWNER and not message.is_me:
+                message.sender = NAMESAKE
+        yield block
 
 
 def _sound(blocks: Iterator[list[Message]], told: Told) -> Iterator[list[Message]]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,9 @@ HARMLESS = 10_000_000
 
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, NotImplementedError, EOFError, OSError)
 """What zipfile raises for a zip that is damaged, locked with a password, or packed in an unknown way."""
+
+OPENING_ERRORS = (*ZIP_ERRORS, ValueError, OverflowError, struct.error)
+"""The same where a zip, or a file in one, is opened: names may not be of the encoding that they claim."""
 
 
 class Packed(NamedTuple):
@@ -74,14 +78,18 @@ def opened(path: Path, fix: str) -> Iterator[zipfile.ZipFile]:
         InputError: it is damaged, or locked with a password, or packed in an unknown way.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        archive = zipfile.ZipFile(path)
+    except OPENING_ERRORS as error:
+        raise damaged(path, error, fix) from None
+    try:
+        with archive:
             yield archive
     except ZIP_ERRORS as error:
         raise damaged(path, error, fix) from None
 
 
 def damaged(path: Path, error: Exception, fix: str) -> InputError:
-    """The error to show for one of ZIP_ERRORS.
+    """The error to show for one of OPENING_ERRORS.
 
     Raises:
         OSError: `error` itself, where the disk is to blame.

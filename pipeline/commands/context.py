@@ -108,7 +108,7 @@ def locked_state(
             except Locked as busy:
                 if beside is None:
                     raise
-                beside.append(busy.got or "another run")
+                beside.append(busy.holder)
             yield config, State.load(run_dir)
 
 

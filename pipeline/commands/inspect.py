@@ -28,7 +28,7 @@ from pipeline.state.file import State
 from pipeline.steps import STEPS, step_of
 from pipeline.steps.outputs import Convert, Download, Load, Map, replaced
 from pipeline.steps.step import Work
-from pipeline.terminal.style import Piece
+from pipeline.terminal.style import INDENT, Piece
 
 _ROLE = 10
 
@@ -151,6 +151,12 @@ def _samples(path: Path, there: int, wanted: int) -> Iterator[tuple[int, Example
                 yield number, msgspec.json.decode(line, type=Example)
 
 
+def _say_message(_: str, words: str) -> None:
+    first, *more = words.split("\n")
+    for line in (first, *(f"{INDENT}{each}" for each in more)):
+        say(line)
+
+
 def inspect(
     config_path: ConfigPath,
     dropped: Annotated[
@@ -173,7 +179,7 @@ def inspect(
         else:
             require_done(config, state, work)
         if dropped is not None:
-            left_out(config, state, work, dropped, lambda _, words: say(words))
+            left_out(config, state, work, dropped, _say_message)
             return
         for line in overview(config, state, work, examples):
             *before, (text, style) = line or [("", "")]

@@ -83,7 +83,9 @@ def serve(
                 parent_fd=sys.stdin.fileno() if embedded else None,
             )
     except (FinetuneError, OSError) as error:
-        said = error if isinstance(error, FinetuneError) else unusable(error)
+        said: FinetuneError = error if isinstance(error, FinetuneError) else unusable(error)
         if embedded:  # the parent reads it there even if the disk that its log is on is full
             sys.stdout.write(json.dumps({"error": str(said)}) + "\n")
+        elif "`backend.script`" in said.fix:  # there is no config here
+            said = InputError(said.where, said.what, got=said.got, fix=said.fix.replace("`backend.script`", "--script"))
         raise said from None

@@ -72,10 +72,30 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     unknown = _unknown_variables()
     if unknown:
         raise ConfigError(unknown)
+    whole = _over(_over(document, _from_environment()), chosen)
+    if (at := _nul_in(whole)) is not None:
+        what = "holds a NUL character, which no path, name or text can be sent or stored with"
+        raise InputError(_where(at, path, lines, chosen), what, fix="Take it out.")
     try:
-        return Config.model_validate(_over(_over(document, _from_environment()), chosen))
+        return Config.model_validate(whole)
     except ValidationError as error:
         raise _mistakes(error, path, lines, chosen) from None
+
+
+def _nul_in(document: Document) -> Path_ | None:
+    """Where a text holds one; None if none does."""
+    waiting: list[tuple[Path_, object]] = [((), document)]
+    while waiting:
+        at, value = waiting.pop()
+        if isinstance(value, str) and "\0" in value:
+            return at
+        if isinstance(value, dict):
+            waiting += [
+                ((*at, part), each) for key, found in value.items() for part, each in ((key, key), (key, found))
+            ]
+        elif isinstance(value, list):
+            waiting += [((*at, number), each) for number, each in enumerate(value)]
+    return None
 
 
 def name_in(path: Path) -> str | None:

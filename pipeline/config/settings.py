@@ -1,5 +1,6 @@
 """The settings: one section per step, plus `name` and `backend`. configs/reference.yaml shows every key."""
 
+import ipaddress
 import re
 import string
 from datetime import date
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from pipeline.archives.readers import AUTO, SOURCES
 from pipeline.dataset.kinds import KINDS
+from pipeline.network import is_host
 
 Auto = Literal["auto"]
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ class Backend(Section):
     @classmethod
     def _base_url_is_the_address_of_an_api(cls, value: str | None) -> str | None:
         if value is not None:
-            _check_base_url(value)
+            check_base_url(value)
         return value
 
     @model_validator(mode="after")
@@ -67,13 +69,21 @@ def listed(one_or_more: str | list[str]) -> list[str]:
     return one_or_more if isinstance(one_or_more, list) else [one_or_more]
 
 
-def _check_base_url(value: str) -> None:
+def check_base_url(value: str) -> None:
+    """Check that an API can be asked at this address.
+
+    Raises:
+        ValueError: it cannot; says in a sentence's beginning what was expected.
+    """
     expected = "expected the address of an API, such as https://api.example.com/v1"
     if not value.isprintable() or " " in value:
         raise ValueError(f"{expected}, without blanks")
     try:
         url = urlsplit(value)
-        usable = url.scheme in ("http", "https") and url.hostname and url.port != 0
+        host = url.hostname or ""
+        usable = url.scheme in ("http", "https") and is_host(host) and url.port != 0
+        if "[" in url.netloc:
+            ipaddress.IPv6Address(host)
     except ValueError:  # of the port, or of brackets
         usable = None
     if "@" in value:

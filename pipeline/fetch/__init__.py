@@ -18,6 +18,7 @@ from pipeline.fetch.check import check_any, check_by_content, check_sqlite
 from pipeline.fetch.drive import GOOGLE, DriveHosts
 from pipeline.fetch.http import download
 from pipeline.fetch.local import copy_local, leave_wal_mode
+from pipeline.network import is_host
 from pipeline.samples import sample_path
 
 __all__ = ["GOOGLE", "DriveHosts", "archive_suffix", "check_any", "check_by_content", "check_sqlite", "fetch_archive"]
@@ -116,8 +117,8 @@ def _is_url(source: str) -> bool:
     if not separator:
         return False
     try:
-        usable = scheme.lower() in ("http", "https") and httpx.URL(source).host
-    except httpx.InvalidURL:
+        usable = scheme.lower() in ("http", "https") and is_host(httpx.URL(source).host)
+    except (httpx.InvalidURL, UnicodeError):
         usable = False
     if not usable:
         raise InputError(

@@ -1,13 +1,12 @@
 """Whether what arrived is what was asked for."""
 
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 
+from pipeline.archives.sqlite import HEADER, first_row, opened
 from pipeline.errors import InputError
 from pipeline.fetch.web_page import WebPage, looks_like_html
 
-SQLITE_HEADER = b"SQLite format 3\0"
 _HEAD = 64 * 1024
 _GET_IT_AGAIN = "Get the file again from where it comes from, and check `download.source`."
 
@@ -26,8 +25,8 @@ def check_sqlite(path: Path) -> None:
             fix="Point it at a chat.db, or say with `load.source` and `load.loader` what the archive is.",
         )
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-            (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        with opened(path, ("message",), where="download.source") as db:
+            (found,) = first_row(db, "PRAGMA quick_check(1)")
             if found != "ok":
                 raise sqlite3.DatabaseError(found)
             if not db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'message'").fetchone():
@@ -72,7 +71,7 @@ def check_by_content(path: Path) -> None:
 
 def _begins_like_a_database(path: Path) -> bool:
     with path.open("rb") as file:
-        return file.read(len(SQLITE_HEADER)) == SQLITE_HEADER
+        return file.read(len(HEADER)) == HEADER
 
 
 def _refuse_empty_file_and_page(path: Path, wanted: str) -> None:

@@ -21,7 +21,13 @@ from pipeline.network import Transient, blaming_the_environment, retry_after
 _MOST_PAGES = 3
 _LONGEST_WAIT_S = 120.0
 _PASSING = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS}
-_CONTENT_RANGE = re.compile(r"bytes (?P<first>\d+)-\d+/(?P<total>\d+|\*)")
+_SIZE = "[0-9]{1,18}"
+"""Bytes, in digits; Python turns no more than 4,300 into a number."""
+
+_CONTENT_RANGE = re.compile(f"bytes (?P<first>{_SIZE})-{_SIZE}/(?P<total>{_SIZE}|[*])")
+_CONTENT_LENGTH = re.compile(_SIZE)
+_STRONG_ETAG = re.compile('"[!#-~]{0,1000}"')
+_DATE = re.compile("[ -~]{1,100}")
 _CHECK_SOURCE = "Check `download.source`; if the link needs a sign-in, download in a browser and give the file's path."
 
 
@@ -126,7 +132,7 @@ class _Transfer:
             self._request(client)
         except httpx.TimeoutException as error:
             raise Transient(f"no answer in time, {type(error).__name__}") from None
-        except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL) as error:
+        except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL, UnicodeError) as error:
             raise InputError(self._host, f"the address cannot be used ({error})", fix=_CHECK_SOURCE) from None
         except httpx.RequestError as error:
             raise Transient(str(error) or type(error).__name__) from None
@@ -158,7 +164,8 @@ class _Transfer:
             notes = msgspec.json.decode(self._notes.read_bytes(), type=_Validator)
         except (OSError, msgspec.DecodeError):
             return None
-        return notes.value if notes.source == self._source and self._part.exists() else None
+        is_ours = notes.source == self._source and _is_validator(notes.value)
+        return notes.value if is_ours and self._part.exists() else None
 
     def _receive(self, response: httpx.Response, validator: str | None) -> None:
         status = response.status_code
@@ -199,7 +206,8 @@ class _Transfer:
 
     def _total_of_whole(self, response: httpx.Response) -> int | None:
         length = response.headers.get("content-length", "")
-        return int(length) if length.isdigit() and "content-encoding" not in response.headers else None
+        is_known = _CONTENT_LENGTH.fullmatch(length) and "content-encoding" not in response.headers
+        return int(length) if is_known else None
 
     def _note(self, response: httpx.Response) -> None:
         """Write down how to continue what begins now, before it begins; or that it cannot be continued."""
@@ -218,6 +226,12 @@ class _Transfer:
 
 
 def _validator(response: httpx.Response) -> str | None:
-    etag: str = response.headers.get("etag", "")
-    modified: str | None = response.headers.get("last-modified")
-    return etag if etag.startswith('"') else modified
+    """What a server says its file goes by, if that can be sent back: some send bytes that no header may hold."""
+    etag, modified = (response.headers.get(name, "") for name in ("etag", "last-modified"))
+    if _STRONG_ETAG.fullmatch(etag):
+        return str(etag)
+    return str(modified) if _DATE.fullmatch(modified) else None
+
+
+def _is_validator(value: str) -> bool:
+    return bool(_STRONG_ETAG.fullmatch(value) or _DATE.fullmatch(value))

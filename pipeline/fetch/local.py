@@ -11,8 +11,8 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
+from pipeline.archives import sqlite
 from pipeline.errors import FinetuneError, InputError, TryLater
-from pipeline.fetch.check import SQLITE_HEADER
 from pipeline.fetch.copying import copy_file, copy_folder
 
 _PAGES_AT_A_TIME = 4096
@@ -52,7 +52,7 @@ def copy_local(
         copy_folder(source, target, explain, note)
     elif not stat.S_ISREG(mode):
         raise InputError(str(source), "neither a file nor a folder", fix="Check `download.source`.")
-    elif _head_of(source) == SQLITE_HEADER:
+    elif _head_of(source) == sqlite.HEADER:
         try:
             _copy_database(source, target, timeout_s, progress)
         except (sqlite3.Error, UnicodeDecodeError) as error:
@@ -83,8 +83,9 @@ def require_room(error: Exception, target: Path) -> None:
 def leave_wal_mode(path: Path) -> None:
     """Make a database that is ours alone one file in every respect; anything else is left as it is."""
     if path.is_file() and _is_in_wal_mode(path):
-        with suppress(sqlite3.Error, UnicodeDecodeError), closing(sqlite3.connect(path)) as db:
-            db.execute("PRAGMA journal_mode = DELETE")
+        with suppress(sqlite3.Error, UnicodeDecodeError), sqlite.opened(path, writable=True) as db:
+            db.execute("COMMIT")
+            sqlite.first_row(db, "PRAGMA journal_mode = DELETE")
 
 
 def missing_log(path: Path) -> tuple[str, str] | None:
@@ -140,12 +141,12 @@ def _head(path: Path, size: int) -> bytes:
 
 def _is_in_wal_mode(path: Path) -> bool:
     head = _head(path, 20)
-    return head.startswith(SQLITE_HEADER) and head[18:19] == bytes([_WAL_MODE])
+    return head.startswith(sqlite.HEADER) and head[18:19] == bytes([_WAL_MODE])
 
 
 def _head_of(source: Path) -> bytes:
     try:
-        return _head(source, len(SQLITE_HEADER))
+        return _head(source, len(sqlite.HEADER))
     except OSError as error:
         raise explain(source, error) from None
 
@@ -169,7 +170,7 @@ def _copy_database(source: Path, target: Path, timeout_s: float, progress: Calla
     at_rest = _is_in_wal_mode(real) and not in_use and not _is_of_messages(source)
     if not at_rest:
         try:
-            _back_up(f"{source.absolute().as_uri()}?mode=ro", target, timeout_s, progress)
+            _back_up(source, target, timeout_s, progress)
             return
         except sqlite3.DatabaseError as error:
             if not any(text in str(error) for text in ("authorization denied", "unable to open", "readonly")):
@@ -180,18 +181,22 @@ def _copy_database(source: Path, target: Path, timeout_s: float, progress: Calla
     for end in ("", "-wal", "-journal"):
         if end == "" or _beside(real, end).exists():
             copy_file(_beside(real, end), _beside(copy, end), explain)
-    _back_up(copy.absolute().as_uri(), target, timeout_s, progress)
+    _back_up(copy, target, timeout_s, progress, True)
     shutil.rmtree(folder)
 
 
-def _back_up(uri: str, target: Path, timeout_s: float, progress: Callable[[int, int | None], None]) -> None:
+def _back_up(
+    path: Path,
+    target: Path,
+    timeout_s: float,
+    progress: Callable[[int, int | None], None],
+    writable: bool = False,
+) -> None:
     target.touch(mode=0o600)
     with (
-        closing(sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None)) as source,
+        sqlite.opened(path, timeout_s=timeout_s, writable=writable) as source,
         closing(sqlite3.connect(target)) as copy,
     ):
-        source.execute("BEGIN")  # one snapshot: without it, each commit of a writer would begin the backup anew
-        source.execute("SELECT count(*) FROM sqlite_master").fetchone()
         (page_size,) = source.execute("PRAGMA page_size").fetchone()
 
         def report(_: int, remaining: int, total: int) -> None:

@@ -106,9 +106,7 @@ def take(fd: int, run_dir: Path) -> None:
                 f"this file system cannot lock ({error.strerror}), and two runs at once would pay twice",
                 fix="Work on a local disk.",
             ) from None
-    raise Locked(
-        str(run_dir),
-        "another run is at work here",
-        got=_signed(fd),
-        fix="Wait for it or stop it, then try again.",
-    )
+    holder = _signed(fd)
+    busy = Locked(str(run_dir), f"another run is at work here: {holder}", fix="Wait for it or stop it, then try again.")
+    busy.holder = holder
+    raise busy

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.terminal.live_region import Below
 
 SPEECH_INDENT = 7
+_ENDS = re.compile(r"\s")
 _WORDS = re.compile(r"\n|\r|[^\S\n\r]+|\S+")
 
 
@@ -85,7 +86,7 @@ class TextDisplay:
         self._began = 0.0
         self._tenth = -1
         self._speaking = False
-        self._begun = ""
+        self._begun: list[str] = []
         self._column = 0
 
     def begin(self, name: str, backend: str, run_dir: Path, steps: Sequence[str]) -> None:  # noqa: D102 - see Display
@@ -142,9 +143,12 @@ class TextDisplay:
         self._speaking, self._column = True, len(INDENT) + SPEECH_INDENT
 
     def speech(self, text: str) -> None:  # noqa: D102
-        words = _WORDS.findall((self._begun + text).replace("\r\n", "\n"))
+        self._begun.append(text)
+        if not _ENDS.search(text):  # in the midst of a word, which may be long
+            return
+        words = _WORDS.findall("".join(self._begun).replace("\r\n", "\n"))
         # Its end is still to come; and a carriage return may be half the end of a line.
-        self._begun = words.pop() if words and (words[-1] == "\r" or not words[-1].isspace()) else ""
+        self._begun = [words.pop()] if words and (words[-1] == "\r" or not words[-1].isspace()) else []
         self._write("".join(map(self._placed, words)))
 
     def _placed(self, word: str) -> str:
@@ -178,8 +182,9 @@ class TextDisplay:
     def _end_speech(self) -> None:
         if self._speaking:
             self._speaking = False
-            self._write((self._placed(self._begun) if self._begun else "") + "\n")
-            self._begun = ""
+            begun = "".join(self._begun)
+            self._write((self._placed(begun) if begun else "") + "\n")
+            self._begun = []
 
     def _line(self, *before: Piece, text: str, style: str = "") -> None:
         self._end_speech()

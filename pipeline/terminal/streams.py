@@ -5,6 +5,7 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Callable
 from typing import TextIO
 
 from pipeline.terminal.style import Shown
@@ -61,6 +62,27 @@ def show_in_place(text: str, width: int) -> None:
 def speak_to_nobody() -> None:
     """From now on standard output goes nowhere; the interpreter's last flush must not fail either."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Kept(io.StringIO):
+    """Text that is kept, in the form that it would have on standard output."""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # a plain attribute in the base class
+        """As rich asks for it, to choose its characters."""
+        return "utf-8" if sys.__stdout__ is None else sys.__stdout__.encoding
+
+    def isatty(self) -> bool:
+        """Whether a person reads, and may be shown colours."""
+        return sys.__stdout__ is not None and sys.__stdout__.isatty()
+
+
+def printed_by(call: Callable[[], str]) -> str:
+    """What a call prints, and after that what it returns."""
+    kept = _Kept()
+    with contextlib.redirect_stdout(kept):
+        returned = call()
+    return kept.getvalue() + returned
 
 
 class SurvivingOutput(io.TextIOBase):

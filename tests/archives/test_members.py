@@ -107,3 +107,25 @@ def test_many_zips_need_few_descriptors(tmp_path: Path) -> None:
     with Members(tmp_path) as found:
         assert [each.read() for each in found] == [b"1"] * 40
         assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
+
+
+@pytest.mark.parametrize("places", [1, 2], ids=["only before the file itself", "in the list too"])
+def test_a_zip_with_a_name_that_is_not_utf8_under_the_flag_for_it_is_damaged(tmp_path: Path, places: int) -> None:
+    path = packed(tmp_path / "a.zip", **{"é.txt": "1"})
+    path.write_bytes(path.read_bytes().replace("é".encode(), b"\xff\xfe", places))
+    with pytest.raises(InputError) as caught, Members(path) as found:
+        found.all[0].open()
+    assert str(caught.value) == (
+        f"{path}: a damaged or locked zip (UnicodeDecodeError). Export it again, and give it as it is."
+    )
+
+
+def test_a_member_has_a_name_that_can_be_written_whatever_its_file_is_called(tmp_path: Path) -> None:
+    try:
+        for name in (b"\xfe.txt", b"\xff.txt"):
+            with open(os.fsencode(tmp_path) + b"/" + name, "w") as file:  # noqa: PTH123  pathlib knows no bytes
+                file.write("1")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    with Members(tmp_path) as found:
+        assert [(each.name, each.read()) for each in found] == [("\\xfe.txt", b"1"), ("\\xff.txt", b"1")]

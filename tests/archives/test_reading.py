@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.archives.pseudonyms import Names, Pseudonyms
+from pipeline.archives.pseudonyms import Names, Pseudonyms, Senders
 from pipeline.archives.reading import Loaded, read_archive, reading_of
 from pipeline.config.settings import Load
 from pipeline.errors import InputError
@@ -104,3 +104,35 @@ def test_pseudonyms_are_given_in_order_and_only_to_addresses() -> None:
     assert [pseudonyms.name(each) for each in asked] == [
         "Friend-1", "Tortoise", "Friend-2", "Friend-1", "22395", "Friend-3", "Number 5",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["me", "unknown"])
+def test_a_contact_or_handle_that_is_called_as_the_owner_is_nobody_else(
+    phone: Phone, tmp_path: Path, name: str
+) -> None:
+    book = tmp_path / "Cards"
+    write_contacts(book / "AddressBook-v22.abcddb", [(name, None, ["+15550100100"], [])])
+    for address in ("+15550100100", name):
+        handle = phone.handle(address)
+        row = {"text": "hi", "handle_id": handle, "is_from_me": 0}
+        phone.message(phone.chat(f"any;-;{address}", members=(handle,)), row)
+    sessions, _ = load(Load(source="imessage", contacts=str(book)), phone.save())
+    said = [(message.sender, message.is_me) for session in sessions for message in session.messages]
+    assert said == [(f"{name} (+15550100100)", False), (f"{name} ({name})", False)]
+    assert [sorted(session.people) for session in sessions] == [[sender] for sender, _ in said]
+
+
+def test_nobody_with_an_id_is_called_as_the_owner_is() -> None:
+    senders = Senders()
+    assert [senders.of(*each) for each in [("1", "me"), ("2", "me"), ("me", None), ("3", "Ann"), ("4", "Ann")]] == [
+        "me (1)", "me (2)", "me (me)", "Ann", "Ann (4)",
+    ]  # fmt: skip
+
+
+def test_somebody_whom_an_archive_calls_as_we_call_its_owner_is_not_taken_for_them(tmp_path: Path) -> None:
+    path = tmp_path / "chat.txt"
+    path.write_text("".join(f"[01.08.23, 10:00:0{n}] {who}: hi\n" for n, who in enumerate(["Ann", "me", "Ann"])))
+    sessions, _ = load(Load(source="whatsapp"), path)
+    (session,) = sessions
+    assert [message.sender for message in session.messages] == ["Ann", "me (not the archive's owner)", "Ann"]
+    assert sorted(session.people) == ["Ann", "me (not the archive's owner)"]

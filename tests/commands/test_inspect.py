@@ -25,7 +25,7 @@ def shop(tmp_path: Path) -> Workshop:
         phone.message(chat, {"text": f"Always, number {number}", "is_from_me": 1, "date": when + 10**9})
     later = {"handle_id": ann, "date": when + 2 * 10**9}
     phone.message(chat, {"text": "Loved it", "associated_message_type": 2000, **later})
-    phone.message(chat, {"text": "Goodbye", **later})
+    phone.message(chat, {"text": "So long!\nGoodbye", **later})
     phone.save()
     phone.db.close()
     config = "name: ci\nbackend: {trainer: scripted}\ndownload: {source: chat.db}\nmap: {assistant: me}\n"
@@ -56,7 +56,7 @@ system    You are texting """
 def test_what_was_left_out_is_shown_by_reason(shop: Workshop) -> None:
     assert shop.finetune("inspect", "run.yaml", *TEXTING).code == 0
     done = shop.finetune("inspect", "run.yaml", *TEXTING, "--dropped", "never answered")
-    assert done.out.splitlines()[-1] == "Goodbye"
+    assert done.out.splitlines()[-2:] == ["So long!", "      Goodbye"]
     for words in ("tapback, sticker or vote", "Sticker"):
         done = shop.finetune("inspect", "run.yaml", *TEXTING, "--dropped", words)
         assert done.code == 0

@@ -219,6 +219,10 @@ SEE = "configs/reference.yaml shows every key with its values."
         ("http://", f"{API}, got 'http://'"),
         ("http://host:99999/v1", f"{API}, got 'http://host:99999/v1'"),
         ("http://[::1", f"{API}, got 'http://[::1'"),
+        ("http://[v1.x]/v1", f"{API}, got 'http://[v1.x]/v1'"),
+        ("http://a..b/v1", f"{API}, got 'http://a..b/v1'"),
+        ("http://xn--a/v1", f"{API}, got 'http://xn--a/v1'"),
+        (f"http://{'a' * 64}/v1", f"{API}, got 'http://{'a' * 64}/v1'"),
         ("http://a host/", f"{API}, without blanks, got 'http://a host/'"),
         ("https://host/v1?a=b", f"{API}, with nothing after `?` or `#`, got 'https://host/v1?a=b'"),
         (
@@ -335,3 +339,28 @@ def test_what_is_no_text_file_is_no_config(tmp_path: Path) -> None:
     assert refusal(tmp_path) == f"{tmp_path}: cannot be read (Is a directory). Give a YAML file."
     (tmp_path / "a.yaml").write_bytes(b"\xff\xfe")
     assert refusal(tmp_path / "a.yaml") == f"{tmp_path}/a.yaml: cannot be read (not UTF-8 text). Give a YAML file."
+
+
+NUL = "holds a NUL character, which no path, name or text can be sent or stored with. Take it out."
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ('download: {source: "a\\0b"}', "download.source"),
+        ('download: {source: [x, "a\\0b"]}', "download.source.1"),
+        ('backend: {script: "\\0", trainer: scripted}', "backend.script"),
+        ('create_job: {metadata: {"a\\0": b}}', "create_job.metadata.a\\u0000"),
+        ('smoke_test: {prompts: [{prompt: "\\0"}]}', "smoke_test.prompts.0.prompt"),
+    ],
+)
+def test_a_nul_is_refused_in_any_text(tmp_path: Path, line: str, key: str) -> None:
+    path = write(tmp_path, f"name: a\n{line}\n")
+    assert refusal(path) == f"{path}:2 {key}: {NUL}"
+
+
+def test_a_nul_in_the_environment_or_an_override_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, "name: a\n")
+    assert refusal(path, 'load.contacts="\\0"') == f"--set load.contacts: {NUL}"
+    monkeypatch.setenv("FINETUNE_LOAD", r'{"people": {"a": ["\u0000"]}}')
+    assert refusal(path) == f"environment FINETUNE_LOAD load.people.a: {NUL}"

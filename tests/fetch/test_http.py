@@ -41,6 +41,50 @@ def test_a_cut_transfer_resumes_by_range(site: Site, fetch: Fetch, headers: dict
     assert fetch.left() == {"01_archive.db"}
 
 
+@pytest.mark.parametrize("etag", ['"\xff\xfe"', '"\x1b"', '"a', '"a b"', "plain", f'"{"x" * 2000}"'])
+def test_what_cannot_be_sent_back_is_not_kept_to_go_on_from(site: Site, fetch: Fetch, etag: str) -> None:
+    site.answers = [reply(200, BODY, {"ETag": etag}, sent=300_000), reply(200, BODY)]
+    assert fetch(site.url).read_bytes() == BODY
+    assert site.requests == [("/", None, None)] * 2
+
+
+def test_a_note_that_cannot_be_sent_back_is_not_gone_on_from(site: Site, fetch: Fetch) -> None:
+    source = hashlib.sha256(site.url.encode()).hexdigest()
+    fetch.target.with_name(".01_archive.db.part").write_bytes(b"begun")
+    fetch.target.with_name(".01_archive.db.part.json").write_text(f'{{"source": "{source}", "value": "\\"ÿ\\""}}')
+    site.answers = [reply(200, BODY)]
+    assert fetch(site.url).read_bytes() == BODY
+    assert site.requests == [("/", None, None)]
+
+
+@pytest.mark.parametrize("field", ["first", "total"])
+def test_a_range_of_endless_digits_is_not_glued_on(site: Site, fetch: Fetch, field: str) -> None:
+    digits = {"first": "300000", "total": str(len(BODY))} | {field: "9" * 5000}
+    odd = {"Content-Range": f"bytes {digits['first']}-{len(BODY) - 1}/{digits['total']}"} | ETAG
+    site.answers = [reply(200, BODY, ETAG, sent=300_000), reply(206, BODY, odd), reply(200, BODY)]
+    assert fetch(site.url).read_bytes() == BODY
+
+
+@pytest.mark.parametrize("host", ["a..b", "xn--a", "a" * 64])
+def test_a_redirect_to_what_is_no_host_is_a_bad_address(site: Site, fetch: Fetch, host: str) -> None:
+    site.answers = [reply(302, headers={"Location": f"http://{host}/"})]
+    with pytest.raises(
+        InputError, match=r"^127\.0\.0\.1: the address cannot be used \(.+\)\. Check `download.source`;"
+    ):
+        fetch(site.url)
+    assert len(site.requests) == 1
+
+
+@pytest.mark.parametrize("host", ["a..b", "xn--a", "a" * 64, "ü" * 70, ""])
+def test_what_is_no_host_is_no_url(fetch: Fetch, host: str) -> None:
+    message = (
+        "download.source: expected an http or https URL, a path or `sample:NAME`, got http://…. If this is the right "
+        "address, download the archive by other means and give its path."
+    )
+    with says(InputError, message):
+        fetch(f"http://{host}/chat.db")
+
+
 def test_a_killed_process_leaves_what_the_next_one_goes_on_from(site: Site, fetch: Fetch) -> None:
     def drip(request: BaseHTTPRequestHandler) -> None:
         reply(200, BODY, ETAG, sent=300_000)(request)

@@ -197,17 +197,17 @@ def test_a_database_that_macos_denies_to_sqlite_but_not_to_us_is_copied_first(
     live: sqlite3.Connection, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     really = local._back_up
-    denied: list[str] = []
+    denied: list[Path] = []
 
-    def deny_once(uri: str, *rest: Any) -> None:
+    def deny_once(path: Path, *rest: Any) -> None:
         if not denied:
-            denied.append(uri)
+            denied.append(path)
             raise sqlite3.DatabaseError("authorization denied")  # only macOS has a real one to offer
-        really(uri, *rest)
+        really(path, *rest)
 
     monkeypatch.setattr(local, "_back_up", deny_once)
     assert texts(fetch(path_of(live), folder)) == ["in the database", "in the log"]
-    assert denied == [f"{path_of(live).as_uri()}?mode=ro"]
+    assert denied == [path_of(live)]
     assert names(folder) == {"01_archive.db"}
 
 

@@ -3,15 +3,18 @@
 import io
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pyte
 import pytest
 
+from pipeline.clock import SystemClock
 from pipeline.terminal.display import TextDisplay
 from pipeline.terminal.run_log import RunLog
 from pipeline.terminal.style import Lines
 from tests.conftest import FakeClock
+from tests.growth import assert_linear
 
 STEPS = ("download", "load")
 
@@ -135,3 +138,17 @@ def test_a_wide_terminal_has_room_for_a_bar(monkeypatch: pytest.MonkeyPatch) -> 
     at_work = screen.shown()[2]
     screen.end("")
     assert re.fullmatch(r" 1/2 download    . 0:00:00 ━{12} {13}50 MB", at_work), at_work
+
+
+def test_a_word_without_end_takes_as_long_as_it_is_to_show() -> None:
+    def work(size: int) -> Callable[[], object]:
+        def speak() -> None:
+            display = TextDisplay(None, SystemClock(), None, Lines(io.StringIO(), is_terminal=True))
+            display.speaker("tuned")
+            for _ in range(size):
+                display.speech("a")
+            display.end("")
+
+        return speak
+
+    assert_linear(work, 10_000)

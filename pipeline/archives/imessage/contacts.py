@@ -4,13 +4,13 @@ Each account has a database of its own under Sources. Columns from ReagentX/imes
 number is on several cards, the one with the longest name is taken, as it was most likely written by hand.
 """
 
-import contextlib
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.archives.addresses import normal_address
+from pipeline.archives.sqlite import opened
 from pipeline.errors import InputError
 
 _DATABASE = "AddressBook-v22.abcddb"
@@ -62,7 +62,7 @@ def read_contacts(path: Path) -> dict[str, Card]:
 
 
 def _cards(path: Path) -> Iterator[tuple[str, Card]]:
-    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+    with opened(path, ("ZABCDRECORD", *(table for table, _ in _ADDRESSES))) as db:
         for table, column in _ADDRESSES:
             for number, first, last, address in db.execute(_QUERY.format(table=table, address=column)):
                 name = " ".join(str(part).strip() for part in (first, last) if part)

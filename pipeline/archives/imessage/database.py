@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipeline.archives import sqlite
 from pipeline.archives.imessage.indexes import add_indexes, has_index, text_of
 from pipeline.archives.imessage.times import when_expression
 from pipeline.errors import InputError
@@ -21,7 +22,7 @@ LINK_PREVIEW = b"com.apple.messages.URLBalloonProvider"
 """The one balloon whose text somebody typed."""
 
 _NEEDED_TABLES = ("message", "handle", "chat_message_join")
-_TABLES = (
+TABLES = (
     *_NEEDED_TABLES,
     "chat",
     "chat_handle_join",
@@ -29,6 +30,8 @@ _TABLES = (
     "attachment",
     "message_attachment_join",
 )
+"""All that is read."""
+
 _CACHE_KB = 16_384
 _TIMES, _ROOM = 20, 64_000_000  # how much is read at most: so many times the file, and so many bytes
 _LONGEST_DEFAULT = 200  # bytes of the SQL of a column's default, which is 0 or NULL
@@ -137,23 +140,15 @@ class Chat(NamedTuple):
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a chat.db read-only, with all that its -wal beside it holds, and see one moment of it throughout.
+    """Open a chat.db to read; see sqlite.opened.
 
     Raises:
-        InputError: it lacks the tables of an iMessage database.
+        InputError: it is not as Messages writes it.
         sqlite3.Error: no database, or damaged.
     """
-    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-        db.isolation_level = None
+    with sqlite.opened(path, TABLES) as db:
         db.text_factory = bytes  # damaged text is ours to mend
-        for pragma in (
-            "trusted_schema = 0",
-            "ignore_check_constraints = 1",
-            f"cache_size = -{_CACHE_KB}",
-            "temp_store = MEMORY",
-        ):
-            db.execute(f"PRAGMA {pragma}")
-        db.execute("BEGIN")
+        db.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
         yield db
 
 
@@ -182,7 +177,7 @@ class Database:
                 fix="Point `download.source` at a chat.db, or say with `load.source` and `load.loader` what it is.",
             )
         self._path, self._counted, self._most = path, 0, _TIMES * _size(path) + _ROOM
-        self._present = {table: self._columns(table) for table in _TABLES if table in tables}
+        self._present = {table: self._columns(table) for table in TABLES if table in tables}
         add_indexes(db, self._present)
         kinds = (*_KINDS, *([_ATTACHED] if with_attachments else []), *_LESSER_KINDS)
         usual = f"{'message_date, ' if 'message_date' in self._present['chat_message_join'] else ''}message_id"
@@ -223,7 +218,10 @@ class Database:
 
     def is_intact(self) -> bool:
         """Whether SQLite finds nothing wrong with the file; it reads all of it."""
-        return bool(self._db.execute("PRAGMA integrity_check(1)").fetchone()[0] == b"ok")
+        # To check an index, SQLite computes what is in it, which may take for ever; Messages' own compute nothing.
+        calls = "SELECT 1 FROM sqlite_master WHERE type = 'index' AND length(sql) - length(replace(sql, '(', '')) > 1"
+        check = "quick_check" if self._db.execute(calls).fetchone() else "integrity_check"
+        return bool(sqlite.first_row(self._db, f"PRAGMA {check}(1)")[0] == b"ok")
 
     def recently_deleted(self) -> int:
         """How many messages are in no chat but under Recently Deleted."""

@@ -16,7 +16,7 @@ from pipeline.archives.addresses import is_service, normal_address
 from pipeline.archives.imessage.contacts import Card
 from pipeline.archives.imessage.database import Chat, Database
 from pipeline.archives.pseudonyms import Names, Pseudonyms
-from pipeline.sessions.session import Person
+from pipeline.sessions.session import OWNER, Person
 
 UNKNOWN_SENDER = "unknown"
 """Sender of a message that came in without a handle."""
@@ -72,7 +72,7 @@ class People:
         self._senders: dict[str, str] = {}
         self.senders: dict[object, str] = {}
         self.known: dict[str, Person] = {}
-        cards, pseudonyms, taken = cards or {}, Pseudonyms(names), set()
+        cards, pseudonyms, taken = cards or {}, Pseudonyms(names), {OWNER, UNKNOWN_SENDER}
         listed: set[tuple[str, str]] = set()  # senders and their addresses
         known = [(rowid, address, normal_address(address), person) for rowid, address, person in handles if address]
         for _, _, node, person in known:
@@ -82,8 +82,10 @@ class People:
         for rowid, address, node, _ in known:
             root = self._people[rowid] = self._root(node)
             if root not in self._senders:
-                name = cards[node].name if node in cards else address
-                sender = self._senders[root] = f"{name} ({address})" if name in taken else name
+                sender = cards[node].name if node in cards else address
+                while sender in taken:
+                    sender = f"{sender} ({address})"
+                self._senders[root] = sender
                 taken.add(sender)
                 called = pseudonyms.name(address, card=sender if node in cards else None)
                 self.known[sender] = Person(called)

@@ -1,9 +1,8 @@
 """iMessage as a row of READERS: a database alone or in its folder, recognised by its tables."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 
+from pipeline.archives import sqlite
 from pipeline.archives.imessage.reader import stream_imessage
 from pipeline.archives.members import Members
 from pipeline.archives.reader import Asked, Recognised
@@ -11,7 +10,6 @@ from pipeline.archives.told import Told
 from pipeline.sessions.stream import Stream
 
 NAMES = ("chat.db", "sms.db")
-_HEADER = b"SQLite format 3\0"
 _BECAUSE = "its tables, which are those of Messages on a Mac or an iPhone"
 
 
@@ -20,9 +18,9 @@ def recognise(members: Members) -> Recognised | None:
     only = members.only
     candidates = [only] if only is not None and only.path == members.path else members.named(*NAMES)
     for each in candidates:
-        if each.head(len(_HEADER)) != _HEADER:
+        if each.head(len(sqlite.HEADER)) != sqlite.HEADER:
             continue
-        with closing(sqlite3.connect(f"{each.path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        with sqlite.opened(each.path) as db:
             tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if {"message", "handle"} <= tables:
             return Recognised("an iMessage database", _BECAUSE, each.path)

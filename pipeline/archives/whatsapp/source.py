@@ -47,11 +47,8 @@ def recognise(members: Members) -> Recognised | None:
         because = "its chats, which have messages and avatars"
         return Recognised("WhatsApp's chats by WhatsApp-Chat-Exporter", because)
     if len(texts) == 1:
-        where = (
-            "its lines"
-            if texts[0].path == members.path and texts[0].name == members.path.name
-            else f"the lines of {texts[0].name} in it"
-        )
+        is_all = texts[0].name == members.path.name
+        where = "its lines" if is_all else f"the lines of {texts[0].name} in it"
         return Recognised("a chat exported by WhatsApp", f"{where}, which begin with date, time and name")
     if texts:
         return Recognised("chats exported by WhatsApp", f"what is in it: {len(texts)} of them")

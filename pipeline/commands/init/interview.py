@@ -2,7 +2,6 @@
 
 import errno
 import os
-import re
 import shlex
 import sqlite3
 import tempfile
@@ -10,10 +9,13 @@ import zipfile
 from pathlib import Path
 from typing import NamedTuple, get_args
 
+from pydantic import ValidationError
+
 from pipeline.archives.files import is_file
 from pipeline.archives.readers import READERS
 from pipeline.archives.reading import Reading, read_archive
 from pipeline.archives.recognise import Archive, recognise
+from pipeline.archives.sqlite import HEADER
 from pipeline.backends.profiles import PROFILES
 from pipeline.commands.init.archive_summary import People, likely_owner, survey
 from pipeline.commands.init.config_text import Answers, config_text
@@ -21,17 +23,18 @@ from pipeline.commands.init.naming import free_path, run_name
 from pipeline.commands.init.questions import Questions, pick
 from pipeline.commands.init.scratch import scratch
 from pipeline.config.file import load_config
-from pipeline.config.settings import Backend
+from pipeline.config.settings import Backend, check_base_url
 from pipeline.counted import counted
 from pipeline.durable import expand_home, write_atomically
 from pipeline.errors import InputError
 from pipeline.fetch import check_any, fetch_archive
-from pipeline.fetch.check import SQLITE_HEADER
 from pipeline.fetch.local import explain, missing_log
 from pipeline.sessions.session import OWNER
+from pipeline.terminal.invocation import is_text
 from pipeline.training.protocol import automatic_epochs
 
 MESSAGES = Path("~/Library/Messages/chat.db")
+_COPY = "archive"
 _LISTED = 12
 _APP = max(len(reader.app) for reader in READERS)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # which can only be of the copy's disk
@@ -96,7 +99,11 @@ def _archive(given: Given, questions: Questions, folder: Path) -> _Found:
     def understand(said: str) -> _Found:
         questions.say(f"Reading {said} …")
         source, archive = _recognised(said, folder)
-        people = survey(read_archive(Reading(str(archive.path), archive.source)))
+        try:
+            people = survey(read_archive(Reading(str(archive.path), archive.source)))
+        except InputError as error:
+            where = error.where.replace(str(folder / _COPY), said)
+            raise InputError(where, error.what, got=error.got, fix=error.fix) from None
         if not people.messages:
             raise InputError(
                 source, f"{archive.what}, but nobody says anything in it", fix="Export it again, with text."
@@ -111,10 +118,13 @@ def _recognised(said: str, folder: Path) -> tuple[str, Archive]:
 
     A database is read from a copy, for it may be in use, and so is what is not on this machine.
     """
-    path, copy = _local_path(said), folder / "archive"
+    path, copy = _local_path(said), folder / _COPY
     try:
         if path is not None and not _is_database(path):
             archive = recognise(path)
+            if not is_text(str(archive.path)):
+                fix = "Rename it, so that the config can name it."
+                raise InputError(str(archive.path), "a file whose name is not UTF-8", fix=fix)
             return _portable(archive.path), archive
         source = said if path is None else _portable(path)
         fetch_archive(
@@ -163,7 +173,7 @@ def _is_database(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return file.read(len(SQLITE_HEADER)) == SQLITE_HEADER
+        return file.read(len(HEADER)) == HEADER
 
 
 def _in_words(found: _Found) -> str:
@@ -229,13 +239,22 @@ def _backend(given: Given, questions: Questions, people: People) -> tuple[Backen
     model = _BASE_MODEL.get(kind)
     if model is None or given.model is not None:
         model = questions.answer("Base model, as the backend names it", "--model", given.model, None, str)
-    return Backend.model_validate({"kind": kind, "base_url": base_url}), model
+    try:
+        return Backend.model_validate({"kind": kind, "base_url": base_url}), model
+    except ValidationError as error:
+        raise _no_address(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
 
 
 def _url(said: str) -> str:
-    if not re.match(r"https?://[^/\s]+", said):
-        raise InputError("--base-url", "not a URL", got=said, fix="It begins with https://.")
+    try:
+        check_base_url(said)
+    except ValueError as error:
+        raise _no_address(str(error)) from None
     return said
+
+
+def _no_address(what: str) -> InputError:
+    return InputError("--base-url", what, fix="Give the address as the provider's documentation has it.")
 
 
 def _about(kind: str, people: People) -> str:

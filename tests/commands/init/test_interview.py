@@ -242,6 +242,31 @@ def test_a_hosted_backend_is_told_of_with_its_key_and_model(shop: Workshop, tmp_
     assert (backend.kind, backend.base_url) == ("compatible", "https://example.org/v1")
 
 
+@pytest.mark.parametrize(
+    ("backend", "url", "what"),
+    [
+        ("compatible", "http://a..b/v1", "expected the address of an API, such as https://api.example.com/v1"),
+        (
+            "compatible",
+            "https://me:secret@host",
+            "holds a user's name or password; keys come from the environment alone",
+        ),
+        (
+            "embedded",
+            "http://127.0.0.1/v1",
+            "`base_url` goes with a hosted backend; use `kind: compatible` for a server of your own",
+        ),
+    ],
+)
+def test_an_address_that_cannot_be_asked_is_refused(
+    shop: Workshop, tmp_path: Path, backend: str, url: str, what: str
+) -> None:
+    flags = ("--source", str(whatsapp_text(tmp_path)), "--yes", "--backend", backend, "--model", "m")
+    refused = shop.finetune("init", *flags, "--base-url", url)
+    assert refused.err == f"error: --base-url: {what}. Give the address as the provider's documentation has it.\n"
+    assert refused.code == 2
+
+
 def test_answers_that_end_leave_nothing_behind(shop: Workshop, tmp_path: Path) -> None:
     code, shown = on_a_terminal(shop, ["\x04"])
     assert code == 2
