@@ -35,7 +35,7 @@ def test_a_second_run_is_locked_out_until_the_first_dies(tmp_path: Path) -> None
         with pytest.raises(Locked) as caught, locked(tmp_path):
             pass
         assert str(caught.value) == (
-            f"{tmp_path}: another run is at work here, got process {holder.pid} on {os.uname().nodename}. "
+            f"{tmp_path}: another run is at work here: process {holder.pid} on {os.uname().nodename}. "
             "Wait for it or stop it, then try again."
         )
         holder.kill()

@@ -187,6 +187,10 @@ class Database:
         self._dates_query = f"SELECT {self._date()}, message.ROWID " + _IN_ORDER.format(order=usual)
         self._detail_query = self._build_detail_query()
 
+    def has(self, table: str) -> bool:
+        """Whether it has that table."""
+        return table in self._present
+
     def messages(self) -> int:
         """How many rows `message` has."""
         return int(self._db.execute("SELECT count(*) FROM message").fetchone()[0])
@@ -246,7 +250,7 @@ class Database:
         wanted = ("guid", "style", "display_name", "chat_identifier", "group_id", "original_group_id", "is_filtered")
         join = "LEFT JOIN chat ON chat.ROWID = chat_id" if "chat" in self._present else ""
         query = (
-            f"SELECT chat_id, {self._select('chat', wanted)} FROM (SELECT DISTINCT chat_id FROM chat_message_join) "
+            f"SELECT chat_id, {self.select('chat', wanted)} FROM (SELECT DISTINCT chat_id FROM chat_message_join) "
             f"{join} WHERE typeof(chat_id) = 'integer' ORDER BY chat_id"
         )
         return [
@@ -259,51 +263,19 @@ class Database:
                 text_of(group) or text_of(original) or None,
                 bool(filtered),
             )
-            for rowid, guid, style, name, identifier, group, original, filtered in self._counting(query)
+            for rowid, guid, style, name, identifier, group, original, filtered in self.counting(query)
         ]
 
     def handles(self) -> list[tuple[int, str, str]]:
         """ROWID, address and person_centric_id of every handle."""
-        columns = self._select("handle", ("id", "person_centric_id"))
+        columns = self.select("handle", ("id", "person_centric_id"))
         query = f"SELECT ROWID, {columns} FROM handle ORDER BY ROWID"
-        return [(rowid, text_of(address), text_of(person)) for rowid, address, person in self._counting(query)]
+        return [(rowid, text_of(address), text_of(person)) for rowid, address, person in self.counting(query)]
 
     def members(self) -> Iterator[tuple[int, int]]:
         """Pairs of chat and handle: who else is in it. It says nothing about authors, and lacks the owner."""
         if {"chat_id", "handle_id"} <= self._present.get("chat_handle_join", set()):
             yield from self._db.execute("SELECT chat_id, handle_id FROM chat_handle_join")
-
-    def own_addresses(self) -> set[str]:
-        """The owner's: of all accounts, of what any message of theirs went out from, and what chats say last did.
-
-        It looks at every row, for an alias may have sent one message alone.
-        """
-        account, through = (self._select("message", (name,)) for name in ("account", "destination_caller_id"))
-        sent = f"CASE WHEN {self._select('message', ('is_from_me',))} = 1 THEN {through} END"
-        queries = [f"SELECT DISTINCT {account}, {sent} FROM message"]
-        if "chat" in self._present:
-            columns = self._select("chat", ("account_login", "last_addressed_handle"))
-            queries.append(f"SELECT DISTINCT {columns} FROM chat")
-        found: set[str] = set()
-        for query in queries:
-            try:
-                found.update(text_of(value) for row in self._counting(query) for value in row)
-            except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_CORRUPT:
-                    raise  # who reads the rows meets the damage again, and can say where it is
-        return found - {""}
-
-    def received_through(self, chat: int, sample: int) -> set[str]:
-        """What the newest messages that came into a chat were sent to."""
-        columns = self._select("message", ("destination_caller_id",))
-        query = (
-            f"SELECT DISTINCT {columns} FROM (SELECT message_id FROM chat_message_join WHERE chat_id = ? "
-            "ORDER BY message_id DESC LIMIT ?) JOIN message ON message.ROWID = message_id"
-        )
-        found = self._db.execute(query, (chat, sample)).fetchall()
-        for row in found:
-            self.count(row)
-        return {text_of(address) for (address,) in found} - {""}
 
     def rows(self, chats: Sequence[int], *, by_their_own_dates: bool = False) -> Iterator[Row]:
         """The messages in `chats`, in order of time.
@@ -333,7 +305,7 @@ class Database:
 
     def words(self, rowid: int) -> tuple[Value, Value, Value, Value]:
         """text, attributedBody, is_from_me and handle_id of a message."""
-        columns = self._select("message", ("text", "attributedBody", "is_from_me", "handle_id"))
+        columns = self.select("message", ("text", "attributedBody", "is_from_me", "handle_id"))
         query = f"SELECT {columns} FROM message WHERE ROWID = ?"
         text, body, is_from_me, handle = self._db.execute(query, (rowid,)).fetchone()
         self.count((text, body))
@@ -357,17 +329,18 @@ class Database:
         """What is attached to a message."""
         if not {"message_attachment_join", "attachment"} <= self._present.keys():
             return []
-        columns = self._select("attachment", ("mime_type", "uti", "transfer_name", "is_sticker", "user_info"))
+        columns = self.select("attachment", ("mime_type", "uti", "transfer_name", "is_sticker", "user_info"))
         query = (
             f"SELECT {columns} FROM message_attachment_join JOIN attachment ON attachment.ROWID = attachment_id "
             "WHERE message_id = ? ORDER BY attachment_id"
         )
         return [
             Attachment(text_of(mime), text_of(uti), text_of(name), bool(sticker), info)
-            for mime, uti, name, sticker, info in self._counting(query, (rowid,))
+            for mime, uti, name, sticker, info in self.counting(query, (rowid,))
         ]
 
-    def _counting(self, query: str, parameters: Sequence[int] = ()) -> Iterator[tuple[Any, ...]]:
+    def counting(self, query: str, parameters: Sequence[int] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query, which `count` takes note of."""
         for row in self._db.execute(query, parameters):
             self.count(row)
             yield row
@@ -380,12 +353,13 @@ class Database:
                 raise _not_by_messages(self._path, what)
         return {text_of(column) for _, column, *_ in columns}
 
-    def _select(self, table: str, wanted: Sequence[str]) -> str:
+    def select(self, table: str, wanted: Sequence[str]) -> str:
+        """Columns for a SELECT; NULL for those that this database does not have."""
         present = self._present.get(table, set())
         return ", ".join(f"{table}.{name}" if name in present else "NULL" for name in wanted)
 
     def _build_detail_query(self) -> str:
-        columns = self._select("message", Detail._fields[:-1])
+        columns = self.select("message", Detail._fields[:-1])
         if not {"guid", "thread_originator_guid"} <= self._present["message"]:
             return f"SELECT {columns}, NULL FROM message WHERE ROWID = ?"
         originals, own = "message", "ROWID"
@@ -407,9 +381,9 @@ class Database:
     def _select_rows(self, known: Sequence[_Kind]) -> str:
         present = self._present["message"]
         kinds = " ".join(
-            f"WHEN {condition.format(*(self._select('message', [name]) for name in names))} THEN {kind}"
+            f"WHEN {condition.format(*(self.select('message', [name]) for name in names))} THEN {kind}"
             for kind, names, condition in known
             if names[0] in present
         )
-        columns = self._select("message", ("is_from_me", "handle_id", "text", "attributedBody"))
+        columns = self.select("message", ("is_from_me", "handle_id", "text", "attributedBody"))
         return f"SELECT {self._date()}, message.ROWID, {f'CASE {kinds} ELSE 0 END' if kinds else '0'}, {columns} "

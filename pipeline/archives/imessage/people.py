@@ -15,6 +15,7 @@ from typing import NamedTuple
 from pipeline.archives.addresses import is_service, normal_address
 from pipeline.archives.imessage.contacts import Card
 from pipeline.archives.imessage.database import Chat, Database
+from pipeline.archives.imessage.owner import own_people
 from pipeline.archives.pseudonyms import Names, Pseudonyms
 from pipeline.sessions.session import OWNER, Person
 
@@ -23,8 +24,6 @@ UNKNOWN_SENDER = "unknown"
 
 GROUP, DIRECT = 43, 45
 """Values of chat.style."""
-
-_SAMPLE = 50  # newest messages of a chat in which the owner's addresses are looked for
 
 
 class Conversation(NamedTuple):
@@ -124,7 +123,7 @@ def conversations(database: Database, people: People) -> list[Conversation]:
     for chat in database.chats():
         present = frozenset(members.get(chat.rowid) or _named(chat, people))
         together[_key(chat, present)].append((chat, present))
-    own = _own_people(database, people, [pair for chats in together.values() for pair in chats])
+    own = own_people(database, people.of_address, [pair for chats in together.values() for pair in chats])
     return [_conversation([chat for chat, _ in chats], chats[0][1], own) for chats in together.values()]
 
 
@@ -150,16 +149,3 @@ def _conversation(chats: list[Chat], present: frozenset[str], own: frozenset[str
     title = next((chat.title for chat in chats if chat.title), None)
     filtered = all(chat.is_filtered for chat in chats)
     return Conversation([chat.rowid for chat in chats], first.guid, first.style, title, present, why_not, filtered)
-
-
-def _own_people(database: Database, people: People, chats: list[tuple[Chat, frozenset[str]]]) -> frozenset[str]:
-    """The owner's own addresses: what the database says itself, and what messages of somebody else were sent to.
-
-    What a message came in through is the owner's, whatever chat it is in; but where that is the chat's only other
-    person, the two columns contradict each other, and it is left as a chat with them.
-    """
-    own = {people.of_address(address) for address in database.own_addresses()}
-    for chat, present in chats:
-        through = {people.of_address(address) for address in database.received_through(chat.rowid, _SAMPLE)}
-        own |= through if len(present) > 1 else through - present
-    return frozenset(own)

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.archives.imessage import database, reader, require_balance, speech, stream_imessage
 from pipeline.archives.imessage.database import Database, opened
+from pipeline.archives.imessage.owner import received_through
 from pipeline.errors import InputError
 from tests.archives.phone import Phone, Value, read, said
 
@@ -74,7 +75,7 @@ def steps(path: Path, ask: Callable[[Database], object]) -> int:
         lambda asked: asked.detail(20),
         lambda asked: asked.attachments(20),
         lambda asked: list(asked.rows([20])),
-        lambda asked: asked.received_through(20, 50),
+        lambda asked: received_through(asked, 20, 50),
     ],
     ids=["detail", "attachments", "rows", "received_through"],
 )
