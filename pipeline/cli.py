@@ -17,7 +17,7 @@ from pipeline.terminal import libraries
 from pipeline.terminal.invocation import Invocation, require_text
 from pipeline.terminal.streams import prepare_streams, printed_by
 from pipeline.terminal.style import Shown
-from pipeline.visible import visible
+from pipeline.wording import visible
 
 VERBS = {
     "init": "pipeline.commands.init",

@@ -22,7 +22,7 @@ MADE_OF_PARTS = {
     "pipeline/dataset/tokens.py": "a choice of fixed words",
     "pipeline/server/http/envelope.py": "one of our own routes",
     "pipeline/steps/smoke_test.py": "the user's own",
-    "pipeline/visible.py": "one set of characters, and a repeat of six at most",
+    "pipeline/wording.py": "one set of characters, and a repeat of six at most",
 }
 """Where a pattern is made while running, and of what."""
 

@@ -5,8 +5,8 @@ import functools
 
 from pipeline.backends.profiles import profile_of
 from pipeline.config.settings import Config
-from pipeline.counted import counted
 from pipeline.errors import InputError
+from pipeline.wording import counted
 
 AUTO_EPOCHS = 4
 """Epochs assumed for `auto`: the backend decides, and OpenAI takes three or four for small files."""

@@ -19,13 +19,14 @@ from pipeline.backends.account import check_account, is_usable
 from pipeline.backends.client import Connection
 from pipeline.backends.effects import Effect, Found
 from pipeline.backends.listing import LINEAGE_KEY, OP_KEY, JobMark, NoList, age, is_file, jobs, lineage_of, rows
-from pipeline.backends.polling import duration, spread
+from pipeline.backends.polling import spread
 from pipeline.clock import Clock, stamp
 from pipeline.config.settings import CreateJob
 from pipeline.durable import reading
 from pipeline.errors import DecisionNeeded, TryLater
 from pipeline.signals import Signals
 from pipeline.state.file import CREATE_JOB, UPLOAD, Attempt, State, digest
+from pipeline.wording import about
 
 if TYPE_CHECKING:
     import openai
@@ -313,7 +314,7 @@ class Ledger:
         delays = spread(settle_s, SETTLE_LOOKS)
         found = self._look(effect)
         if not found.ids and settle_s:
-            self._say(f"{why}; looking whether it arrived, for up to {duration(settle_s)}")
+            self._say(f"{why}; looking whether it arrived, for up to {about(settle_s)}")
         while not found.ids and (delay := next(delays, None)) is not None:
             self._clock.sleep(delay)
             found = self._look(effect)

@@ -9,6 +9,7 @@ from pipeline.clock import Clock
 from pipeline.config.settings import PollFile, PollJob
 from pipeline.errors import TryLater
 from pipeline.network import Transient
+from pipeline.wording import about
 
 if TYPE_CHECKING:
     import tenacity
@@ -91,15 +92,15 @@ def wait_until(
             seen = look()
         except Transient as trouble:
             if clock.monotonic() - last_seen >= pace.outage_s:
-                raise TryLater(what, f"no answer for {duration(pace.outage_s)} ({trouble})", fix=go_on) from None
+                raise TryLater(what, f"no answer for {about(pace.outage_s)} ({trouble})", fix=go_on) from None
             if trouble.retry_after_s is not None and trouble.retry_after_s > LONGEST_RETRY_AFTER_S:
-                after = duration(trouble.retry_after_s)
+                after = about(trouble.retry_after_s)
                 raise TryLater(what, f"the server asks to come back in {after} ({trouble})", fix=go_on) from None
             if not failing:
                 complain(f"{trouble}; trying again")
                 reminder.begin()
             elif waited := reminder.due_after():
-                complain(f"{trouble}, for {duration(waited)} now; still trying")
+                complain(f"{trouble}, for {about(waited)} now; still trying")
             failing = True
             raise
         last_seen, failing = clock.monotonic(), False
@@ -111,7 +112,7 @@ def wait_until(
         asked = trouble.retry_after_s if isinstance(trouble, Transient) else None
         seconds = grown * (1 - JITTER + 2 * JITTER * jitter()) if asked is None else max(1.0, asked)
         if pace.timeout_s is not None and clock.monotonic() - start + seconds > pace.timeout_s:
-            raise TryLater(what, f"not finished after {duration(pace.timeout_s)}", fix=go_on)
+            raise TryLater(what, f"not finished after {about(pace.timeout_s)}", fix=go_on)
         return seconds
 
     retrying = tenacity.Retrying(
@@ -121,14 +122,6 @@ def wait_until(
         reraise=True,
     )
     return retrying(look_once)
-
-
-def duration(seconds: float) -> str:
-    """Such as "2 min", for a person."""
-    for size, unit in ((3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{round(seconds / size, 1):g} {unit}"
-    return f"{seconds:.3g} s"
 
 
 def spread(total: float, parts: int) -> Iterator[float]:

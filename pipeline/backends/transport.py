@@ -8,10 +8,9 @@ import httpx2
 import openai
 
 from pipeline.backends.answers import Nonsense, read, read_answer, read_chunk
-from pipeline.backends.polling import duration
 from pipeline.clock import Clock
-from pipeline.counted import counted
 from pipeline.privacy import remember_key, without_keys
+from pipeline.wording import about, counted
 
 if TYPE_CHECKING:
     from httpx2._client import UseClientDefault
@@ -150,7 +149,7 @@ class Client(openai.DefaultHttpxClient):
                 if characters > most_characters or events > most_events:
                     raise Nonsense(f"it goes on long after the {counted(tokens, 'token')} that were asked for")
                 if self._clock.monotonic() - start > LONGEST_S:
-                    raise Nonsense(f"it did not end within {duration(LONGEST_S)}")
+                    raise Nonsense(f"it did not end within {about(LONGEST_S)}")
                 yield b"data: " + json.dumps(chunk).encode() + b"\n\n"
         except httpx2.SSEError:
             raise Nonsense(f"it has a line of more than {MOST_EVENT // MB} MB") from None
@@ -196,7 +195,7 @@ class _InTime(httpx2.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         for piece in self._stream:
             if self._clock.monotonic() - self._start > self._longest_s:
-                raise Nonsense(f"it did not end within {duration(self._longest_s)}")
+                raise Nonsense(f"it did not end within {about(self._longest_s)}")
             yield piece
 
     def close(self) -> None:

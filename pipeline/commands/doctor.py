@@ -22,7 +22,6 @@ from pipeline.commands.context import say
 from pipeline.commands.options import Overrides
 from pipeline.config.file import load_config
 from pipeline.config.settings import Config, listed, run_directory
-from pipeline.counted import counted
 from pipeline.durable import expand_home, reading
 from pipeline.errors import FinetuneError, InputError
 from pipeline.fetch.local import explain, missing_log
@@ -31,6 +30,7 @@ from pipeline.models.environment import require_libraries
 from pipeline.network import Transient
 from pipeline.terminal.invocation import Invocation
 from pipeline.terminal.streams import show_in_place
+from pipeline.wording import counted
 
 MESSAGES = Path("~/Library/Messages/chat.db")
 _GB = 1_000_000_000

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from pipeline.counted import counted
+from pipeline.wording import counted
 
 _DOWNLOADING = re.compile(r"\s*(?:Downloading|Using cached) (\S+?)-(\d[^-\s]*)-?\S*(?: \(([\d.]+) ([kMG]?B)\))?$")
 _WORTH_A_LINE = ("MB", "GB")

@@ -19,7 +19,7 @@ from pipeline.steps.download import STEP as DOWNLOAD
 from pipeline.steps.load import STEP as LOAD
 from pipeline.steps.outputs import Download, Load
 from pipeline.terminal.invocation import Invocation
-from pipeline.visible import visible
+from pipeline.wording import visible
 
 SHOWN = 30
 _DAY = len("2023-08-28")

@@ -11,7 +11,8 @@ from pipeline.run.progress import IF_BEFORE, Progress
 from pipeline.state.file import Json, State
 from pipeline.terminal.invocation import Invocation
 from pipeline.terminal.run_log import NAME as LOG
-from pipeline.terminal.style import INDENT, Lines, Piece, Shown, head, in_time, mark
+from pipeline.terminal.style import INDENT, Lines, Piece, Shown, head, mark
+from pipeline.wording import took
 
 _STYLES = {"running": "cyan", "interrupted": "yellow", "failed": "red", "pending": "dim"}
 
@@ -67,7 +68,7 @@ def status_lines(
             how = "interrupted"
         style = _STYLES.get(how, "green" if row["would_run"] is None else "yellow")
         if how == "done":
-            how = in_time(row["seconds"]) if isinstance(row["seconds"], int | float) else ""
+            how = took(row["seconds"]) if isinstance(row["seconds"], int | float) else ""
         name: Piece = (head(number, len(rows), str(row["step"])), "dim" if how == "pending" else "")
         when: Piece = (f"{_local(row['finished_at'] or row['started_at'])}  ", "dim")
         yield Shown(lines.line(name, (mark(how), style), when, text=str(row["made"] or "")).rstrip())

@@ -15,8 +15,8 @@ from pydantic_core import ErrorDetails
 
 from pipeline.config.settings import Config, section_type
 from pipeline.config.yaml_text import DEEPEST, Path_, TooMuch, parse, read_text, short
-from pipeline.counted import counted
 from pipeline.errors import InputError
+from pipeline.wording import counted
 
 PREFIX = "FINETUNE_"
 Document = dict[str, Any]  # YAML and --set values before validation: any JSON

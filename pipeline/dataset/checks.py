@@ -4,7 +4,7 @@ Source: OpenAI API reference, chat fine-tuning input (FineTuneChatRequestInput a
 may end with a user's turn: it teaches nothing after its last assistant turn, but no documented rule forbids it.
 """
 
-from pipeline.visible import visible
+from pipeline.wording import visible
 
 FEWEST_EXAMPLES = 10
 """What OpenAI trains on at least, and the embedded server too (OpenAI's guide to fine-tuning)."""

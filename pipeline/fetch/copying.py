@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline.counted import counted
 from pipeline.durable import reading
 from pipeline.errors import FinetuneError, InputError
+from pipeline.wording import counted
 
 MOST_ENTRIES = 200_000
 """Files and folders of an archive. Exports with years of photos have some ten thousand."""

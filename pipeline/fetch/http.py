@@ -12,11 +12,11 @@ import httpx
 import msgspec
 import tenacity
 
-from pipeline.backends.polling import duration
 from pipeline.durable import rename, write_atomically
 from pipeline.errors import InputError, TryLater
 from pipeline.fetch.drive import DriveHosts, answer_page, direct_url, is_drive_link
 from pipeline.network import Transient, blaming_the_environment, retry_after
+from pipeline.wording import about
 
 _MOST_PAGES = 3
 _LONGEST_WAIT_S = 120.0
@@ -103,7 +103,7 @@ def _wait(retry: tenacity.RetryCallState) -> float:
 def _said(host: str, retry: tenacity.RetryCallState) -> str:
     """Why the download waits, and for how long."""
     trouble = retry.outcome.exception() if retry.outcome else None
-    return f"{host}: {trouble}; trying again in {duration(round(retry.upcoming_sleep))}"
+    return f"{host}: {trouble}; trying again in {about(round(retry.upcoming_sleep))}"
 
 
 class _Transfer:

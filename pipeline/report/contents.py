@@ -8,7 +8,6 @@ import msgspec
 from pipeline.backends.cost import Cost, cost_of, estimate
 from pipeline.backends.profiles import profile_of
 from pipeline.config.settings import Config
-from pipeline.counted import counted
 from pipeline.dataset.funnel import Funnel
 from pipeline.durable import Artifact
 from pipeline.report import curves, examples, origin, people
@@ -19,6 +18,7 @@ from pipeline.sessions.session import read_sessions
 from pipeline.state.file import State, StepRecord
 from pipeline.steps.outputs import Consumed, Convert, CreateJob, Download, Load, Map, Merge, Output, PollJob, SmokeTest
 from pipeline.steps.smoke_test import TRANSCRIPT, Exchange
+from pipeline.wording import counted
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import jinja2
 from markupsafe import Markup
 
-from pipeline.counted import counted
 from pipeline.report import charts
 from pipeline.report.contents import Contents
-from pipeline.visible import visible
+from pipeline.wording import counted, in_bytes, took, visible
 
 if TYPE_CHECKING:
     from pipeline.report.curves import Curves
@@ -58,7 +57,7 @@ def _environment(*, autoescape: bool) -> jinja2.Environment:
     environment.filters |= {
         "count": _count,
         "duration": _duration,
-        "size": _size,
+        "size": in_bytes,
         "percent": _percent,
         "measure": _measure,
         "moment": _moment,
@@ -115,20 +114,7 @@ def _count(number: int, noun: str | None = None) -> str:
 
 
 def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "–"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
-
-
-def _size(size: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}"
-        size /= 1000
-    return f"{size:,.1f} GB"
+    return "–" if seconds is None else took(seconds)
 
 
 def _percent(part: float) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from pipeline.server.interfaces import StorageError
-from pipeline.visible import visible
+from pipeline.wording import visible
 
 BURST = 5
 WINDOW_S = 60.0

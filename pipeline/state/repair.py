@@ -3,7 +3,6 @@
 import uuid
 from pathlib import Path
 
-from pipeline.counted import counted
 from pipeline.durable import (
     read_file,
     write_atomically,
@@ -11,6 +10,7 @@ from pipeline.durable import (
 from pipeline.errors import StateDamaged
 from pipeline.state.file import NAME, PREVIOUS, Body, State, decode_body
 from pipeline.state.lock import lineage_of_lock
+from pipeline.wording import counted
 
 
 def repair(run_dir: Path) -> list[str]:

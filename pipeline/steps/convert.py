@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pipeline.config.settings import Config
-from pipeline.counted import counted
 from pipeline.dataset.checks import FEWEST_EXAMPLES, check_example, too_few_to_learn, too_long_to_learn
 from pipeline.dataset.funnel import Lost, Tally, Unaccounted, funnel
 from pipeline.dataset.preset import most_tokens
@@ -17,6 +16,7 @@ from pipeline.durable import HashingWriter, atomic_writer
 from pipeline.errors import InputError
 from pipeline.steps.outputs import Convert, Load, Map
 from pipeline.steps.step import Step, Work
+from pipeline.wording import counted
 
 if TYPE_CHECKING:
     from pipeline.dataset.texting import Texting

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from pipeline.config.settings import Config
-from pipeline.counted import counted
 from pipeline.durable import atomic_writer
 from pipeline.errors import InputError
 from pipeline.steps.outputs import Download, Load
 from pipeline.steps.step import Step, Work
+from pipeline.wording import counted
 
 SESSIONS = "02_sessions.jsonl"
 

@@ -10,9 +10,9 @@ from typing import TypeGuard
 
 import msgspec
 
-from pipeline.counted import counted
 from pipeline.dataset.funnel import Funnel
 from pipeline.durable import Artifact
+from pipeline.wording import counted, in_bytes
 
 
 class Output(msgspec.Struct, frozen=True):
@@ -38,7 +38,7 @@ class Download(Output, frozen=True, omit_defaults=True):
         return [run_dir / each.path for each in (self.archive, *self.more)]
 
     def summary(self) -> str:  # noqa: D102 - see Output
-        return ", ".join(f"{each.path} ({_size(each.size)})" for each in (self.archive, *self.more))
+        return ", ".join(f"{each.path} ({in_bytes(each.size)})" for each in (self.archive, *self.more))
 
 
 class Load(Output, frozen=True, omit_defaults=True):
@@ -199,14 +199,6 @@ def artifacts_of(output: Output) -> list[Artifact]:
 
 def _is_file(value: object) -> TypeGuard[Artifact]:
     return isinstance(value, Artifact)
-
-
-def _size(size: int) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}"
-        size = round(size / 1000)
-    return f"{size:,} GB"
 
 
 def replaced(counts: Mapping[str, int]) -> str:

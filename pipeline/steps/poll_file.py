@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from pipeline.backends.polling import Reminder, duration, pace_of, wait_until
+from pipeline.backends.polling import Reminder, pace_of, wait_until
 from pipeline.config.settings import Config
 from pipeline.errors import RemoteEnded
 from pipeline.steps.outputs import PollFile, Upload
 from pipeline.steps.step import Step, Work
+from pipeline.wording import about
 
 if TYPE_CHECKING:
     from openai.types import FileObject
@@ -36,7 +37,7 @@ def _wait_for(file_id: str, config: Config, work: Work) -> None:
         file = work.connection.look_at("poll_file", file_id, lambda client: client.files.retrieve(file_id), since)
         work.display.progress(0, None, f"{file_id} is {file.status}")
         if file.status not in _ENDED and (waited := reminder.due_after()):
-            work.display.note(f"{file_id} is still {file.status}, for {duration(waited)} now; waiting on")
+            work.display.note(f"{file_id} is still {file.status}, for {about(waited)} now; waiting on")
         return file
 
     file = wait_until(

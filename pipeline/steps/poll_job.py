@@ -13,14 +13,14 @@ import msgspec
 
 from pipeline.backends.ledger import ENDED
 from pipeline.backends.listing import EndlessList, NoList, age, rows
-from pipeline.backends.polling import Reminder, duration, pace_of, wait_until
+from pipeline.backends.polling import Reminder, pace_of, wait_until
 from pipeline.config.settings import Config
-from pipeline.counted import counted
 from pipeline.durable import Artifact, atomic_writer
 from pipeline.errors import BackendFailed, FinetuneError, InputError, MakesNoSense, RemoteEnded
 from pipeline.network import Transient
 from pipeline.steps.outputs import Consumed, Convert, CreateJob, PollJob
 from pipeline.steps.step import Step, Work
+from pipeline.wording import about, counted
 
 if TYPE_CHECKING:
     import openai
@@ -124,7 +124,7 @@ class _Watch:
         self._told_full = is_full
         if waited is None:
             return
-        self._work.display.note(f"{self._job_id} is still {status}, and has been silent for {duration(waited)}{why}")
+        self._work.display.note(f"{self._job_id} is still {status}, and has been silent for {about(waited)}{why}")
 
     def _has_moved(self) -> None:
         self._reminder.begin()

@@ -14,8 +14,8 @@ from pipeline.clock import Clock, stamp
 from pipeline.terminal.invocation import Invocation
 from pipeline.terminal.run_log import RunLog
 from pipeline.terminal.streams import SurvivingOutput
-from pipeline.terminal.style import INDENT, Lines, Piece, head, in_time, mark
-from pipeline.visible import visible
+from pipeline.terminal.style import INDENT, Lines, Piece, head, mark
+from pipeline.wording import took, visible
 
 if TYPE_CHECKING:
     from pipeline.terminal.live_region import Below
@@ -106,7 +106,7 @@ class TextDisplay:
 
     def finished(self, number: int, total: int, step: str, summary: str, seconds: float) -> None:  # noqa: D102
         self._clear()
-        self._line((head(number, total, step), ""), (mark(in_time(seconds)), "green"), text=summary)
+        self._line((head(number, total, step), ""), (mark(took(seconds)), "green"), text=summary)
 
     def note(self, text: str) -> None:  # noqa: D102
         style = "yellow" if text.startswith("WARNING") else "dim"
@@ -126,7 +126,7 @@ class TextDisplay:
         at_once = self._tenth < 0 and tenth >= 10
         if tenth > self._tenth and not at_once:
             self._tenth = tenth
-            said = f"{text}  {in_time(self._clock.monotonic() - self._began)}"
+            said = f"{text}  {took(self._clock.monotonic() - self._began)}"
             if in_place:
                 self._keep(f"{INDENT}{said}")
             else:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import InputError
-from pipeline.visible import visible
+from pipeline.wording import visible
 
 _NAMED = re.compile(r"`finetune (\w+)( CONFIG)?")
 

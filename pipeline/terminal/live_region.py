@@ -13,7 +13,7 @@ from rich.progress import Task as Row
 from rich.table import Column
 from rich.text import Text
 
-from pipeline.visible import visible
+from pipeline.wording import visible
 
 BAR_WIDTH = 24
 ROOM_FOR_A_BAR = 90

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.privacy import without_keys
-from pipeline.visible import visible
+from pipeline.wording import visible
 
 NAME = "run.log"
 

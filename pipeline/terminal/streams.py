@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from pipeline.terminal.style import Shown
-from pipeline.visible import visible
+from pipeline.wording import visible
 
 
 def prepare_streams() -> None:

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TextIO
 
-from pipeline.visible import visible
+from pipeline.wording import visible
 
 STEP_WIDTH = 11
 MARK_WIDTH = 11
@@ -99,11 +99,3 @@ def head(number: int, total: int, step: str) -> str:
 def mark(words: str) -> str:
     """What stands after the head: how long the step took, or how it is with it."""
     return f"{words:>{MARK_WIDTH}}  "
-
-
-def in_time(seconds: float) -> str:
-    """Such as "2 min 10 s"."""
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02} s"

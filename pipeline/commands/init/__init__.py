@@ -10,7 +10,7 @@ from pipeline.commands.context import say
 from pipeline.errors import InputError
 from pipeline.signals import SignalStop
 from pipeline.terminal.invocation import Invocation
-from pipeline.visible import visible
+from pipeline.wording import visible
 
 
 def init(

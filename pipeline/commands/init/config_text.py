@@ -12,7 +12,7 @@ from pipeline.backends.profiles import PROFILES
 from pipeline.config.settings import Backend
 from pipeline.sessions.session import OWNER
 from pipeline.terminal.invocation import quoted
-from pipeline.visible import visible
+from pipeline.wording import visible
 
 _COLUMN = 40
 _SCHEMA = Path(__file__).parents[3] / "configs" / "schema.json"

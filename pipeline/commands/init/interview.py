@@ -24,7 +24,6 @@ from pipeline.commands.init.questions import Questions, pick
 from pipeline.commands.init.scratch import scratch
 from pipeline.config.file import load_config
 from pipeline.config.settings import Backend, check_base_url
-from pipeline.counted import counted
 from pipeline.durable import expand_home, write_atomically
 from pipeline.errors import InputError
 from pipeline.fetch import check_any, fetch_archive
@@ -32,6 +31,7 @@ from pipeline.fetch.local import explain, missing_log
 from pipeline.sessions.session import OWNER
 from pipeline.terminal.invocation import is_text
 from pipeline.training.protocol import automatic_epochs
+from pipeline.wording import counted
 
 MESSAGES = Path("~/Library/Messages/chat.db")
 _COPY = "archive"

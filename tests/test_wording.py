@@ -27,7 +27,7 @@ from pipeline.terminal.live_region import Below
 from pipeline.terminal.run_log import RunLog
 from pipeline.terminal.streams import say_aside, show, show_in_place
 from pipeline.terminal.style import Lines
-from pipeline.visible import visible
+from pipeline.wording import about, counted, in_bytes, took, visible
 from tests.command import Workshop
 from tests.conftest import FakeClock
 
@@ -233,3 +233,25 @@ def test_a_hostile_archive_steers_no_terminal(tmp_path: Path) -> None:
     printed = "".join(f"{each.out}\n{each.err}\n" for each in done) + (shop.run_dir / "run.log").read_text()
     assert "\\u001b]52;c;ZXZpbA==\\u0007" in printed
     assert not any(map(steers, printed.replace("\n", "")))
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "plural", "said"),
+    [
+        (0, "session", None, "0 sessions"),
+        (1, "session", None, "1 session"),
+        (1234, "session", None, "1,234 sessions"),
+        (1, "person", "people", "1 person"),
+        (2, "person", "people", "2 people"),
+    ],
+)
+def test_a_number_stands_with_its_noun(number: int, noun: str, plural: str | None, said: str) -> None:
+    assert counted(number, noun, plural) == said
+
+
+def test_times_and_sizes_are_said_as_people_say_them() -> None:
+    assert [took(seconds) for seconds in (0.04, 59.94, 59.96, 130, 3600, 7_299)] == [
+        "0.0 s", "59.9 s", "1 min 00 s", "2 min 10 s", "1 h 00 min", "2 h 01 min",
+    ]  # fmt: skip
+    assert [about(seconds) for seconds in (0.5, 90, 86_400)] == ["0.5 s", "1.5 min", "24 h"]
+    assert [in_bytes(size) for size in (999, 27_400, 1_500_000, 2_600_000_000)] == ["999 B", "27 kB", "2 MB", "3 GB"]

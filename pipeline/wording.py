@@ -1,4 +1,4 @@
-"""Foreign text as a terminal may have it: what would steer the terminal, or hide or reorder text, is spelt out.
+"""Words for people: numbers with what they count, times and sizes, and foreign text as a terminal may have it.
 
 Names, titles, messages, answers, paths and what servers say come from others. ESC and its kin change titles, clear the
 screen and write the clipboard; a carriage return overwrites the line; marks of direction turn the rest of it round.
@@ -35,3 +35,33 @@ def _spelt(found: re.Match[str]) -> str:
     units = character.encode("utf-16-be", "surrogatepass")
     escaped = "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
     return _SHORT.get(character, escaped)
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Such as "1 session" or "1,234 sessions"."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def took(seconds: float) -> str:
+    """How long something took, such as "2 min 10 s"."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def about(seconds: float) -> str:
+    """A time that somebody chose, such as "2 min"."""
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{round(seconds / size, 1):g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def in_bytes(size: float) -> str:
+    """Such as "27 kB"."""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size = round(size / 1000)
+    return f"{size:,.0f} GB"
