@@ -25,6 +25,7 @@ LARGEST = 64_000_000
 _DEEPEST = 40
 _SPACE = re.compile(r"[ \t\n\r]*")
 _BETWEEN = re.compile(r"[ \t\n\r]*,?[ \t\n\r]*")
+_COLON = re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
 _HEX_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\x([0-9A-Fa-f]{2})")
 _scan = json.JSONDecoder().raw_decode
 
@@ -37,7 +38,7 @@ class Value(NamedTuple):
     Attributes:
         path: keys and positions that lead to it, such as ("chats", "list", 3, "name").
         value: text, number, boolean or None; or a batch of the items of a list that was asked for, whose path is the
-            list's own.
+            list's own. What has such a key and is an object comes as a list of its values.
     """
 
     path: Path
@@ -76,10 +77,10 @@ class _Document:
         if len(path) > _DEEPEST:
             raise self._damaged(f"nested more than {_DEEPEST} times")
         match self._next():
+            case ("{" | "[") as mark if path and path[-1] in self._lists:
+                yield from self._batches(path, "]" if mark == "[" else "}")
             case "{":
                 yield from self._object(path)
-            case "[" if path and path[-1] in self._lists:
-                yield from self._batches(path)
             case "[":
                 yield from self._list(path)
             case _:
@@ -105,20 +106,20 @@ class _Document:
             number += 1
         self._at += 1
 
-    def _batches(self, path: Path) -> Iterator[Value]:
-        """The items of a list, so many at a time as the text that is here holds whole."""
+    def _batches(self, path: Path, end_mark: str) -> Iterator[Value]:
+        """The items of a list, or the values of an object, so many at a time as the text that is here holds whole."""
         self._at += 1
         batch: list[object] = []
         yielded = False
         while True:
             at = _BETWEEN.match(self._text, self._at).end()  # type: ignore[union-attr] # it matches nothing, too
-            if at < len(self._text) and self._text[at] == "]":
+            if at < len(self._text) and self._text[at] == end_mark:
                 self._at = at + 1
                 if batch or not yielded:
                     yield Value(path, batch)
                 return
             try:
-                item, end = _scan(self._text, at)
+                item, end = _scan(self._text, at if end_mark == "]" else self._after_key(at))
                 if end >= len(self._text) and not self._ended:  # a number may go on
                     raise ValueError("it may go on")
             except (ValueError, RecursionError) as error:
@@ -130,6 +131,18 @@ class _Document:
                 continue
             batch.append(item)
             self._at = end
+
+    def _after_key(self, at: int) -> int:
+        """Where the value of the key that stands here begins.
+
+        Raises:
+            ValueError: it is not to be seen, or no key stands here.
+        """
+        _, end = _scan(self._text, at)
+        colon = _COLON.match(self._text, end)
+        if colon is None or self._text[at] != '"':
+            raise json.JSONDecodeError("a key is missing", self._text, at)
+        return colon.end()
 
     def _scanned(self) -> object:
         """The scalar that begins here."""
