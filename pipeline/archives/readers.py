@@ -68,7 +68,7 @@ READERS = (
         "WhatsApp",
         "the .zip or .txt that Export chat makes, or a folder of several",
         "In WhatsApp, open the chat, choose Export chat > Without media, and give the .zip or .txt.",
-        "pipeline.archives.whatsapp",
+        "pipeline.archives.whatsapp.source",
     ),
 )
 """In the order in which an archive is tried."""

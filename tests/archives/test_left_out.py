@@ -67,7 +67,7 @@ def test_what_whatsapp_said_itself_is_told(tmp_path: Path) -> None:
     path.write_text(f"{head}Ann: Hi\n{head}Ann: \u200eimage omitted\n{head}Ann joined\n{head}Ann: <Media omitted>\n")
     time = "2023-08-15T21:12:43Z"
     assert left_out(Reading(str(path), "whatsapp")) == [
-        ("WhatsApp's own words", time, "WhatsApp", "Ann: \u200eimage omitted"),
+        ("photo, video or other file", time, "Ann", "\u200eimage omitted"),
         ("WhatsApp's own words", time, "WhatsApp", "Ann joined"),
         ("photo, video or other file", time, "Ann", "<Media omitted>"),
     ]

@@ -1,0 +1,148 @@
+"""The messages of one exported file, in order of time."""
+
+import heapq
+import re
+from collections.abc import Iterator
+
+from pipeline.archives.members import Member
+from pipeline.archives.told import Told
+from pipeline.archives.whatsapp.dates import day_of
+from pipeline.archives.whatsapp.halves import half_of
+from pipeline.archives.whatsapp.headers import may_begin
+from pipeline.archives.whatsapp.own_words import SYSTEM, OwnWords
+from pipeline.archives.whatsapp.survey import Layout
+from pipeline.archives.whatsapp.text import lines
+from pipeline.sessions.session import ENDLESS, LONGEST, QUOTED, Message
+
+_WINDOW = 50_000
+"""Messages among which those that came late are put in order."""
+
+GUESSED_ORDER = "whose day and month no date in the chat tells apart: they are read as most people there write them"
+GUESSED_ENCODING = "in a file that is not UTF-8, read as Windows-1252"
+BAD_ENCODING = "in a file with bytes that are no text, which became question marks"
+
+
+_Piece = tuple[str | None, bool, list[str], int]
+"""Of a header and all up to the next: its time, whether U+200E stands before it, its lines, and how long they are."""
+
+
+def messages(
+    member: Member, layout: Layout, told: Told, edited: set[tuple[str | None, str]] | None = None
+) -> Iterator[Message]:
+    """What was said, in order of time; all else is told.
+
+    Args:
+        edited: gets time and sender of each message that was edited after it had been sent.
+    """
+    said = _in_file(member, layout, told, set() if edited is None else edited)
+    return _in_order(said) if layout.goes_back else said
+
+
+def _in_file(member: Member, layout: Layout, told: Told, edited: set[tuple[str | None, str]]) -> Iterator[Message]:
+    is_ios = layout.form.shape.is_ios
+    words = OwnWords(is_ios=is_ios, has_marks=layout.has_marks, repeated=layout.repeated)
+    split, said = layout.roster.split, words.said
+    rows = kept = 0
+    try:
+        for time, is_marked, pieces, size in _records(member, layout):
+            rows += 1
+            found = split(pieces[0])
+            sender, begin = found or ("WhatsApp", pieces[0])
+            if size > LONGEST:
+                told.drop(ENDLESS, sender[:QUOTED], time, begin[:QUOTED])
+                continue
+            body = begin if len(pieces) == 1 else "\n".join((begin, *pieces[1:]))
+            if found is None:
+                told.drop(SYSTEM, sender, time, body.strip())
+                continue
+            text, reason, is_edited = said(body, is_marked)
+            if not text:
+                told.drop(reason, sender, time, body.strip())
+                continue
+            if is_edited:
+                edited.add((time, sender))
+            kept += 1
+            yield Message(sender, False, time, text)
+    finally:
+        told.rows = (told.rows or 0) + rows
+        _note(layout, told, kept)
+
+
+def _note(layout: Layout, told: Told, kept: int) -> None:
+    if kept and not layout.order.is_certain:
+        told.noted[GUESSED_ORDER] += kept
+    if kept and layout.encoding.is_guessed:
+        told.noted[GUESSED_ENCODING] += kept
+    elif kept and layout.encoding.is_damaged:
+        told.noted[BAD_ENCODING] += kept
+
+
+def _records(member: Member, layout: Layout) -> Iterator[_Piece]:
+    match, only_crlf, pasted = layout.form.matcher(), layout.form.after_crlf, layout.pasted
+    time_of = _Clock(layout).time
+    pieces: list[str] = []
+    time: str | None = None
+    is_marked, size, number = False, 0, -1
+    begins = True  # the line before is at its end: none is so long that this goes on with it
+    for line in lines(member, layout.encoding):
+        header = match(line) if begins and may_begin(line[0]) else None
+        begins = line.endswith("\r\n") if only_crlf else line[-1] in "\r\n"
+        if header is not None and pasted:
+            number += 1
+            header = None if number in pasted else header
+        text = line.rstrip("\r\n")
+        if header is not None:
+            if pieces:
+                yield time, is_marked, pieces, size
+            text = text[header.end() :]
+            time, is_marked, pieces, size = time_of(header), "\u200e" in header["mark"], [text], len(text)
+        elif pieces:
+            if size <= LONGEST:
+                pieces.append(text)
+            size += len(text) + 1
+    if pieces:
+        yield time, is_marked, pieces, size
+
+
+class _Clock:
+    """Times as sessions have them, of the words in headers."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._order = layout.order.order
+        self._is_ascii = layout.form.shape.zero == "0"
+        self._hours: dict[tuple[str, str, str], str | None] = {}
+
+    def time(self, header: re.Match[str]) -> str | None:
+        """Such as "2023-08-15T21:12:43Z"; None for a time that does not exist."""
+        date, hour, half, minute, second = header.group("date", "hour", "half", "minute", "second")
+        key = date, hour, half
+        if key not in self._hours:
+            a, b, c = header.group("a", "b", "c")
+            day, hours = day_of((int(a), int(b), int(c)), self._order), _hour(hour, half)
+            self._hours[key] = None if day is None or hours is None else f"{day}T{hours}"
+        begin = self._hours[key]
+        if not self._is_ascii:
+            minute, second = f"{int(minute):02}", f"{int(second):02}" if second else ""
+        if begin is None or minute > "59" or second > "59":
+            return None
+        return f"{begin}:{minute}:{second or '00'}Z"
+
+
+def _hour(hour: str, half: str) -> str | None:
+    hours = int(hour)
+    if half and (found := half_of(half)):
+        hours = hours % 12 + 12 * found[0]
+    return f"{hours:02}" if hours < 24 else None
+
+
+def _in_order(found: Iterator[Message]) -> Iterator[Message]:
+    """By time, those of one time as they stand; what has no time stays behind what it follows."""
+    waiting: list[tuple[str, int, Message]] = []
+    time = ""
+    for number, message in enumerate(found):
+        time = message.time or time
+        heapq.heappush(waiting, (time, number, message))
+        if len(waiting) > _WINDOW:
+            yield heapq.heappop(waiting)[2]
+    while waiting:
+        yield heapq.heappop(waiting)[2]
