@@ -29,6 +29,7 @@ def test_there_are_configs_to_load() -> None:
         "tortoise.yaml",
         "openai.yaml",
         "imessage.yaml",
+        "whatsapp.yaml",
         "ci.yaml",
         "reference.yaml",
     }
