@@ -8,7 +8,6 @@ but a check of the whole file is one instruction, and waiting for a lock is none
 """
 
 import contextlib
-import queue
 import sqlite3
 import stat
 import threading
@@ -83,23 +82,23 @@ class _Watch:
 
 def first_row(db: sqlite3.Connection, query: str) -> Any:
     """The first row of an answer that SQLite may take minutes for at one go, such as a check; signals act meanwhile."""
-    answers: queue.SimpleQueue[object] = queue.SimpleQueue()
+    answers: list[object] = []
 
     def ask() -> None:
         try:
-            answers.put(db.execute(query).fetchone())
+            answers.append(db.execute(query).fetchone())
         except Exception as error:  # noqa: BLE001  it is raised again where the answer is awaited
-            answers.put(error)
+            answers.append(error)
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     try:
-        answer = answers.get()
+        asking.join()
     except BaseException:
         db.interrupt()
-        raise
-    finally:
         asking.join()
+        raise
+    (answer,) = answers
     if isinstance(answer, Exception):
         raise answer
     return answer
