@@ -10,7 +10,7 @@ from pipeline.errors import InputError
 from pipeline.sessions.session import Message, Person, Session
 from pipeline.sessions.stream import whole
 from tests.archives.imessage.test_contacts import write_contacts
-from tests.archives.phone import Phone, second
+from tests.archives.phone import Phone, Value, second
 
 HARE, MAIL, OWL = "+15550100100", "hare@garden.example", "+15550100101"
 
@@ -114,7 +114,7 @@ def test_a_contact_or_handle_that_is_called_as_the_owner_is_nobody_else(
     write_contacts(book / "AddressBook-v22.abcddb", [(name, None, ["+15550100100"], [])])
     for address in ("+15550100100", name):
         handle = phone.handle(address)
-        row = {"text": "hi", "handle_id": handle, "is_from_me": 0}
+        row: dict[str, Value] = {"text": "hi", "handle_id": handle, "is_from_me": 0}
         phone.message(phone.chat(f"any;-;{address}", members=(handle,)), row)
     sessions, _ = load(Load(source="imessage", contacts=str(book)), phone.save())
     said = [(message.sender, message.is_me) for session in sessions for message in session.messages]
