@@ -125,7 +125,7 @@ def test_a_damaged_table_is_named_by_line(tmp_path: Path, text: str, what: str) 
 def test_another_table_is_not_wechats(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("id,name,text\n1,Ann,hi\n")
-    with pytest.raises(InputError, match=r"not an archive that can be read\. Known are: "):
+    with pytest.raises(InputError, match=r"not an archive that can be read\. Known are "):
         recognise(path)
     with pytest.raises(InputError, match=f"^{re.escape(f'{path}: no chat of WeChat as CSV. {EXPORT}')}$"):
         read(path, "wechat")
