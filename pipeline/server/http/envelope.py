@@ -22,6 +22,7 @@ MAX_BODY_BYTES = 16 * 1024 * 1024
 # with unread data resets it. Whoever sends more, or more slowly, is cut off.
 DRAINED_BYTES = 16 * 1024 * 1024
 DRAIN_S = 2.0
+FAILED = "The server had an error while processing your request."
 _MESSAGE_CHARS = 1000  # of an error: some repeat a name that the client chose
 _PARAM_CHARS = 200
 
@@ -148,7 +149,7 @@ class EnvelopeMiddleware:
 def _on_failure(error: Exception) -> Response:
     if disk_errors.is_full(error):
         return _error_response(507, "The server's disk is full. Free some space there and send the request again.")
-    return _error_response(500, "The server had an error while processing your request.")
+    return _error_response(500, FAILED)
 
 
 def _is_disconnect(error: BaseException) -> bool:
