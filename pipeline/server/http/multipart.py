@@ -147,10 +147,11 @@ async def read_form(
                 },
             )
             async for chunk in request.stream():
-                for piece in _slices(chunk):
+                for number, piece in enumerate(_slices(chunk)):
+                    if number:
+                        await asyncio.sleep(0)
                     parser.write(piece)
                     form.count(len(piece))
-                    await asyncio.sleep(0)
         except FormParserError:
             raise ApiError(400, "The form could not be read.") from None
     if not form.complete:
