@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.server import disk_errors
 from pipeline.server.http.invalid_requests import UNREADABLE, complaint
+from pipeline.server.interfaces import StorageDamaged
 from pipeline.server.logs import log_failure
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -149,6 +150,8 @@ class EnvelopeMiddleware:
 def _on_failure(error: Exception) -> Response:
     if disk_errors.is_full(error):
         return _error_response(507, "The server's disk is full. Free some space there and send the request again.")
+    if isinstance(error, StorageDamaged):
+        return _error_response(500, f"The server's store is damaged: {error}.")
     return _error_response(500, FAILED)
 
 
