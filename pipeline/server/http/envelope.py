@@ -58,6 +58,11 @@ def json_response(body: object, *, status: int = 200) -> Response:
     return Response(msgspec.json.encode(body), status_code=status, media_type="application/json")
 
 
+def new_request_id() -> str:
+    """What an answer is called in its x-request-id header, and in the log."""
+    return f"req_{secrets.token_hex(16)}"
+
+
 def error_body(message: str, *, status: int, param: str | None = None, code: str | None = None) -> dict[str, object]:
     """The envelope: all four keys, always (OpenAPI specification, ErrorResponse)."""
     kind = "server_error" if status >= 500 else "invalid_request_error"
@@ -175,7 +180,7 @@ class _Exchange:
         self._waits = headers.get(b"expect", b"").lower() == b"100-continue"  # and sends a body only when asked to
         is_upload = headers.get(b"content-type", b"").startswith(b"multipart/form-data")
         self._limit = None if is_upload else MAX_BODY_BYTES  # uploads are counted where they are written
-        self.request_id = f"req_{secrets.token_hex(16)}"
+        self.request_id = new_request_id()
         self.started = False
 
     async def receive(self) -> Message:
