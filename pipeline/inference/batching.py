@@ -68,6 +68,7 @@ class Batcher:
 
         Raises:
             InputError: the adapter was unloaded meanwhile.
+            Exception: whatever the pass raises, in each of those who were in it, or this step's own `take`.
         """
         with self._mutex:
             self._waiting.append(step)
@@ -92,11 +93,15 @@ class Batcher:
     def _compute(steps: list[Step]) -> None:
         try:
             logits = steps[0].model.forward(steps[0].adapter, [(step.ids, step.cache) for step in steps])
-            for step, its_own in zip(steps, logits, strict=True):
-                step.take(its_own)
         except Exception as error:  # noqa: BLE001  each of them raises it where its answer is made
             for step in steps:
                 step.error = error
+        else:
+            for step, its_own in zip(steps, logits, strict=True):
+                try:
+                    step.take(its_own)
+                except Exception as error:  # noqa: BLE001  the others have their logits all the same
+                    step.error = error
         for step in steps:
             step.is_done = True
 

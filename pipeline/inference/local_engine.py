@@ -45,7 +45,8 @@ class LocalEngine:
         if room < 1:
             raise ContextLengthError(resident.context, len(prompt))
         limit = room if sampling.max_tokens is None else min(room, sampling.max_tokens)
-        choice, speech = Choice(sampling, resident.chat_format.token_bytes), Speech(sampling.stop)
+        choice = Choice(_name(model), sampling, resident.chat_format.token_bytes)
+        speech = Speech(sampling.stop)
         text_of = resident.chat_format.detokenizer()
         cache = DynamicCache()
         unseen, used, ended = prompt, 0, False
@@ -107,3 +108,8 @@ class LocalEngine:
         with environment.sleeping_threads(), environment.imported_for_good():
             from pipeline.inference import resident_model, sampling  # noqa: F401
         self._imported = True
+
+
+def _name(model: ModelRef) -> str:
+    base = f"base model {Path(model.base_model).name}"
+    return base if model.adapter is None else f"a model tuned from {base}"

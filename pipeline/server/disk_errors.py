@@ -41,16 +41,24 @@ def shortage(error: BaseException) -> str | None:
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn what the disk does in the block into an error about `path`.
+    """Turn what the disk or the store does in the block into an error about `path`.
 
     Raises:
-        StateDamaged: the disk is full or broken. Any other error passes.
+        StateDamaged: the disk is full or broken, or the store is no good. Any other error passes.
     """
     try:
         yield
     except (OSError, StorageError) as error:
         if (what := problem(error)) is None:
+            if isinstance(error, StorageError):
+                raise unreadable(path, str(error.__cause__ or error)) from error
             raise
         mend = "Free some space" if is_full(error) else "Mend the disk"
         fix = f"{mend} and start again: nothing that was accepted is lost."
         raise StateDamaged(str(path), what, fix=fix) from error
+
+
+def unreadable(path: Path, got: str) -> StateDamaged:
+    """What is said of a store that cannot be read."""
+    fix = "Put back a copy of this folder, or move it away to start with an empty store."
+    return StateDamaged(str(path), "the server's store cannot be read", got=got, fix=fix)

@@ -29,6 +29,10 @@ class StorageBroken(StorageError):
     """The medium failed; the text says how, and quotes no path and no content."""
 
 
+class StorageDamaged(StorageError):
+    """What was stored is not as it was stored; the text says of what, and quotes no path and no content."""
+
+
 class StorageBusy(StorageError):
     """The store is short of something for a while, and the same may go well later; the text says of what."""
 
@@ -45,7 +49,11 @@ class Files(Protocol):
         ...
 
     def open(self, file_id: str) -> BinaryIO:
-        """The bytes of a file, whole to their end though it be deleted meanwhile; FileNotFoundError if it is gone."""
+        """The bytes of a file, whole to their end though it be deleted meanwhile; FileNotFoundError if it is gone.
+
+        Raises:
+            StorageDamaged: they are more or fewer than were stored.
+        """
         ...
 
     def page(self, *, purpose: str | None, after: str | None, limit: int, oldest_first: bool) -> Page[responses.File]:
@@ -98,7 +106,10 @@ class Uploads(Protocol):
 
 
 class RouteStore(Protocol):
-    """What the routes ask of the store. Listings are newest first, and begin after the item named."""
+    """What the routes ask of the store. Listings are newest first, and begin after the item named.
+
+    What can be read of a damaged record is answered: one job does not hide all others.
+    """
 
     org_id: str
     incoming: Path  # where requests are written down until the store takes them over
@@ -177,7 +188,10 @@ class QueueStore(Protocol):
     """
 
     def claim(self, status: responses.Status) -> JobRecord | None:
-        """Take the oldest job in `status` that nobody holds; nobody else gets it until `release`."""
+        """Take the oldest job in `status` that nobody holds; nobody else gets it until `release`.
+
+        One whose record is damaged fails, and the next is taken.
+        """
         ...
 
     def release(self, job_id: str) -> None:
@@ -273,7 +287,7 @@ class Queue(Protocol):
         ...
 
     def is_alive(self) -> bool:
-        """Whether jobs are still taken and trained."""
+        """Whether jobs are taken and trained: not while the store keeps refusing what the queue must write down."""
         ...
 
     def wake(self) -> None:

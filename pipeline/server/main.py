@@ -88,7 +88,8 @@ def serving(
             engine = engine or create_engine(settings.trainer, settings.script)
             store = Store(settings.data_dir)
             stack.callback(store.close)
-            store.sweep()
+            if not store.is_new:
+                store.sweep()
             listener = stack.enter_context(listen(settings.host, settings.port))
             supervisor = Supervisor(settings, store)
             supervisor.recover()

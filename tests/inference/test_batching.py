@@ -39,13 +39,18 @@ class Model:
         return [f"logits of {cache}" for _, cache in parts]
 
 
-def _all(model: Model, steps: list[tuple[str, Path | None, int]]) -> dict[str, str]:
-    """Ask for a step that keeps the model busy, then for others (name, adapter, tokens); what each was told."""
+def _all(model: Model, steps: list[tuple[str, Path | None, int]], *, refuses: str | None = None) -> dict[str, str]:
+    """Ask for a step that keeps the model busy, then for others (name, adapter, tokens); what each was told.
+
+    The one named `refuses` fails at what the model says.
+    """
     batcher = Batcher()
     told: dict[str, str] = {}
 
     def ask(name: str, adapter: Path | None, tokens: int) -> None:
         def take(logits: "torch.Tensor") -> None:
+            if name == refuses:
+                raise InputError(name, "no number", fix="Choose another.")
             told[name] = str(logits)
 
         try:
@@ -103,6 +108,17 @@ def test_what_stops_a_pass_is_told_to_all_who_were_in_it() -> None:
 
     refusal = "b: the adapter was deleted. Ask another model."
     assert told == {"busy": "logits of busy", "1": refusal, "2": refusal}
+
+
+@pytest.mark.parametrize("refuses", ["1", "2", "3"])
+def test_what_one_cannot_do_with_its_logits_is_told_to_nobody_else(refuses: str) -> None:
+    model = Model()
+
+    told = _all(model, [("1", B, 1), ("2", B, 1), ("3", B, 1)], refuses=refuses)
+
+    assert model.passes == [(A, ["busy"]), (B, ["1", "2", "3"])]
+    others = {name: f"logits of {name}" for name in ("busy", "1", "2", "3") if name != refuses}
+    assert told == {**others, refuses: f"{refuses}: no number. Choose another."}
 
 
 Ids = list[int]

@@ -81,3 +81,13 @@ def test_a_start_on_a_full_disk_says_what_to_do(tmp_path: Path) -> None:
     assert str(refused.value) == (
         f"{tmp_path}: the server's disk is full. Free some space and start again: nothing that was accepted is lost."
     )
+
+
+def test_a_start_on_a_store_that_is_no_good_says_so(tmp_path: Path) -> None:
+    with pytest.raises(StateDamaged) as refused, disk_errors.explained(tmp_path):
+        raise StorageError("malformed")
+
+    assert str(refused.value) == (
+        f"{tmp_path}: the server's store cannot be read, got malformed. "
+        "Put back a copy of this folder, or move it away to start with an empty store."
+    )

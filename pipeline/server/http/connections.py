@@ -17,6 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from pipeline.server.http.auth import CLIENT
+from pipeline.server.http.envelope import error_body, new_request_id
 
 MOST = 1000
 """More than this are no use to a server that answers eight chats at a time."""
@@ -33,16 +34,8 @@ SMALLEST_CHUNK = 64
 MIN_PROGRESS = 4096
 """Bytes of a body that count as progress: one byte now and then does not keep a connection open."""
 
-_FULL = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\nconnection: close\r\n"
 _FULL_BODY = msgspec.json.encode(
-    {
-        "error": {
-            "message": "The server has too many connections. Please try again later.",
-            "type": "server_error",
-            "param": None,
-            "code": "too_many_connections",
-        }
-    }
+    error_body("The server has too many connections. Please try again later.", status=503, code="too_many_connections")
 )
 
 
@@ -183,7 +176,10 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         self.since = self.loop.time()
         if not self._all.add(self):
-            transport.write(_FULL + b"content-length: %d\r\n\r\n" % len(_FULL_BODY) + _FULL_BODY)
+            transport.write(b"HTTP/1.1 503 Service Unavailable\r\n")
+            for name, value in [*_headers(_FULL_BODY), (b"retry-after", b"1")]:
+                transport.write(b"%b: %b\r\n" % (name, value))
+            transport.write(b"\r\n" + _FULL_BODY)
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -209,10 +205,14 @@ class Connection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP; where an answer has begun already, only by ending the connection."""
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            super().send_400_response(msg)
-        else:
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.abort()
+            return
+        body = msgspec.json.encode(error_body(msg, status=400))
+        head = h11.Response(status_code=400, headers=_headers(body), reason=b"Bad Request")
+        for event in (head, h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
@@ -257,3 +257,13 @@ class Connection(H11Protocol):
 
     def _is_between_requests(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
+
+
+def _headers(body: bytes) -> list[tuple[bytes, bytes]]:
+    """Of an answer with which a connection ends before any request has come through."""
+    return [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", new_request_id().encode()),
+        (b"connection", b"close"),
+    ]

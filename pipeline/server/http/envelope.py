@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.server import disk_errors
 from pipeline.server.http.invalid_requests import UNREADABLE, complaint
+from pipeline.server.interfaces import StorageDamaged
 from pipeline.server.logs import log_failure
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -22,6 +23,7 @@ MAX_BODY_BYTES = 16 * 1024 * 1024
 # with unread data resets it. Whoever sends more, or more slowly, is cut off.
 DRAINED_BYTES = 16 * 1024 * 1024
 DRAIN_S = 2.0
+FAILED = "The server had an error while processing your request."
 _MESSAGE_CHARS = 1000  # of an error: some repeat a name that the client chose
 _PARAM_CHARS = 200
 
@@ -54,6 +56,11 @@ class ApiError(HTTPException):
 def json_response(body: object, *, status: int = 200) -> Response:
     """Encode wire structs, or lists and dicts of them."""
     return Response(msgspec.json.encode(body), status_code=status, media_type="application/json")
+
+
+def new_request_id() -> str:
+    """What an answer is called in its x-request-id header, and in the log."""
+    return f"req_{secrets.token_hex(16)}"
 
 
 def error_body(message: str, *, status: int, param: str | None = None, code: str | None = None) -> dict[str, object]:
@@ -148,7 +155,9 @@ class EnvelopeMiddleware:
 def _on_failure(error: Exception) -> Response:
     if disk_errors.is_full(error):
         return _error_response(507, "The server's disk is full. Free some space there and send the request again.")
-    return _error_response(500, "The server had an error while processing your request.")
+    if isinstance(error, StorageDamaged):
+        return _error_response(500, f"The server's store is damaged: {error}.")
+    return _error_response(500, FAILED)
 
 
 def _is_disconnect(error: BaseException) -> bool:
@@ -171,7 +180,7 @@ class _Exchange:
         self._waits = headers.get(b"expect", b"").lower() == b"100-continue"  # and sends a body only when asked to
         is_upload = headers.get(b"content-type", b"").startswith(b"multipart/form-data")
         self._limit = None if is_upload else MAX_BODY_BYTES  # uploads are counted where they are written
-        self.request_id = f"req_{secrets.token_hex(16)}"
+        self.request_id = new_request_id()
         self.started = False
 
     async def receive(self) -> Message:

@@ -3,7 +3,9 @@
 The framework's own form parsing would copy every upload through a temporary folder outside the store first.
 """
 
+import asyncio
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,6 +19,9 @@ MAX_PARTS = 17  # the file and 16 fields
 MAX_FIELD_BYTES = 64 * 1024
 # What a form may hold besides its file: every field, and every part's headers and boundary.
 MAX_FORM_BYTES = MAX_PARTS * 2 * MAX_FIELD_BYTES
+SLICE_BYTES = 16 * 1024
+"""How much is parsed before other requests have their turn. Most bytes are skipped over, but the parser walks through
+blanks after a boundary one by one: so many take 5 ms."""
 
 
 class Form:
@@ -30,13 +35,25 @@ class Form:
         self._target = target
         self._max_bytes = max_bytes
         self._too_large = too_large
-        self._size = 0
+        self._received = 0
+        self._size = 0  # of the file
         self._parts = 0
         self._header = bytearray()
         self._value = bytearray()
         self._disposition = b""
         self._name: str | None = None
         self._in_file = False
+
+    def count(self, received: int) -> None:
+        """Note that so many more bytes were read of the form, whatever they were: some belong to no part.
+
+        Raises:
+            ApiError: too many of them are not the file's.
+        """
+        self._received += received
+        if self._received - self._size > MAX_FORM_BYTES:
+            message = f"The form is too large: at most {MAX_FORM_BYTES} bytes are read besides its file."
+            raise ApiError(413, message, code="request_too_large")
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:
         """Part of a header's name."""
@@ -130,9 +147,17 @@ async def read_form(
                 },
             )
             async for chunk in request.stream():
-                parser.write(chunk)
+                for number, piece in enumerate(_slices(chunk)):
+                    if number:
+                        await asyncio.sleep(0)
+                    parser.write(piece)
+                    form.count(len(piece))
         except FormParserError:
             raise ApiError(400, "The form could not be read.") from None
     if not form.complete:
         raise ApiError(400, "The form is incomplete: its closing boundary is missing.")
     return form
+
+
+def _slices(chunk: bytes) -> Iterator[bytes]:
+    return (chunk[start : start + SLICE_BYTES] for start in range(0, len(chunk), SLICE_BYTES))

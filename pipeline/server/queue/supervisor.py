@@ -76,6 +76,7 @@ class Supervisor:
         self._changed = threading.Condition()
         self._runs: dict[str, Run] = {}
         self._closing = threading.Event()
+        self._refused: set[int] = set()  # threads whose last try at the store went wrong
         loops = [self._check_files, *([self._train_jobs] * settings.workers)]
         self._threads = [threading.Thread(target=loop, name=loop.__name__.strip("_"), daemon=True) for loop in loops]
 
@@ -112,8 +113,8 @@ class Supervisor:
             run.kill()
 
     def is_alive(self) -> bool:
-        """Whether every thread is at work, and none was told to end."""
-        return not self._closing.is_set() and all(thread.is_alive() for thread in self._threads)
+        """Whether every thread is at work, none was told to end, and the store takes what they must write down."""
+        return not self._closing.is_set() and not self._refused and all(thread.is_alive() for thread in self._threads)
 
     # what the routes ask for
 
@@ -168,22 +169,27 @@ class Supervisor:
 
         Whatever is raised: a thread that ended here would leave its jobs waiting until the next start.
         """
-        logged = False
-        while True:
-            try:
-                return act()
-            except Exception as error:  # noqa: BLE001
-                if not logged:
-                    log_failure("the store, from now on once a second", error)
-                logged = True
-            if self._closing.wait(RECOVERY_S):
-                return None
+        me = threading.get_ident()
+        try:
+            while True:
+                try:
+                    return act()
+                except Exception as error:  # noqa: BLE001
+                    if me not in self._refused:
+                        log_failure("the store, from now on once a second", error)
+                    self._refused.add(me)
+                if self._closing.wait(RECOVERY_S):
+                    return None
+        finally:
+            self._refused.discard(me)
 
     def _take(self, status: responses.Status) -> Run | None:
         """Wait for a job in `status` and claim it; None once the server is closing."""
         with self._changed:
             while not self._closing.is_set():
-                if (job := self._store.claim(status)) is not None:
+                job = self._store.claim(status)
+                self._refused.discard(threading.get_ident())
+                if job is not None:
                     run = self._runs[job.id] = Run(job.id)
                     return run
                 self._changed.wait()

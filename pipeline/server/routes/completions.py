@@ -19,10 +19,11 @@ from pipeline.inference.protocol import Finish, ModelRef, Piece, Sampling, Token
 from pipeline.models.messages import ChatMessage
 from pipeline.server import responses
 from pipeline.server.context import Context, ContextDep
-from pipeline.server.http.envelope import ApiError, error_body, json_response
+from pipeline.server.http.envelope import FAILED, ApiError, error_body, json_response
 from pipeline.server.http.json_bodies import json_body
 from pipeline.server.http.metrics import Metrics
 from pipeline.server.http.openapi import streams, takes
+from pipeline.server.logs import log_failure
 from pipeline.server.requests import ChatCreate, Message
 from pipeline.server.routes.models import find_model
 
@@ -217,6 +218,10 @@ async def _chunks(
         return
     except FinetuneError as error:
         yield _event(error_body(str(error), status=500))
+        return
+    except Exception as error:  # noqa: BLE001  too late for a status: without a word the answer would look complete
+        log_failure(completion_id, error)
+        yield _event(error_body(FAILED, status=500))
         return
     if with_usage:
         yield chunk([], tokens.usage())

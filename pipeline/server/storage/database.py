@@ -9,13 +9,13 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from pipeline import durable
 from pipeline.errors import Locked, StateDamaged
 from pipeline.server import disk_errors
-from pipeline.server.interfaces import StorageError
 from pipeline.server.records import Page
 from pipeline.server.storage.sqlite_errors import translated
 
@@ -86,6 +86,8 @@ CREATE INDEX parts_by_upload ON upload_parts(upload_id, seq);
 # What each version adds to the one before: a new store goes through all of them, an old one through those it lacks.
 _VERSIONS = (_VERSION_1, _VERSION_2)
 SCHEMA_VERSION = len(_VERSIONS)
+_SWEPT = ("files", "uploads", "jobs", "models")
+"""Folders beside the database, from which each start removes what no row names."""
 
 
 def read_store_id(data_dir: Path) -> str | None:
@@ -117,14 +119,20 @@ def _read_store_id(path: Path, how: str) -> str | None:
     with contextlib.closing(_connect(path, how)) as db:
         if db.execute("PRAGMA user_version").fetchone() == (0,):
             return None
-        return str(db.execute("SELECT value FROM meta WHERE name = 'store_id'").fetchone()[0])
+        row = db.execute("SELECT value FROM meta WHERE name = 'store_id'").fetchone()
+        if row is None:
+            raise disk_errors.unreadable(path, "no store_id")
+        return str(row[0])
 
 
 class Database:
     """The open store of one server; makes it on first use. Safe to call from any thread.
 
     Raises:
-        StateDamaged: not a store, or one made by a newer version.
+        StateDamaged: not a store, one made by a newer version, or one that is gone while what it knew of is there.
+
+    Attributes:
+        is_new: it was made just now.
     """
 
     def __init__(self, data_dir: Path) -> None:
@@ -135,7 +143,7 @@ class Database:
         self._db = _connect(path)
         try:
             with _explained(path):
-                _prepare(self._db, path)
+                self.is_new = _prepare(self._db, path)
         except BaseException:
             self._db.close()
             raise
@@ -202,14 +210,19 @@ class Database:
 def _connect(path: Path, how: str = "mode=rw") -> sqlite3.Connection:
     # mode=rw and not ro: a store in WAL mode whose server was killed cannot be read without recovering it.
     uri = f"{path.absolute().as_uri()}?{how}"
-    return sqlite3.connect(uri, uri=True, timeout=10.0, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(uri, uri=True, timeout=10.0, isolation_level=None, check_same_thread=False)
+    db.text_factory = partial(str, encoding="utf-8", errors="replace")  # one damaged name must not hide all other rows
+    return db
 
 
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
+def _prepare(db: sqlite3.Connection, path: Path) -> bool:
+    """Bring a store up to this version; whether there was none."""
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version == 0:
+        _refuse_orphans(path)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA foreign_keys = ON")
-    (version,) = db.execute("PRAGMA user_version").fetchone()
     if version > SCHEMA_VERSION:
         raise StateDamaged(
             str(path),
@@ -218,7 +231,12 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
             fix=f"Use the version that made it; this one reads schemas up to {SCHEMA_VERSION}.",
         )
     if version == SCHEMA_VERSION:
-        return
+        with contextlib.closing(sqlite3.connect(":memory:")) as whole:
+            whole.executescript("".join(_VERSIONS))
+            missing = _columns(whole) - _columns(db)
+        if missing:
+            raise disk_errors.unreadable(path, f"no {min(missing)}")
+        return False
     identity = {"store_id": str(uuid.uuid4()), "org_id": f"org-{secrets.token_hex(12)}"} if version == 0 else {}
     db.executescript(
         f"BEGIN IMMEDIATE; {''.join(_VERSIONS[version:])} PRAGMA user_version = {SCHEMA_VERSION};"
@@ -226,20 +244,33 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         + "COMMIT;"
     )
     durable.sync_directory(path.parent)
+    return bool(version == 0)
+
+
+def _columns(db: sqlite3.Connection) -> set[str]:
+    sql = (
+        "SELECT tables.name || '.' || columns.name"
+        " FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns WHERE tables.type = 'table'"
+    )
+    return {name for (name,) in db.execute(sql)}
+
+
+def _refuse_orphans(path: Path) -> None:
+    """See that nothing lies where an empty store would sweep it away: trained models, say, whose database was lost."""
+    for name in _SWEPT:
+        folder = path.parent / name
+        if folder.is_dir() and any(not found.name.startswith(".") for found in folder.iterdir()):
+            raise StateDamaged(
+                str(path),
+                f"the database of this store is gone, but there is still something in its folder {name}",
+                fix=f"Put back {path.name}, or move the whole folder away to start with an empty store.",
+            )
 
 
 @contextlib.contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    try:
-        with disk_errors.explained(path), translated():
-            yield
-    except StorageError as error:
-        raise StateDamaged(
-            str(path),
-            "the server's store cannot be read",
-            got=str(error.__cause__),
-            fix="Put back a copy of this folder, or move it away to start with an empty store.",
-        ) from error
+    with disk_errors.explained(path), translated():
+        yield
 
 
 def is_free(lock: Path) -> bool:

@@ -1,6 +1,7 @@
 """Files: a row in SQLite and a blob in a folder. The bytes are durable before the row is."""
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -10,10 +11,12 @@ import msgspec
 
 from pipeline import durable
 from pipeline.server import responses
+from pipeline.server.interfaces import StorageDamaged
 from pipeline.server.logs import logger
 from pipeline.server.records import NewFile, Page
 from pipeline.server.storage.database import Database
 from pipeline.server.storage.rows import read_file
+from pipeline.server.storage.sweeping import remove
 
 
 class FileStore:
@@ -78,8 +81,18 @@ class FileStore:
         return read_file(rows[0]) if rows else None
 
     def open(self, file_id: str) -> BinaryIO:
-        """The bytes of a file that a row has; FileNotFoundError if it was deleted meanwhile."""
-        return durable.reading(self.blob(file_id))
+        """The bytes of a file that a row has; FileNotFoundError if it was deleted meanwhile.
+
+        Raises:
+            StorageDamaged: they are more or fewer than the row says.
+        """
+        rows = self._db.rows("SELECT bytes FROM files WHERE id = ?", (file_id,))
+        content = durable.reading(self.blob(file_id))
+        size = os.fstat(content.fileno()).st_size
+        if rows and size != rows[0]["bytes"]:
+            content.close()
+            raise StorageDamaged(f"of {file_id}, {rows[0]['bytes']} bytes were stored and {size} are there")
+        return content
 
     def page(self, *, purpose: str | None, after: str | None, limit: int, oldest_first: bool) -> Page[responses.File]:
         """A page of the files there are."""
@@ -111,7 +124,7 @@ class FileStore:
         files = {row[0] for row in self._db.rows("SELECT id FROM files WHERE deleted = 0")}
         blobs = {path.name for path in self.blobs.iterdir()}
         for name in blobs - files:
-            self.blob(name).unlink()
+            remove(self.blob(name))
         for name in files - blobs:
             logger.warning("%s has lost its bytes and is forgotten", name)
             with self._db.change() as db:

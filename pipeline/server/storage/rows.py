@@ -1,14 +1,22 @@
-"""Rows of the store as records."""
+"""Rows of the store as records.
+
+Columns of JSON may be damaged: by a disk, or by somebody's editor. They are then read as empty, and a warning is
+logged, so that one row does not hide all others.
+"""
 
 import sqlite3
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 
 from pipeline.server import responses
+from pipeline.server.logs import logger
 from pipeline.server.records import JobRecord, ModelRecord
 
 T = TypeVar("T")
+
+_DAMAGED = object()
+_TRAINED_BY: dict[str, type] = {"asked": responses.Hyperparameters, "used": responses.Hyperparameters}
 
 
 def read_file(row: sqlite3.Row) -> responses.File:
@@ -52,11 +60,11 @@ def read_job(row: sqlite3.Row) -> JobRecord:
         result_file=row["result_file"],
         seed=row["seed"],
         suffix=row["suffix"],
-        metadata=_maybe(row["metadata"], dict[str, str]),
+        metadata=column(row, "metadata", dict[str, str]),
         method=row["method"],
-        asked=msgspec.json.decode(row["asked"], type=responses.Hyperparameters),
-        used=_maybe(row["used"], responses.Hyperparameters),
-        error=_maybe(row["error"], responses.JobError),
+        asked=column(row, "asked", responses.Hyperparameters) or responses.Hyperparameters(),
+        used=column(row, "used", responses.Hyperparameters),
+        error=column(row, "error", responses.JobError),
         finished_at=row["finished_at"],
         trained_tokens=row["trained_tokens"],
         estimated_finish=row["estimated_finish"],
@@ -65,8 +73,25 @@ def read_job(row: sqlite3.Row) -> JobRecord:
     )
 
 
-def _maybe(text: str | None, kind: type[T]) -> T | None:
-    return None if text is None else msgspec.json.decode(text, type=kind)
+def damaged_column(row: sqlite3.Row) -> str | None:
+    """A column of a row of `jobs` without which it cannot be trained as it was asked for; None if there is none."""
+    return next((name for name, kind in _TRAINED_BY.items() if _decoded(row[name], kind) is _DAMAGED), None)
+
+
+def column(row: sqlite3.Row, name: str, kind: type[T]) -> T | None:
+    """A column that holds JSON, or nothing; also None if it is damaged, of which the log is told."""
+    found = _decoded(row[name], kind)
+    if found is _DAMAGED:
+        logger.warning("the column %s of a row of the store is damaged", name)
+        return None
+    return cast(T | None, found)
+
+
+def _decoded(text: str | None, kind: type[T]) -> T | object | None:
+    try:
+        return None if text is None else msgspec.json.decode(text, type=kind)
+    except (msgspec.MsgspecError, RecursionError):
+        return _DAMAGED
 
 
 def read_model(row: sqlite3.Row) -> ModelRecord:
@@ -82,7 +107,7 @@ def read_event(row: sqlite3.Row) -> responses.Event:
         level=row["level"],
         message=row["message"],
         type=row["type"],
-        data=_maybe(row["data"], responses.Metrics),
+        data=column(row, "data", responses.Metrics),
     )
 
 
@@ -94,5 +119,5 @@ def read_checkpoint(row: sqlite3.Row) -> responses.Checkpoint:
         fine_tuned_model_checkpoint=row["model_name"],
         fine_tuning_job_id=row["job_id"],
         step_number=row["step"],
-        metrics=msgspec.json.decode(row["metrics"], type=responses.Metrics),
+        metrics=column(row, "metrics", responses.Metrics) or {},
     )

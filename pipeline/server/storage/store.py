@@ -7,7 +7,6 @@ guarded UPDATE, so of a success and a cancellation that arrive together exactly 
 import contextlib
 import shutil
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,29 +15,38 @@ from typing import Literal
 import msgspec
 
 from pipeline import durable
-from pipeline.server import responses
+from pipeline.server import disk_errors, responses
 from pipeline.server.records import FINISHED, KEPT_CHECKPOINTS, JobRecord, ModelRecord, NewFile, NewJob, Page
 from pipeline.server.storage import adapters
-from pipeline.server.storage.database import Database
+from pipeline.server.storage.claims import Claims
+from pipeline.server.storage.database import DATABASE, Database
 from pipeline.server.storage.file_store import FileStore
-from pipeline.server.storage.rows import read_checkpoint, read_event, read_job, read_model
+from pipeline.server.storage.rows import column, read_checkpoint, read_event, read_job, read_model
+from pipeline.server.storage.sweeping import remove
 from pipeline.server.storage.upload_store import UploadStore
 
 
 class Store:
-    """The one open store of a server. `data_dir` must be locked by the caller."""
+    """The one open store of a server. `data_dir` must be locked by the caller.
+
+    Attributes:
+        is_new: it was made just now, and knows of nothing that should stay.
+    """
 
     def __init__(self, data_dir: Path, *, clock: Callable[[], float] = time.time) -> None:
         self.data_dir = durable.make_private_dir(data_dir)
         self.incoming = durable.make_private_dir(data_dir / "incoming")
         self.models_dir = durable.make_private_dir(data_dir / "models")
         self._clock = clock
-        self._claims = threading.Lock()
-        self._claimed: set[str] = set()  # jobs: of this process, which alone serves this store
         self._db = Database(data_dir)
+        self.is_new = self._db.is_new
+        self._claims = Claims(self._db)
         self.files = FileStore(self._db, data_dir, self.now)
         self.uploads = UploadStore(self._db, data_dir, self.files, self.now)
         meta = {row["name"]: row["value"] for row in self._db.rows("SELECT name, value FROM meta")}
+        if missing := {"store_id", "org_id"} - meta.keys():
+            self._db.close()
+            raise disk_errors.unreadable(data_dir / DATABASE, f"no {min(missing)}")
         self.store_id: str = meta["store_id"]
         self.org_id: str = meta["org_id"]
 
@@ -58,13 +66,13 @@ class Store:
     def sweep(self) -> None:
         """Remove what a killed server left: torn uploads, blobs and adapters that no row names, rows without a blob."""
         for path in self.incoming.iterdir():
-            _remove(path)
+            remove(path)
         self.files.sweep()
         self.uploads.sweep()
         folders = {row[0] for row in self._db.rows("SELECT folder FROM models")}
         for path in self.models_dir.iterdir():
             if path.name not in folders:
-                _remove(path)
+                remove(path)
 
     # jobs
 
@@ -118,7 +126,11 @@ class Store:
     ) -> Page[JobRecord]:
         """A page of the jobs whose metadata has every given pair, or of those that have none."""
         where: list[tuple[str, Sequence[object]]] = [
-            ("EXISTS (SELECT 1 FROM json_each(jobs.metadata) WHERE key = ? AND value = ?)", pair)
+            (
+                "CASE WHEN json_valid(metadata)"
+                " THEN EXISTS (SELECT 1 FROM json_each(jobs.metadata) WHERE key = ? AND value = ?) END",
+                pair,
+            )
             for pair in metadata.items()
         ]
         if without_metadata:
@@ -130,20 +142,19 @@ class Store:
         return {row[0]: row[1] for row in self._db.rows("SELECT status, count(*) FROM jobs GROUP BY status")}
 
     def claim(self, status: responses.Status) -> JobRecord | None:
-        """Take the oldest job in `status` that nobody holds; nobody else gets it until `release`."""
-        sql = "SELECT * FROM jobs WHERE status = ? AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY seq LIMIT 1"
-        with self._claims:
-            rows = self._db.rows(sql, (status, _json(list(self._claimed))))
-            if not rows:
-                return None
-            job = read_job(rows[0])
-            self._claimed.add(job.id)
-            return job
+        """Take the oldest job in `status` that nobody holds; nobody else gets it until `release`.
+
+        One whose row is damaged fails, and the next is taken.
+        """
+        return self._claims.take(status, self._fail)
 
     def release(self, job_id: str) -> None:
         """Let go of a job that was claimed."""
-        with self._claims:
-            self._claimed.discard(job_id)
+        self._claims.let_go(job_id)
+
+    def _fail(self, job: JobRecord, error: responses.JobError) -> None:
+        text = f"The job failed: {error.message}"
+        self.move(job.id, [job.status], "failed", text, level="error", error=error)
 
     def file_path(self, file_id: str) -> Path:
         """Where the bytes of a job's file lie, if it was not deleted."""
@@ -213,16 +224,16 @@ class Store:
 
     def steps(self, job_id: str) -> list[responses.Metrics]:
         """The metrics of every step so far, in order, named as in OpenAI's events."""
-        rows = self._db.rows("SELECT values_json FROM metrics WHERE job_id = ? ORDER BY step", (job_id,))
-        return [msgspec.json.decode(row[0], type=responses.Metrics) for row in rows]
+        rows = self._db.rows("SELECT step, values_json FROM metrics WHERE job_id = ? ORDER BY step", (job_id,))
+        return [{"step": row["step"], **(column(row, "values_json", responses.Metrics) or {})} for row in rows]
 
     def add_crash(self, job_id: str, how: str) -> list[str]:
         """Note that a job's worker died, such as ``was killed by SIGKILL``; returns how each one died so far."""
         with self._unfinished(job_id) as db:
             if db is None:
                 return []
-            (text,) = db.execute("SELECT crashes FROM jobs WHERE id = ?", (job_id,)).fetchone()
-            crashes = [*msgspec.json.decode(text, type=list[str]), how]
+            (row,) = self._db.rows("SELECT id, crashes FROM jobs WHERE id = ?", (job_id,))
+            crashes = [*(column(row, "crashes", list[str]) or ()), how]
             db.execute("UPDATE jobs SET crashes = ? WHERE id = ?", (_json(crashes), job_id))
             self._event(db, job_id, f"The training process {how}", level="warn")
             return crashes
@@ -362,14 +373,6 @@ class Store:
         for adapter in gone:
             shutil.rmtree(adapter, ignore_errors=True)
         return gone
-
-
-def _remove(path: Path) -> None:
-    """A folder with all that is in it, or a file: macOS leaves a .DS_Store wherever somebody has looked."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
 
 
 def _json(value: object) -> str:

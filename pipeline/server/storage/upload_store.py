@@ -14,6 +14,7 @@ from pipeline.server.records import NewFile, NewUpload
 from pipeline.server.storage.database import Database
 from pipeline.server.storage.file_store import FileStore
 from pipeline.server.storage.rows import read_upload
+from pipeline.server.storage.sweeping import remove
 from pipeline.server.upload_rules import LASTS_S, UploadRefused, beyond, check_hash, check_parts, has_ended
 
 _BUFFER_BYTES = 1024 * 1024
@@ -178,11 +179,11 @@ class UploadStore:
         wanted = {(upload_id, part_id) for upload_id, part_id in rows}
         for folder in self._folder.iterdir():
             if folder.is_symlink() or not folder.is_dir():  # macOS leaves a .DS_Store wherever somebody has looked
-                folder.unlink()
+                remove(folder)
                 continue
             for part in folder.iterdir():
                 if (folder.name, part.name) not in wanted:
-                    part.unlink()
+                    remove(part)
             with contextlib.suppress(OSError):  # not empty
                 folder.rmdir()
 

@@ -1,6 +1,9 @@
 """Connections of strangers take neither the server from its clients nor the descriptors from its jobs."""
 
 import contextlib
+import http.client
+import json
+import re
 import resource
 import select
 import socket
@@ -83,6 +86,7 @@ def test_where_every_client_is_being_served_one_more_is_asked_to_come_again(tmp_
             assert answer.status_code == 200
             refused = client.get(f"{server.base_url}/models")
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert refused.headers["x-request-id"].startswith("req_")
     assert refused.json() == {
         "error": {
             "message": "The server has too many connections. Please try again later.",
@@ -193,3 +197,31 @@ def test_a_body_in_countless_pieces_ends_its_connection_and_nobody_elses(tmp_pat
                 while hostile.recv(4096):
                     pass
         assert client.files.list().data == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"GET /v1/files HTTP/1.1\r\n\r\n",
+        b"GET /v1/files/\xff HTTP/1.1\r\nhost: a\r\n\r\n",
+        b"POST /v1/files HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"POST /v1/files HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}",
+        b"GET /healthz HTTP/1.1\r\nhost: a\r\na: " + b"x" * 70_000,
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    ],
+    ids=["no host", "no ascii", "another coding", "two lengths", "a long header", "TLS"],
+)
+def test_what_is_no_request_is_refused_in_the_envelope(shared: MockServer, said: bytes) -> None:
+    with socket.create_connection(_address(shared), timeout=WAIT_S) as connection:
+        connection.sendall(said)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        body = json.loads(answer.read())
+
+    assert body == {
+        "error": {
+            "message": "Invalid HTTP request received.", "type": "invalid_request_error", "param": None, "code": None
+        }
+    }  # fmt: skip
+    assert (answer.status, answer.headers["content-type"]) == (400, "application/json")
+    assert re.fullmatch("req_[0-9a-f]{32}", answer.headers["x-request-id"])

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.server.http.envelope import ApiError
-from pipeline.server.http.multipart import Form, read_form
+from pipeline.server.http.multipart import MAX_FORM_BYTES, SLICE_BYTES, Form, read_form
 
 
 def _body(fields: dict[str, str], file: bytes) -> bytes:
@@ -71,3 +71,58 @@ def test_a_bad_form_is_refused(tmp_path: Path, body: bytes, status: int, message
         _read([body], tmp_path / "upload")
 
     assert (refused.value.status_code, refused.value.message) == (status, message)
+
+
+_FILE = b'--B\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\nx'
+
+
+@pytest.mark.parametrize(
+    ("before", "filling", "after"),
+    [
+        (b"", b"\r\n", _FILE + b"\r\n--B--\r\n"),
+        (_FILE + b"\r\n--B", b" ", b"\r\n\r\n--B--\r\n"),
+        (_FILE + b"\r\n--B--\r\n", b"x", b""),
+    ],
+    ids=["before the first part", "behind a boundary", "behind the last part"],
+)
+def test_what_belongs_to_no_part_is_bounded(tmp_path: Path, before: bytes, filling: bytes, after: bytes) -> None:
+    chunks = [before, *[filling * (100_000 // len(filling))] * (MAX_FORM_BYTES // 100_000 + 1), after]
+
+    with pytest.raises(ApiError) as refused:
+        _read(chunks, tmp_path / "upload")
+
+    assert (refused.value.status_code, refused.value.code) == (413, "request_too_large")
+    assert refused.value.message == f"The form is too large: at most {MAX_FORM_BYTES} bytes are read besides its file."
+
+
+def test_a_file_may_be_larger_than_all_else_in_its_form(tmp_path: Path) -> None:
+    content = b"\r\n--C" * (MAX_FORM_BYTES // 4)
+
+    _read([_body({}, content)], tmp_path / "upload", max_bytes=2 * MAX_FORM_BYTES)
+
+    assert (tmp_path / "upload").read_bytes() == content
+
+
+def test_others_have_their_turn_while_a_form_is_read(tmp_path: Path) -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def receive() -> MutableMapping[str, Any]:
+        body = _FILE + b"\r\n--B" + b" " * (SLICE_BYTES * 10) + b"\r\n\r\n\r\n--B--\r\n"
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def read() -> Form:
+        scope = {"type": "http", "method": "POST", "headers": [(b"content-type", b"multipart/form-data; boundary=B")]}
+        beside = asyncio.create_task(others())
+        try:
+            return await read_form(Request(scope, receive), tmp_path / "upload", file_field="file", max_bytes=10_000)
+        finally:
+            beside.cancel()
+
+    assert asyncio.run(read()).complete
+    assert turns >= 10

@@ -1,8 +1,10 @@
 """Chat: what is said, how it is counted, what is refused, and when it stops."""
 
+import json
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -309,6 +311,7 @@ class Talker:
         self.talking = threading.Semaphore(0)
         self.heard_out = threading.Semaphore(0)
         self.error: Exception | None = None
+        self.breaks_off: Exception | None = None  # after its first word
         self.silent = False
         self.unloaded: list[Path] = []
         self.warmed_up: list[str | None] = []
@@ -327,6 +330,8 @@ class Talker:
         while not cancelled():
             if not self.silent:
                 yield Piece("on ")
+            if self.breaks_off is not None:
+                raise self.breaks_off
             nap.wait(0.005)  # as long as a token takes
         self.heard_out.release()
 
@@ -440,6 +445,48 @@ def test_what_the_engine_raises_becomes_a_status(
     assert (refused.value.body["message"], refused.value.body["code"]) == (message, code)
     assert "secret" not in caplog.text
     assert ("ValueError" in caplog.text) == isinstance(error, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (InputError("base model x", "was deleted", fix="Ask another."), "base model x: was deleted. Ask another."),
+        (RuntimeError("secret chat text"), "The server had an error while processing your request."),
+        (MemoryError(), "The server had an error while processing your request."),
+    ],
+)
+def test_what_breaks_off_a_stream_is_its_last_event(
+    endless: MockServer, talker: Talker, caplog: pytest.LogCaptureFixture, error: Exception, message: str
+) -> None:
+    talker.breaks_off = error
+
+    answer = httpx.post(
+        f"{endless.base_url}/chat/completions",
+        json={"model": BASE, "messages": HELLO, "stream": True},
+        headers={"Authorization": f"Bearer {endless.api_key}"},
+    )
+
+    *_, last, nothing = answer.text.split("\n\n")
+    assert nothing == ""
+    assert json.loads(last.removeprefix("data: ")) == {
+        "error": {"message": message, "type": "server_error", "param": None, "code": None}
+    }
+    assert "secret" not in caplog.text
+    assert (type(error).__name__ in caplog.text) == (not isinstance(error, InputError))
+
+
+def test_a_bug_is_not_taken_for_the_end_of_the_server(
+    endless: MockServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", refuse)
+    with connect(endless) as client, pytest.raises(openai.InternalServerError) as refused:
+        _create(client)
+
+    assert refused.value.status_code == 500
+    assert "RuntimeError" in caplog.text
 
 
 def test_several_clients_talk_at_once(client: openai.OpenAI) -> None:
