@@ -57,6 +57,64 @@ def test_a_module_imports_only_what_its_place_allows(path: Path) -> None:
         assert not {each for each in found if each.startswith("pipeline.server")}
 
 
+FLOORS = (
+    {"clock", "privacy", "signals", "wording"},
+    {"errors"},
+    {"failpoints", "network", "samples", "terminal"},
+    {"durable"},
+    {"models", "sessions", "state"},
+    {"archives", "training"},
+    {"config", "fetch", "inference"},
+    {"dataset"},
+    {"server"},
+    {"backends", "testing"},
+    {"steps"},
+    {"run"},
+    {"report"},
+    {"commands"},
+    {"cli"},
+    {"__main__"},
+)
+"""The rooms, from the ground up. An import goes down, never up and never across: so there is no circle."""
+
+MOST_ROOMS = 30
+
+
+def rooms_imported(tree: ast.AST) -> set[str]:
+    """The rooms that a module imports something of, at any time; what only a type checker reads does not count."""
+    typed = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for part in node.body
+        for inner in ast.walk(part)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and id(node) not in typed and node.module:
+            names = [node.module] if node.module != "pipeline" else [f"pipeline.{alias.name}" for alias in node.names]
+            found.update(name.split(".")[1] for name in names if name.startswith("pipeline."))
+        elif isinstance(node, ast.Import) and id(node) not in typed:
+            found.update(alias.name.split(".")[1] for alias in node.names if alias.name.startswith("pipeline."))
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: name_of(path))
+def test_an_import_goes_down(path: Path) -> None:
+    floors = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+    parts = name_of(path).split(".")
+    if len(parts) == 1:
+        return
+    below = {room for room, floor in floors.items() if floor < floors[parts[1]]}
+    assert rooms_imported(MODULES[path]) - {parts[1], "__version__"} <= below
+
+
+def test_a_newcomer_sees_all_rooms_at_once() -> None:
+    entries = {path.relative_to(PACKAGE).parts[0] for path in MODULES}
+    assert len(entries) <= MOST_ROOMS
+    assert {entry.removesuffix(".py") for entry in entries} == set().union(*FLOORS) | {"__init__"}
+
+
 def importers_of(what: str) -> set[str]:
     """The modules outside of `what` that import it or something in it."""
     return {

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pipeline.archives.readers import AUTO, SOURCES
-from pipeline.dataset.kinds import KINDS
+from pipeline.config.redaction import KINDS
 from pipeline.network import is_host
 
 Auto = Literal["auto"]

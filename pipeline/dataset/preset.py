@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from pipeline.config.redaction import KINDS, USUAL
 from pipeline.config.settings import Config, listed
 from pipeline.dataset.funnel import Listener
-from pipeline.dataset.kinds import KINDS, USUAL
 from pipeline.sessions.session import OWNER
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from pipeline.dataset.kinds import Kind
+from pipeline.config.redaction import Kind
 
 _WORDS: dict[str, str] = {
     "phones": "[phone]",

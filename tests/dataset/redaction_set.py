@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import phonenumbers
 
-from pipeline.dataset.kinds import Kind
+from pipeline.config.redaction import Kind
 from pipeline.dataset.redact import _ALPHABET, _IBAN_LENGTHS
 
 REGIONS = ("DE", "US", "GB", "FR", "IN", "BR", "TR", "IT", "ES", "NL", "PL", "AU", "MX", "JP", "ZA", "SE", "AT", "CH")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dataset.kinds import KINDS
+from pipeline.config.redaction import KINDS
 from pipeline.dataset.redact import Redactor, Rules, names_of
 from tests.dataset.redaction_set import labelled
 
