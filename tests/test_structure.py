@@ -89,7 +89,7 @@ def rooms_imported(tree: ast.AST) -> set[str]:
         for part in node.body
         for inner in ast.walk(part)
     }
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and id(node) not in typed and node.module:
             names = [node.module] if node.module != "pipeline" else [f"pipeline.{alias.name}" for alias in node.names]
