@@ -29,6 +29,10 @@ class Nonsense(httpx2.RemoteProtocolError):
     """The server was reached, and what it sent cannot be used. Reads as "it is no JSON"."""
 
 
+class Endless(Nonsense):
+    """It was cut, for it is too long or takes too long; asking again at once would only take as long again."""
+
+
 def read(body: bytes | str) -> Value:
     """The value of a JSON text: without keys, without halves of characters, and None for numbers that are too large.
 

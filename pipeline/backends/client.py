@@ -151,7 +151,7 @@ class Connection:
             sleep=self._clock.sleep,
             wait=_wait,
             stop=tenacity.stop_after_attempt(_ATTEMPTS),
-            retry=tenacity.retry_if_exception_type(Transient),
+            retry=tenacity.retry_if_exception(_may_pass),
             reraise=True,
         )
         try:
@@ -283,6 +283,12 @@ class Connection:
 def _host_of(base_url: str) -> str:
     """HOST or HOST:PORT, and never a user's name or password."""
     return urlsplit(base_url).netloc.rpartition("@")[2]
+
+
+def _may_pass(error: BaseException) -> bool:
+    from pipeline.backends.refusals import is_endless
+
+    return isinstance(error, Transient) and not is_endless(error.cause)
 
 
 def _wait(retry: "tenacity.RetryCallState") -> float:

@@ -7,7 +7,7 @@ from urllib.parse import urljoin, urlsplit
 
 import openai
 
-from pipeline.backends.answers import Nonsense
+from pipeline.backends.answers import Endless, Nonsense
 from pipeline.backends.profiles import Profile
 from pipeline.errors import BackendFailed, FinetuneError, InputError, MakesNoSense, TryLater
 from pipeline.network import Transient, retry_after
@@ -31,6 +31,11 @@ def definitely_refused(error: openai.APIError) -> bool:
     if isinstance(error, openai.APIStatusError):
         return error.status_code < 500 and error.status_code not in _MAY_BE_DONE
     return never_sent(error)
+
+
+def is_endless(error: Exception | None) -> bool:
+    """Whether the answer was cut after as long as any may take."""
+    return isinstance(_cause(error), Endless)
 
 
 def transient(error: openai.APIError) -> Transient | None:

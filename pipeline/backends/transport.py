@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import httpx2
 import openai
 
-from pipeline.backends.answers import Nonsense, read, read_answer, read_chunk
+from pipeline.backends.answers import Endless, Nonsense, read, read_answer, read_chunk
 from pipeline.clock import Clock
 from pipeline.privacy import remember_key, without_keys
 from pipeline.wording import about, counted
@@ -81,7 +81,7 @@ class Client(openai.DefaultHttpxClient):
                 target = self.build_request("GET", target.url, extensions=request.extensions)
             response = super().send(target, stream=True, follow_redirects=False)
         response.close()
-        raise Nonsense("it redirects without an end")
+        raise Endless("it redirects without an end")
 
     def _checked(self, request: httpx2.Request, response: httpx2.Response, stream: bool) -> httpx2.Response:
         kind = response.headers.get("content-type", "")
@@ -147,9 +147,9 @@ class Client(openai.DefaultHttpxClient):
                 chunk, length = read_chunk(event.data)
                 events, characters = events + 1, characters + length
                 if characters > most_characters or events > most_events:
-                    raise Nonsense(f"it goes on long after the {counted(tokens, 'token')} that were asked for")
+                    raise Endless(f"it goes on long after the {counted(tokens, 'token')} that were asked for")
                 if self._clock.monotonic() - start > LONGEST_S:
-                    raise Nonsense(f"it did not end within {about(LONGEST_S)}")
+                    raise Endless(f"it did not end within {about(LONGEST_S)}")
                 yield b"data: " + json.dumps(chunk).encode() + b"\n\n"
         except httpx2.SSEError:
             raise Nonsense(f"it has a line of more than {MOST_EVENT // MB} MB") from None
@@ -171,7 +171,7 @@ class Client(openai.DefaultHttpxClient):
             for piece in response.iter_bytes():
                 size += len(piece)
                 if size > most:
-                    raise Nonsense(f"it is longer than {most // MB} MB")
+                    raise Endless(f"it is longer than {most // MB} MB")
                 yield piece
         except httpx2.DecodingError:
             raise Nonsense("it is not compressed as it says") from None
@@ -195,7 +195,7 @@ class _InTime(httpx2.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         for piece in self._stream:
             if self._clock.monotonic() - self._start > self._longest_s:
-                raise Nonsense(f"it did not end within {about(self._longest_s)}")
+                raise Endless(f"it did not end within {about(self._longest_s)}")
             yield piece
 
     def close(self) -> None:

@@ -194,11 +194,12 @@ def test_an_answer_that_never_ends_is_cut_by_its_size(
     connection: Connection, server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transport, "MOST_JSON", 2_000_000)
-    server.faults.append(Fault("file.list", "endless", raw=b" " * 100_000, times=5))
+    server.faults.append(Fault("file.list", "endless", raw=b" " * 100_000, times=FOREVER))
     assert str(refused(connection)) == (
         "upload: what the server at base_url answers makes no sense (it is longer than 2 MB). "
         "Check backend.base_url, then run again."
     )
+    assert server.requests["file.list"] == 1, "it would only be as long again"
 
 
 def test_a_small_answer_that_grows_when_it_is_decompressed_is_cut_by_its_size(
