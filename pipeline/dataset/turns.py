@@ -51,10 +51,12 @@ def talks(stream: Stream, rules: Rules, tally: Tally) -> Iterator[list[Turn]]:
     for message in itertools.chain.from_iterable(blocks):
         begin = _seconds(message.time)
         pause = 0.0 if begin is None or end is None else begin - end
+        # A merged message lasts until its last part; what has no time leaves the end where it was.
         if message.until:
             end = _seconds(message.until)
         elif begin is not None:
             end = begin
+        # After so long a pause people begin anew: an answer to what was said before it would be learnt as one.
         if pause > rules.session_gap_s and turns:
             yield from _closed(turns, said, tally)
             turns = []
@@ -64,10 +66,13 @@ def talks(stream: Stream, rules: Rules, tally: Tally) -> Iterator[list[Turn]]:
         if isinstance(content, Lost):
             tally.left_out(content, Turn(is_own, message.content, count))
             continue
+        # In a group only the name tells the others apart, who share one role.
         if not is_own and session.kind == "group":
             content = f"{rules.name(session, message.sender)}: {content}"
         if turns and turns[-1].is_own == is_own:
             last = turns[-1]
+            # The others may take their time: whatever they say before the answer is what is answered. An own message
+            # after a while is no longer the same turn, and nothing of the others' stands before it: a talk begins.
             if not is_own or pause <= rules.burst_gap_s:
                 if is_own and message.is_borrowed != (last.lost == Lost.BORROWED):
                     _keep_own_words(turns, said, Turn(is_own, content, count, last.pause_s), message, tally)
@@ -82,6 +87,7 @@ def talks(stream: Stream, rules: Rules, tally: Tally) -> Iterator[list[Turn]]:
         turn = Turn(is_own, content, count, pause)
         if is_own and message.only_context is True:
             turn.lost = Lost.BORROWED if message.is_borrowed else Lost.NOTHING_SAID
+        # A talk begins with the others' turn: what is replied to, or a word that stands for nothing said.
         if is_own and not turns:
             quoted = rules.clean(message.reply_to) if message.reply_to else rules.opening
             opening = rules.opening if isinstance(quoted, Lost) else quoted

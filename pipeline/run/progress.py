@@ -59,13 +59,16 @@ class Progress:
             return "it failed"
         if record.stale is not None:
             return record.stale
+        # From here on the step is done; what decides is whether it would make the same again, cheapest looks first.
         if record.version != step.version:
             return "this version of finetune does it differently"
         changed = _difference(record.declared, self.declared(step))
         if changed is not None:
             return changed
+        # Only where the step that needs the file runs again: a file that has served its job may be gone.
         if step.sent_for and self._was_deleted(record) and self.why(step_named(step.sent_for)) is not None:
             return "its file was removed from the backend"
+        # What it was made of, by content: a step that ran again and made the same changes nothing.
         if needs is None:
             return "a step before it is not done"
         for name, made in needs.items():
