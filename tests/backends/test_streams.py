@@ -14,7 +14,7 @@ from pipeline.commands import chat
 from pipeline.config.settings import Config
 from pipeline.dataset.funnel import Tally, funnel
 from pipeline.durable import Artifact
-from pipeline.errors import TryLater
+from pipeline.errors import InputError, TryLater
 from pipeline.signals import Signals
 from pipeline.state.file import State
 from pipeline.steps import smoke_test
@@ -209,3 +209,16 @@ def test_chat_says_that_an_answer_is_empty(
     said = capsys.readouterr()
     assert said.err in ("tuned answered with nothing.\n", "")
     assert bool(said.err) == ("Your motto?" not in said.out)
+
+
+def test_prompts_go_to_no_other_host(ask: Ask, server: FaultServer, clock: FakeClock) -> None:
+    with fault_server() as other:
+        place = ("location", f"{other.base_url}/chat/completions")
+        server.faults.append(Fault("chat", 308, headers=(place,), times=3))
+        with pytest.raises(InputError) as caught:
+            ask(clock)
+        assert other.requests.total() == 0
+    assert str(caught.value).partition(": ")[2] == (
+        f"{server.base_url} sends requests on to {other.base_url.removesuffix('/v1')} (308), and that is not followed. "
+        "If you trust that place, set backend.base_url to the address of the API there."
+    )
