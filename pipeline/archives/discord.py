@@ -23,7 +23,7 @@ from pipeline.sessions.stream import Stream
 SYSTEM = "Discord's own words"
 UNREADABLE = "not a message"
 UNKNOWN = "unknown"
-FORWARDED = "forwarded, kept as context"
+FORWARDED = "forwarded, read as context"
 
 EXPORT = (
     "Export the chat with DiscordChatExporter (github.com/Tyrrrz/DiscordChatExporter) in the format JSON, and give the "

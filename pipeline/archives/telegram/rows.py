@@ -20,9 +20,9 @@ POLL = "poll"
 LOCATION = "location"
 CONTACT = "contact card"
 OTHER = "game, invoice or giveaway"
-FORWARDED = "forwarded, kept as context"
-VIA_BOT = "by way of a bot, kept as context"
-OF_A_CHANNEL = "by a channel or a group itself, kept as context"
+FORWARDED = "forwarded, read as context"
+VIA_BOT = "by way of a bot, read as context"
+OF_A_CHANNEL = "by a channel or a group itself, read as context"
 
 DELETED_ACCOUNT = "Deleted account"
 

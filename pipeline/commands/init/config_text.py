@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import yaml
 
-from pipeline.archives.readers import SOURCES
 from pipeline.backends.profiles import PROFILES
 from pipeline.config.settings import Backend
 from pipeline.sessions.session import OWNER
@@ -66,7 +65,7 @@ def config_text(answers: Answers, path: Path) -> str:
             _key("  source", answers.source, "copied once; read again with --from download"),
             "",
             "load:",
-            _key("  source", answers.load, f"which reader: {', '.join(SOURCES[:-1])}"),
+            _key("  source", answers.load, "which reader; auto finds out by looking"),
             "",
             "map:",
             _key("  assistant", answers.assistant, _about_the_assistant(answers.assistant)),
@@ -114,6 +113,7 @@ def _convert(assistant: str, embedded: bool) -> list[str]:
     ]
     if embedded:
         lines.append(_key("  tokens", "exact", "talks are cut to the model's window as the model itself counts"))
+    lines.append(_key("  redact", "auto", "replaces phones, emails, cards and codes; [] replaces nothing"))
     if assistant == OWNER:
         lines.append(f"{'  # me: Alex':<{_COLUMN - 2}}  # what the model is told that it is called")
     return lines
