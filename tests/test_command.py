@@ -244,7 +244,13 @@ def test_json_is_one_object_a_line(shop: Workshop) -> None:
     events = [json.loads(line) for line in shop.run("--json", "--until", "merge").out.splitlines()]
     assert [(e["event"], e.get("step")) for e in events if e["event"] != "progress"] == [
         ("begin", None),
-        *[(event, step) for step in ("download", "load", "merge") for event in ("started", "finished")],
+        ("started", "download"),
+        ("finished", "download"),
+        ("started", "load"),
+        ("note", None),
+        ("finished", "load"),
+        ("started", "merge"),
+        ("finished", "merge"),
     ]
 
 

@@ -140,7 +140,7 @@ def test_what_is_no_command_or_option_is_shown_so_that_it_can_be_seen(shop: Work
     for arguments, said in [
         (["run", "--x\u202eevil"], "No such option: --x\\u202eevil"),
         (["x\u202eevil"], "No such command 'x\\u202eevil'."),
-        (["serve", "--port", "\u202ex"], "'\\u202ex' is not a valid int"),
+        (["serve", "--port", "\u202ex"], "Invalid value for '--port'"),
     ]:
         ended = shop.finetune(*arguments)
         assert (ended.code, ended.out) == (2, "")

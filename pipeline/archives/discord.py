@@ -37,7 +37,7 @@ _ANSWERS = ("Default", None)  # a reference's type; it is not there before 2.44
 _ATTACHED = ("attachments", "embeds", "stickers")
 _MESSAGES = "messages"
 _FILES = "_Files"  # the folder of what people sent is called after the file
-_KEYS = (r'"guild"\s*:\s*\{', r'"channel"\s*:\s*\{', r'"messages"\s*:\s*\[')
+_KEYS = (re.compile(r'"guild"\s*:\s*\{'), re.compile(r'"channel"\s*:\s*\{'), re.compile(r'"messages"\s*:\s*\['))
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d)(:[0-5]\d:[0-5]\d)((?:\.\d{1,9})?)([+-]\d\d:00)", re.ASCII)
 _CSV = re.compile(r'(?:"?AuthorID"?,)?"?Author"?[,;]"?Date"?[,;]"?Content"?[,;]')
 _TEXT = re.compile(r"={20,}\r?\nGuild: .*\r?\nChannel: ")
@@ -267,7 +267,7 @@ def _exports(members: Members) -> list[Member]:
 
 
 def _is_export(text: str) -> bool:
-    return text.lstrip()[:1] == "{" and all(re.search(key, text) for key in _KEYS)
+    return text.lstrip()[:1] == "{" and all(key.search(text) for key in _KEYS)
 
 
 def _refuse_other_forms(members: Members) -> None:

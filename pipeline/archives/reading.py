@@ -140,7 +140,7 @@ def resolved(reading: Reading) -> tuple[Reading, str]:
     found = recognise(Path(reading.path))
     return (
         msgspec.structs.replace(reading, source=found.source, path=str(found.path)),
-        f"{found.what}, recognised by {found.because}",
+        found.what,
     )
 
 

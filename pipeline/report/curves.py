@@ -76,7 +76,7 @@ class Curves:
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One event of a job, as OpenAI's API has it; what else it holds is dropped."""
+    """One event of a job, as OpenAI's API has it; what else it holds is dropped. Some servers leave fields out."""
 
     message: str = ""
     level: str = "info"
@@ -86,8 +86,9 @@ class Event(msgspec.Struct, frozen=True):
 
 def read_events(path: Path) -> list[Event]:
     """Read a file of events, one a line, oldest first."""
-    decoder = msgspec.json.Decoder(Event)
-    return [decoder.decode(line) for line in read_file(path).splitlines() if line.strip()]
+    decoder = msgspec.json.Decoder(dict[str, object])
+    decoded = (decoder.decode(line) for line in read_file(path).splitlines() if line.strip())
+    return [msgspec.convert({key: each for key, each in event.items() if each is not None}, Event) for event in decoded]
 
 
 def read_metrics(path: Path) -> list[Mapping[str, object]]:

@@ -72,6 +72,7 @@ def test_a_job_learns_and_leaves_adapters_and_no_noise(spec: JobSpec, start_work
         truncated=0,
         skipped=0,
         targets=8,
+        max_tokens=256,
     )
     losses = [step.train_loss for step in steps(said)]
     assert losses[-1] < 0.7 * losses[0]
