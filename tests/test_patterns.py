@@ -17,6 +17,7 @@ PACKAGE = Path(tokens.__file__).parents[1]
 METHODS = {"search", "match", "fullmatch", "sub", "subn", "split", "findall", "finditer"}
 MADE_OF_PARTS = {
     "pipeline/archives/imessage/typedstream.py": "a name and a fixed end",
+    "pipeline/archives/telegram/source.py": "a choice of words of our own",
     "pipeline/config/settings.py": "the user's own, compiled to see whether it is one",
     "pipeline/dataset/redact.py": "a choice of the user's own words, as they are",
     "pipeline/dataset/tokens.py": "a choice of fixed words",

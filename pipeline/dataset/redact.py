@@ -4,11 +4,12 @@ What is replaced has a form that can be checked: a telephone number by the plan 
 digit, an IBAN and a wallet by their checksums. What has none, such as a street or a nickname, stays.
 """
 
+import bisect
 import hashlib
 import ipaddress
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pipeline.config.redaction import Kind
@@ -25,7 +26,7 @@ _WORDS: dict[str, str] = {
     "words": "[removed]",
 }
 
-_HOST = re.compile(r"@[\w-]+(?:\.[\w-]+)+\b")  # what stands before the @ is looked for from there
+_HOST = re.compile(r"[@＠][\w-]+(?:\.[\w-]+)+\b")  # what stands before the @ is looked for from there
 _CARD = re.compile(r"(?<![\w+])[2-6]\d{3}(?:[ -]?\d){9,15}(?!\w)")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}\b")
 _BASE58 = re.compile(r"(?<!\w)[13LMDTA9][1-9A-HJ-NP-Za-km-z]{24,34}(?!\w)")
@@ -50,23 +51,36 @@ _SAID = re.compile(
     r"lösenord|hasło|şifre|parola|пин)(?: ?(?:is|ist|est|es|é|è|:|=|-)){1,2} {0,3}[^\s,;]{3,80}"
 )
 _CODE_WORD = re.compile(
-    r"(?i)(?<![^\W\d_])(?:code|codes|kod|kode|kód|código|codigo|codice|otp|pin|tan|mtan|2fa|passcode|verification|verify|"
-    r"verifizierung\w{0,12}|bestätigungs\w{1,12}|sicherheits\w{1,12}|einmal\w{1,12}|vérification|verificación|verifica|код|пин|koodi|koda|"
-    r"kodunuz|doğrulama|验证码|驗證碼|認証コード|確認コード|인증번호|रمز|رمز|קוד)"
+    r"(?i)(?<![^\W\d_])(?:[^\W\d_]{0,20}codes?|kod|kode|kód|código|codigo|codice|otp|pin|tan|mtan|2fa|verification|"
+    r"one[- ]time password|einmalpasswort|vérification|verificación|verifica|код|пин|koodi|koda|kodunuz|doğrulama|"
+    r"验证码|驗證碼|認証コード|確認コード|인증번호|رمز|קוד)(?![^\W\d_]{2})"
 )
-_DIGITS = re.compile(r"(?<![\w.,:/#€$£+-])(?:[A-Z]-)?(?:\d{4,8}|\d{3}[ -]\d{3})(?![\w%€$£]|[.,:/-]\d)")
-_YEAR = re.compile(r"(?:19|20)\d\d")
-_NEAR, _NEAR_YEAR = 40, 12  # characters between the word and the digits
-_PHONE = re.compile(r"(?<![\w.,:/#=])(?:\+|00)?\(?\d(?:[ \u00a0\u202f()./-]{0,2}\d){5,16}(?!\w|[.,:]\d)")
+_OTHER_CODE = re.compile(r"(?i)(?:zip|post|postal|area|country|source|dress|qr|bar|error|http|to|i|we|you)[ -]?$")
+_DIGITS = re.compile(
+    r"(?<![\w.,/#€$£+])(?<!\d[:-])(?:[A-Z]-)?(?:\d{4,8}|\d{3}[ -]\d{3}|\d\d \d\d \d\d)(?![\w%€$£]|[.,:/-]\d)"
+)
+_JOINED = re.compile(r"(?i)\W*(?:(?:is|ist|lautet|es|est|è|é|to|use|your|ihr|:|=)\W*){0,3}")
+_NEAR = 40  # characters between the word and five digits or more
+_NEARER = 25  # and before the word, of four, which are mostly a year or an amount
+_SHORTEST_CODE = 4
+_FEWEST_DIGITS, _MOST_DIGITS = 7, 15
+_DASHES = "\u2010-\u2015"
+_PHONE = re.compile(
+    r"(?<!\w)(?<!\d[.,:/])(?:\+|00)?\(?\d(?:[ \u00a0\u2009\u202f()./·_\u2010-\u2015-]{0,3}\d){5,24}(?!\w)"
+    r"(?![.,:]\d{2})"
+)
+_LINKED_PHONE = re.compile(r"(?:(?<=wa\.me/)|(?<=[?&]phone=))\+?\d{8,15}(?!\w)")
+_PART = r"(?:\d{1,2}\.\d{1,2}\.?(?:(?:19|20)?\d\d)?|\d{1,3}(?:\.\d{3,9}){1,4}|(?:1[5-9]|20)\d\d|\d{1,2}\.?)"
+_PARTS = re.compile(rf"{_PART}(?: ?[/{_DASHES}-] ?{_PART}| {{1,2}}{_PART}){{0,12}}")
 _DATE = re.compile(
     r"(?:(?:19|20)\d\d([-./ ])\d{1,2}\1\d{1,2}|\d{1,2}([-./ ])\d{1,2}\2(?:19|20)?\d\d)(?: {1,2}\d{1,2})?"
 )
-_YEARS = re.compile(r"(?:1[5-9]|20)\d\d ?[-/] ?(?:1[5-9]|20)\d\d")
 _NUMBER = re.compile(r"\d{1,3}(?:\.\d{3}){1,4}|\d{1,8}\.\d{1,12}|\d{1,3}(?: 000){1,4}")  # 1.234.567, or 52.520008
 _NAME = re.compile(r"[^\W\d_]{2,40}")
+_BETWEEN = re.compile(r"[ /]")
 _GROUP = re.compile(r"\d+")
 _UNDECIDED = re.compile(r"\d(?:[ ./-]?\d){5,}")
-_LOOK = re.compile(r"[@\d]|\w{26}|://|(?i:pass|kenn|mot de|contra|senha|парол|wacht|lösen|has|şif)|\beyJ|-----BEGIN")
+_LOOK = re.compile(r"[@＠\d]|\w{26}|://|(?i:pass|kenn|mot de|contra|senha|парол|wacht|lösen|has|şif)|\beyJ|-----BEGIN")
 
 _IBAN_LENGTHS = {
     "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BR": 29, "BY": 28,
@@ -119,7 +133,9 @@ class Redactor:
             "wallets": lambda text: self._each(_BASE58, "wallets", self._each(_WALLET, "wallets", text), _base58),
             "cards": lambda text: self._each(_CARD, "cards", text, _card),
             "codes": self._codes,
-            "phones": lambda text: self._each(_PHONE, "phones", text, self._phones.end),
+            "phones": lambda text: self._each(
+                _PHONE, "phones", self._each(_LINKED_PHONE, "phones", text), spans=self._phones.spans
+            ),
         }
         self._steps = [steps[kind] for kind in steps if kind in rules.kinds]
         words = sorted({word for word in rules.words if word.strip()}, key=lambda word: (-len(word), word))
@@ -148,17 +164,20 @@ class Redactor:
         kind: str,
         text: str,
         check: Callable[[re.Match[str]], tuple[int, int] | None] | None = None,
+        spans: Callable[[re.Match[str]], Iterable[tuple[int, int]]] | None = None,
     ) -> str:
-        """Replace what the pattern finds; of it, from where to where `check` says, or not at all for None."""
+        """Replace what the pattern finds: all, or the part that `check` says (None for nothing), or all `spans`."""
         pieces, done = [], 0
         for found in pattern.finditer(text):
-            span = (0, len(found[0])) if check is None else check(found)
-            if span is None:
-                continue
-            begin, end = (found.start() + at for at in span)
-            pieces += [text[done:begin], _WORDS[kind]]
-            done = end
-            self.counts[kind] += 1
+            if spans is not None:
+                chosen = list(spans(found))
+            else:
+                span = (0, len(found[0])) if check is None else check(found)
+                chosen = [] if span is None else [span]
+            for begin, end in chosen:
+                pieces += [text[done : found.start() + begin], _WORDS[kind]]
+                done = found.start() + end
+                self.counts[kind] += 1
         return "".join([*pieces, text[done:]]) if done else text
 
     def _emails(self, text: str) -> str:
@@ -166,12 +185,12 @@ class Redactor:
         pieces, done = [], 0
         for found in _HOST.finditer(text):
             begin = found.start()
-            while begin > done and (text[begin - 1].isalnum() or text[begin - 1] in "_.+-"):
+            while begin > done and (text[begin - 1].isalnum() or text[begin - 1] in "_.+-~"):
                 begin -= 1
             name = text[begin : found.start()]
             if begin > done or not done:  # else it begins where an address ends
                 name = name.lstrip(".+-")
-            if name:
+            if name and not found[0].rpartition(".")[2].isdigit():  # lunch@12.30
                 pieces += [text[done : found.start() - len(name)], _WORDS["emails"]]
                 done = found.end()
                 self.counts["emails"] += 1
@@ -193,10 +212,15 @@ class Redactor:
 
     def _codes(self, text: str) -> str:
         """Replace digits that stand near a word for a one-time code, the nearest of them for each word."""
-        places = [(found.start(), found.end()) for found in _CODE_WORD.finditer(text)]
-        if not places:
+        words = [
+            found
+            for found in _CODE_WORD.finditer(text)
+            if not _OTHER_CODE.search(text[max(0, found.start() - 12) : found.start()])
+        ]
+        if not words:
             return text
-        return self._each(_DIGITS, "codes", text, lambda found: _near(found, places))
+        begins, ends = [found.start() for found in words], [found.end() for found in words]
+        return self._each(_DIGITS, "codes", text, lambda found: _near(found, begins, ends))
 
 
 class _Phones:
@@ -205,27 +229,57 @@ class _Phones:
     def __init__(self, region: str | None) -> None:
         self._region = region
 
-    def end(self, found: re.Match[str]) -> tuple[int, int] | None:
-        """From where to where a telephone number stands in what looks like one."""
+    def spans(self, found: re.Match[str]) -> Iterator[tuple[int, int]]:
+        """Where telephone numbers stand in what looks like one or several."""
         text = found[0]
         if _is_harmless(text):
-            return None
+            return
         import phonenumbers
 
-        for match in phonenumbers.PhoneNumberMatcher(text, self._region, phonenumbers.Leniency.VALID, max_tries=3):
-            return match.start, match.end
-        digits = sum(character.isdigit() for character in text)
-        groups = len(_GROUP.findall(text))
-        # Numbers that no plan has, such as those of films, and local ones where the country is not known.
-        is_written_so = text[0] in "+(" or text.startswith("0") or (groups >= 3 and digits >= 7)
-        if 7 <= digits <= 15 and is_written_so and not _is_isbn(text):
-            return 0, len(text)
-        return None
+        begin = 0
+        while len(text) - begin >= _FEWEST_DIGITS:
+            matcher = phonenumbers.PhoneNumberMatcher(
+                text[begin:], self._region, phonenumbers.Leniency.VALID, max_tries=3
+            )
+            match = next(iter(matcher), None)
+            if match is None:
+                break
+            yield begin + match.start, begin + match.end
+            begin += match.end
+        rest = text[begin:].lstrip(" /-")
+        start = len(text) - len(rest)
+        for length in _lengths(rest):
+            yield start + (text[start] == "(" and ")" not in text[start : start + length]), start + length
+            start += length + 1
+
+
+def _lengths(text: str) -> Sequence[int]:
+    """How long each telephone number in a text is: one, or two with a mark between."""
+    if _is_written_as_one(text):
+        return [len(text)]
+    for found in _BETWEEN.finditer(text):
+        if _is_written_as_one(text[: found.start()]) and _is_written_as_one(text[found.end() :]):
+            return [found.start(), len(text) - found.end()]
+    return []
+
+
+def _is_written_as_one(text: str) -> bool:
+    """Whether it has the form of a number that no plan has, such as a film's, or one of an unknown country."""
+    groups = _GROUP.findall(text)
+    digits = sum(map(len, groups))
+    if not _FEWEST_DIGITS <= digits <= _MOST_DIGITS or _is_isbn(text) or _is_harmless(text):
+        return False
+    widest = max(map(len, groups))
+    return (text[0] in "+(0" and widest > 1) or (len(groups) >= 3 and widest > 2)
 
 
 def _is_harmless(text: str) -> bool:
-    """Whether a number is a date, years, an amount, or the place on a map."""
-    return any(pattern.fullmatch(text.strip()) for pattern in (_DATE, _YEARS, _NUMBER))
+    """Whether it is dates, times, years, amounts, scores, or the place on a map, one or several."""
+    text = text.strip()
+    if _DATE.fullmatch(text) or _NUMBER.fullmatch(text):
+        return True
+    is_french = text[:1] == "0" and "." not in text  # 06 12 34 56 78 is no row of small numbers
+    return not is_french and _PARTS.fullmatch(text) is not None
 
 
 def _is_isbn(text: str) -> bool:
@@ -238,18 +292,33 @@ def _times(one: int, other: int) -> int:
     return one * other
 
 
-def _near(found: re.Match[str], places: Iterable[tuple[int, int]]) -> tuple[int, int] | None:
-    """All of it if a place is near, before it or after it; what may be a year needs to be nearer."""
-    most = _NEAR_YEAR if _YEAR.fullmatch(found[0]) else _NEAR
-    is_near = any(0 <= max(begin - found.end(), found.start() - end) <= most for begin, end in places)
-    return (0, len(found[0])) if is_near else None
+def _near(found: re.Match[str], begins: Sequence[int], ends: Sequence[int]) -> tuple[int, int] | None:
+    """All of it if a word for a code is near, before it or after it.
+
+    Args:
+        begins, ends: of the words, in order.
+    """
+    text, whole = found.string, (0, len(found[0]))
+    is_short = len(found[0]) == _SHORTEST_CODE
+    last = bisect.bisect_right(ends, found.start()) - 1
+    if last >= 0 and found.start() - ends[last] <= _NEAR:
+        between = text[ends[last] : found.start()]
+        if not is_short or _JOINED.fullmatch(between):
+            return whole
+    following = bisect.bisect_left(begins, found.end())
+    if following < len(begins) and begins[following] - found.end() <= (_NEARER if is_short else _NEAR):
+        return whole
+    return None
 
 
-def _value(found: re.Match[str]) -> tuple[int, int]:
-    """Of "password: hunter2" the last word."""
+def _value(found: re.Match[str]) -> tuple[int, int] | None:
+    """Of "password: hunter2" the last word; after "is" only what is no plain word."""
     text = found[0]
     last = max(text.rfind(mark) for mark in " \t\n:=") + 1
-    return last, len(text)
+    word = text[last:].rstrip(".!?")
+    is_plain = word.isalpha() and (word.islower() or word.istitle())
+    is_said = text[:last].rstrip()[-1:] not in (":", "=", "-")
+    return None if is_plain and is_said else (last, len(text))
 
 
 def _card(found: re.Match[str]) -> tuple[int, int] | None:

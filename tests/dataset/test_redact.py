@@ -39,6 +39,38 @@ def test_what_identifies_or_opens_doors_is_replaced(text: str, left: str) -> Non
     assert Redactor(Rules(KINDS))(text) == left
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Mobil:+491701234567", "Tel:030/1234567", "m:415-555-2671", "hier,0170 1234567", "wa.me/491701234567",
+        "0170 1234567 0171 7654321", "0170-1234567/0171-7654321", "030 / 12 34 56", "0170 - 1234567", "415–555–2671",
+        "(0170 1234567)", "06 12 34 56 78", "code:482913", "otp-482913", "Bestätigungscode lautet 83 49 21",
+        "One time password 834921", "max＠gmx.de",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("region", ["DE", "US", None])
+def test_ways_to_write_numbers_and_addresses_leave_none_of_them(text: str, region: str | None) -> None:
+    left = Redactor(Rules(KINDS, region=region))(text) or ""
+    assert sum(character.isdigit() for character in left) == 0
+    assert "gmx" not in left
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "geöffnet 08.00-16.30 Uhr", "15.08.-20.08.", "15.-20.08.2023", "01.01.-31.12.2023", "am 15.8.23 20.15 Uhr",
+        "24.12. 25.12. 26.12.", "2.000-3.000 Euro", "100.000-200.000 Einwohner", "21-19 18-21 21-17", "2-1 3-2 1-0 0-0",
+        "10 9 8 7 6 5 4 3 2 1", "55.7558 37.6173", "2019-2020-2021", "zip code is 90210", "source code since 2019",
+        "I have to code 2000 lines", "tanzen 1500", "Der Pin kostet 2500", "Einmaleins 1000", "lunch@12.30",
+        "2@3.50 each", "password is wrong", "das passwort ist falsch", "https://example.org/post/12345678",
+        "order #12345678",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("region", ["DE", "US", None])
+def test_ordinary_numbers_and_words_stay(text: str, region: str | None) -> None:
+    assert Redactor(Rules(KINDS, region=region))(text) == text
+
+
 def test_a_local_number_is_told_by_the_plan_of_its_country() -> None:
     assert Redactor(Rules(["phones"], region="PL"))("512 346 468") == "[phone]"
     assert Redactor(Rules(["phones"], region="SE"))("08-12 82 37") == "[phone]"
