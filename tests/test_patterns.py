@@ -18,6 +18,10 @@ METHODS = {"search", "match", "fullmatch", "sub", "subn", "split", "findall", "f
 MADE_OF_PARTS = {
     "pipeline/archives/imessage/typedstream.py": "a name and a fixed end",
     "pipeline/archives/telegram/source.py": "a choice of words of our own",
+    "pipeline/archives/whatsapp/chats.py": "fixed words around a file's name",
+    "pipeline/archives/whatsapp/headers.py": "parts of our own, each of bounded length",
+    "pipeline/archives/whatsapp/own_words.py": "one set of characters",
+    "pipeline/fetch/http.py": "digits, eighteen at most",
     "pipeline/config/settings.py": "the user's own, compiled to see whether it is one",
     "pipeline/dataset/redact.py": "a choice of the user's own words, as they are",
     "pipeline/dataset/tokens.py": "a choice of fixed words",
