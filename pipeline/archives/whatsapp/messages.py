@@ -40,7 +40,7 @@ def messages(
 
 def _in_file(member: Member, layout: Layout, told: Told, edited: set[tuple[str | None, str]]) -> Iterator[Message]:
     is_ios = layout.form.shape.is_ios
-    words = OwnWords(is_ios=is_ios, has_marks=layout.has_marks, repeated=layout.repeated)
+    words = OwnWords(is_ios=is_ios, has_marks=layout.has_marks, repeated=layout.repeated, notes=layout.notes)
     split, said = layout.roster.split, words.said
     rows = kept = 0
     try:
