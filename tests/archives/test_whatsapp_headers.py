@@ -99,6 +99,22 @@ def test_a_message_that_came_late_is_a_message_at_its_place_in_time(tmp_path: Pa
     assert [text for _, text in said(tmp_path, chat)] == ["a", "late", "b", "c", "d"]
 
 
+@pytest.mark.parametrize("is_twice", [False, True], ids=["once", "in two exports"])
+def test_the_hour_that_comes_twice_in_autumn_keeps_its_order(tmp_path: Path, is_twice: bool) -> None:
+    times = ["28/10/23, 20:00", *(f"29/10/23, 0{time}" for time in ("2:10", "2:50", "2:05", "2:20", "2:55", "3:01"))]
+    lines = [f"{time} - {'Nell' if at % 2 else 'Otto'}: {at}\n" for at, time in enumerate(times)]
+    (tmp_path / "WhatsApp Chat with Nell.txt").write_text("".join(lines))
+    if is_twice:
+        (tmp_path / "WhatsApp Chat with Nell (1).txt").write_text("".join(lines[:5]))
+    assert [text for _, text in read(tmp_path).said] == list("0123456")
+
+
+def test_at_night_a_message_that_came_late_twice_is_put_in_order(tmp_path: Path) -> None:
+    times = ("2:10", "2:50", "2:20", "2:15", "3:01")
+    chat = "".join(f"29/10/23, 0{time} - {who}: {time}\n" for time, who in zip(times, "NONON", strict=True))
+    assert [text for _, text in said(tmp_path, chat)] == ["2:10", "2:15", "2:20", "2:50", "3:01"]
+
+
 def test_the_last_message_of_a_short_chat_may_have_come_late(tmp_path: Path) -> None:
     chat = "05/02/24, 10:06 - Nell: a\n06/02/24, 10:40 - Otto: b\n05/02/24, 11:10 - Nell: late\n"
     assert [text for _, text in said(tmp_path, chat)] == ["a", "late", "b"]
