@@ -91,6 +91,24 @@ def test_a_header_of_the_files_own_shape_out_of_time_is_text(tmp_path: Path, pas
     assert said(tmp_path, chat) == [("Nell", "so?"), ("Otto", f"look\n{pasted}\nend"), ("Nell", "ok"), ("Otto", "yes")]
 
 
+@pytest.mark.parametrize(("above", "is_text"), [("look what she wrote:", True), ("look", False), ("", False)])
+def test_lines_pasted_behind_a_colon_are_text_if_they_are_much_earlier(
+    tmp_path: Path, above: str, is_text: bool
+) -> None:
+    pasted = ("04/02/24, 08:00 - Nell: I mean it", "04/02/24, 08:01 - Otto: me too")
+    chat = "\n".join(
+        (
+            "03/02/24, 10:06 - Nell: a", "05/02/24, 10:07 - Otto: b", f"05/02/24, 10:08 - Nell: {above}", *pasted,
+            "05/02/24, 10:09 - Otto: c", "05/02/24, 10:10 - Nell: d",
+        )
+    )  # fmt: skip
+    texts = [text for _, text in said(tmp_path, chat)]
+    if is_text:
+        assert texts == ["a", "b", "\n".join((above, *pasted)), "c", "d"]
+    else:
+        assert texts == ["a", "I mean it", "me too", "b", *filter(None, [above]), "c", "d"]
+
+
 def test_a_message_that_came_late_is_a_message_at_its_place_in_time(tmp_path: Path) -> None:
     chat = (
         "05/02/24, 10:06 - Nell: a\n05/02/24, 10:40 - Otto: b\n05/02/24, 10:10 - Nell: late\n"
