@@ -332,7 +332,10 @@ EDITED = _words("""
     這則訊息已編輯 | 此訊息已編輯 | 此訊息已被編輯 | 이 메시지는 편집되었습니다
     이 메시지는 수정되었습니다 | 수정된 메시지입니다
 """)
-"""What stands in angle brackets behind a message that was edited."""
+"""What stands in angle brackets behind a message that was edited.
+
+Not each was seen in an export: some are translations, and other notes are known by coming again in a file.
+"""
 
 TITLES = _titles("""
     %s bilan WhatsApp chati | %s ile WhatsApp Sohbeti | %s ilə WhatsApp Söhbəti | %s کے ساتھ WhatsApp بات چیت
