@@ -97,6 +97,33 @@ def test_what_whatsapp_itself_says_is_left_out_and_counted(tmp_path: Path) -> No
     assert dropped == {SYSTEM: 3, MEDIA: 3, DELETED: 2}
 
 
+def test_a_stranger_with_the_name_of_a_contact_is_somebody_else(tmp_path: Path) -> None:
+    head = "[01/08/2023, 09:00:00] "
+    text = "".join(f"{head}{who}: Hi\n" for who in ("Max", "~\u202fMax", "~\u202fIda", "~ Max", "~Max"))
+    messages, _ = read_text(tmp_path, text)
+    assert [message.sender for message in messages] == ["Max", "~Max", "Ida", "~Max", "~Max"]
+
+
+LONG = "Frau Dr. Anna Maria von der Hohen Warte"
+
+
+@pytest.mark.parametrize(
+    ("who", "senders"),
+    [
+        (["Ann", LONG], ["Ann", LONG]),
+        (["Ann", LONG, "Bob", LONG], ["Ann", LONG, "Bob", LONG]),
+        (["Ann", LONG, "Bob"], ["Ann", "Bob"]),
+        (["Ann", "Ann changed the group description to all of this"], ["Ann"]),
+    ],
+    ids=["one of two", "twice", "once in a group", "about the other"],
+)
+def test_a_name_of_many_words_is_one_where_little_else_is_there(
+    tmp_path: Path, who: list[str], senders: list[str]
+) -> None:
+    messages, _ = read_text(tmp_path, "".join(f"15/08/2023, 09:12 - {each}: Hi\n" for each in who))
+    assert [message.sender for message in messages] == senders
+
+
 @pytest.mark.parametrize(
     ("dates", "months"),
     [

@@ -91,12 +91,46 @@ def test_a_header_of_the_files_own_shape_out_of_time_is_text(tmp_path: Path, pas
     assert said(tmp_path, chat) == [("Nell", "so?"), ("Otto", f"look\n{pasted}\nend"), ("Nell", "ok"), ("Otto", "yes")]
 
 
+@pytest.mark.parametrize(("above", "is_text"), [("look what she wrote:", True), ("look", False), ("", False)])
+def test_lines_pasted_behind_a_colon_are_text_if_they_are_much_earlier(
+    tmp_path: Path, above: str, is_text: bool
+) -> None:
+    pasted = ("04/02/24, 08:00 - Nell: I mean it", "04/02/24, 08:01 - Otto: me too")
+    chat = "\n".join(
+        (
+            "03/02/24, 10:06 - Nell: a", "05/02/24, 10:07 - Otto: b", f"05/02/24, 10:08 - Nell: {above}", *pasted,
+            "05/02/24, 10:09 - Otto: c", "05/02/24, 10:10 - Nell: d",
+        )
+    )  # fmt: skip
+    texts = [text for _, text in said(tmp_path, chat)]
+    if is_text:
+        assert texts == ["a", "b", "\n".join((above, *pasted)), "c", "d"]
+    else:
+        assert texts == ["a", "I mean it", "me too", "b", *filter(None, [above]), "c", "d"]
+
+
 def test_a_message_that_came_late_is_a_message_at_its_place_in_time(tmp_path: Path) -> None:
     chat = (
         "05/02/24, 10:06 - Nell: a\n05/02/24, 10:40 - Otto: b\n05/02/24, 10:10 - Nell: late\n"
         "05/02/24, 10:41 - Otto: c\n05/02/24, 10:42 - Nell: d\n"
     )
     assert [text for _, text in said(tmp_path, chat)] == ["a", "late", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("is_twice", [False, True], ids=["once", "in two exports"])
+def test_the_hour_that_comes_twice_in_autumn_keeps_its_order(tmp_path: Path, is_twice: bool) -> None:
+    times = ["28/10/23, 20:00", *(f"29/10/23, 0{time}" for time in ("2:10", "2:50", "2:05", "2:20", "2:55", "3:01"))]
+    lines = [f"{time} - {'Nell' if at % 2 else 'Otto'}: {at}\n" for at, time in enumerate(times)]
+    (tmp_path / "WhatsApp Chat with Nell.txt").write_text("".join(lines))
+    if is_twice:
+        (tmp_path / "WhatsApp Chat with Nell (1).txt").write_text("".join(lines[:5]))
+    assert [text for _, text in read(tmp_path).said] == list("0123456")
+
+
+def test_at_night_a_message_that_came_late_twice_is_put_in_order(tmp_path: Path) -> None:
+    times = ("2:10", "2:50", "2:20", "2:15", "3:01")
+    chat = "".join(f"29/10/23, 0{time} - {who}: {time}\n" for time, who in zip(times, "NONON", strict=True))
+    assert [text for _, text in said(tmp_path, chat)] == ["2:10", "2:15", "2:20", "2:50", "3:01"]
 
 
 def test_the_last_message_of_a_short_chat_may_have_come_late(tmp_path: Path) -> None:

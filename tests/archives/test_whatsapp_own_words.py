@@ -63,6 +63,18 @@ BARE = OwnWords(is_ios=True, has_marks=False)
         ("Hi <see above>", Said("Hi <see above>")),
         ("Hi <edit: typo>", Said("Hi <edit: typo>")),
         ("if a < b and c > d", Said("if a < b and c > d")),
+        ("toll <credit to Anna>", Said("toll <credit to Anna>")),
+        ("use <input editable>", Said("use <input editable>")),
+        ("siehe <modified>", Said("siehe <modified>")),
+        ("Kreditvertrag <Kredit>", Said("Kreditvertrag <Kredit>")),
+        ("x <meditates>", Said("x <meditates>")),
+        ("Null", Said("Null")),
+        ("Null.", Said("Null.")),
+        ("null.", Said("null.")),
+        ("<immediately leaves>", Said("<immediately leaves>")),
+        ("<medium rare>", Said("<medium rare>")),
+        ("<Mediterranean food>", Said("<Mediterranean food>")),
+        ("<Médiafájl kihagyva>", Said("", MEDIA)),
     ],
 )
 def test_what_android_writes_is_told_from_speech(body: str, said: Said) -> None:
@@ -126,6 +138,17 @@ def test_a_placeholder_of_an_unknown_language_is_known_by_coming_again(tmp_path:
     )
     found = read(path)
     assert (found.said, found.loaded.dropped) == ([("Nell", "a")], {MEDIA: 3})
+
+
+def test_an_edit_note_of_an_unknown_language_is_known_by_coming_again(tmp_path: Path) -> None:
+    path = tmp_path / "chat.txt"
+    head = "05/02/24, 10:0"
+    path.write_text(
+        f"{head}0 - Nell: a <dës Noriicht modifizéiert>\n{head}1 - Otto: b\nc <dës Noriicht modifizéiert>\n"
+        f"{head}2 - Nell: d <modified by me>\n{head}3 - Nell: e <tea>\n{head}4 - Nell: f <tea>\n"
+    )
+    said = [("Nell", "a"), ("Otto", "b\nc"), ("Nell", "d <modified by me>"), ("Nell", "e <tea>"), ("Nell", "f <tea>")]
+    assert read(path).said == said
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pipeline.archives.members import Member
 from pipeline.archives.told import TWICE, Told
-from pipeline.archives.whatsapp.messages import messages
+from pipeline.archives.whatsapp.messages import messages, places
 from pipeline.archives.whatsapp.names import shown
 from pipeline.archives.whatsapp.survey import SKETCH, Layout
 from pipeline.archives.whatsapp.words import TITLES
@@ -159,9 +159,7 @@ def _once(files: Sequence[File], told: Told) -> list[Message]:
     changed: set[tuple[str, str]] = set()
     for export in exports:
         here: Counter[tuple[str, str, str]] = Counter()
-        last = ""
-        for message in export.messages:
-            last = message.time or last
+        for place, message in places(export.messages):
             when = (message.time or "")[:precision], message.sender
             key = (*when, message.content)
             here[key] += 1
@@ -170,7 +168,7 @@ def _once(files: Sequence[File], told: Told) -> list[Message]:
             if is_known or is_older:
                 told.drop(TWICE, message.sender, message.time, message.content)
             else:
-                kept.append((last, len(kept), message))
+                kept.append((place, len(kept), message))
         known |= here
         changed.update(((time or "")[:precision], sender) for time, sender in export.edited)
     kept.sort(key=lambda each: each[:2])

@@ -2,7 +2,8 @@
 
 import heapq
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 
 from pipeline.archives.members import Member
 from pipeline.archives.told import Told
@@ -16,6 +17,8 @@ from pipeline.sessions.session import ENDLESS, LONGEST, QUOTED, Message
 
 _WINDOW = 50_000
 """Messages among which those that came late are put in order."""
+_HOUR = slice(len("2023-08-15T"), len("2023-08-15T21"))
+_HOURS_OF_NIGHT = frozenset(("23", "00", "01", "02", "03"))
 
 GUESSED_ORDER = "whose day and month no date in the chat tells apart: they are read as most people there write them"
 GUESSED_ENCODING = "in a file that is not UTF-8, read as Windows-1252"
@@ -40,7 +43,7 @@ def messages(
 
 def _in_file(member: Member, layout: Layout, told: Told, edited: set[tuple[str | None, str]]) -> Iterator[Message]:
     is_ios = layout.form.shape.is_ios
-    words = OwnWords(is_ios=is_ios, has_marks=layout.has_marks, repeated=layout.repeated)
+    words = OwnWords(is_ios=is_ios, has_marks=layout.has_marks, repeated=layout.repeated, notes=layout.notes)
     split, said = layout.roster.split, words.said
     rows = kept = 0
     try:
@@ -138,11 +141,45 @@ def _hour(hour: str, half: str) -> str | None:
 def _in_order(found: Iterator[Message]) -> Iterator[Message]:
     """By time, those of one time as they stand; what has no time stays behind what it follows."""
     waiting: list[tuple[str, int, Message]] = []
-    time = ""
-    for number, message in enumerate(found):
-        time = message.time or time
+    for number, (time, message) in enumerate(places(found)):
         heapq.heappush(waiting, (time, number, message))
         if len(waiting) > _WINDOW:
             yield heapq.heappop(waiting)[2]
     while waiting:
         yield heapq.heappop(waiting)[2]
+
+
+def places(found: Iterable[Message]) -> Iterator[tuple[str, Message]]:
+    """Each message with the time by which it is put in order.
+
+    That is its own, or that of the message above where it has none. In autumn the clock goes back, and an hour of the
+    night comes twice: by their times its messages would be mixed, so they keep their places.
+    """
+    again: list[tuple[str, Message]] = []
+    highest = last = ""
+    for message in found:
+        time = message.time or last
+        if again and last <= time < highest and len(again) < _WINDOW:
+            again.append((time, message))
+        elif last == highest and _may_be_again(time, highest):
+            again = [(time, message)]
+        else:
+            if again:
+                yield from _placed(again, highest if time >= highest else None)
+                again = []
+            highest = max(highest, time)
+            yield time, message
+        last = time
+    yield from _placed(again, highest)
+
+
+def _placed(found: list[tuple[str, Message]], time: str | None) -> Iterator[tuple[str, Message]]:
+    return ((time or own, message) for own, message in found)
+
+
+def _may_be_again(time: str, highest: str) -> bool:
+    """Whether the clock was put back by an hour, from the one time to the other; that is done at night."""
+    if not time < highest or highest[_HOUR] not in _HOURS_OF_NIGHT:
+        return False
+    after, before = (datetime.fromisoformat(each.removesuffix("Z")) for each in (time, highest))
+    return before - after <= timedelta(hours=1)

@@ -4,6 +4,8 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
+from pipeline.archives.whatsapp.words import NOTICES
+
 OWN = "\u200e"
 """What iPhones write before WhatsApp's own words; Android writes it before the names of files."""
 
@@ -15,11 +17,13 @@ _QUOTES = {
 _YOU = frozenset(
     ("you", "du", "tú", "usted", "vous", "você", "hai", "u", "je", "siz", "вы", "ty", "sinä", "anda", "kamu", "bạn")
 )
+_NOTICES = tuple(NOTICES)
 _MOST_NAMES = 100_000
 _LONGEST_PART = 60  # characters of a name between two colons
 _OFTEN = 3  # what a group was renamed to, is hardly ever said as often
 _MOST_DEEDS = 20  # lines of WhatsApp about people whose names begin alike
 _SENTENCE = 7  # words that are no name
+_PAIR = 2
 _DEED = 4  # words that say what somebody did
 
 
@@ -65,7 +69,8 @@ class Roster(NamedTuple):
     """The people of a chat.
 
     Attributes:
-        senders: by what stands before the first colon, the name as it is shown; of everybody else it is no name.
+        senders: by what stands before the first colon, the name as it is shown; of everybody else it is no name. A
+            stranger who calls themselves what a contact is called keeps the tilde.
         longer: what stands before the first colon of names that have one themselves.
         speakers: lines by name.
         chat: the name under which WhatsApp speaks but nobody else: the group's, or of somebody who says nothing.
@@ -145,10 +150,11 @@ class Names:
         longer = frozenset(parts)
         others = ((begin, met) for begin, met in self._met.items() if begin not in longer)
         often = {shown(begin) for begin, met in others if met.said >= _OFTEN or met.own}
+        names = [begin for begin, met in self._met.items() if begin not in longer and self._is_name(begin, met, often)]
+        contacts = {shown(begin) for begin in names if not _is_stranger(begin)}
         senders = {
-            begin: shown(begin)
-            for begin, met in self._met.items()
-            if begin not in longer and self._is_name(begin, met, often)
+            begin: f"~{name}" if _is_stranger(begin) and (name := shown(begin)) in contacts else shown(begin)
+            for begin in names
         }
         speakers: Counter[str] = Counter()
         for begin, met in self._met.items():
@@ -158,7 +164,7 @@ class Names:
             elif begin in senders and met.said:
                 speakers[senders[begin]] += met.said
         chats = [
-            shown(f"{begin}: {end}") if end else shown(begin)
+            shown(f"{begin}: {end}") if end else senders.get(begin, shown(begin))
             for begin, met in self._met.items()
             for end in (met.certain or ([""] if met.own else []))
         ]
@@ -173,7 +179,7 @@ class Names:
         if breaks_off(begin) or not shown(begin):
             return False
         words = begin.split()
-        if len(words) >= _SENTENCE:
+        if len(words) >= _SENTENCE and not self._is_long_name(begin, met):
             return False
         if len(words) >= _DEED and words[0].casefold() in _YOU:
             return False
@@ -181,10 +187,26 @@ class Names:
             shown(" ".join(words[:-count])) in often for count in range(_DEED, len(words))
         )  # "Hare changed the group to: X" is about Hare
 
+    def _is_long_name(self, begin: str, met: _Met) -> bool:
+        """Whether so many words are a name: they come again, or they are one of two texts before colons at all."""
+        if _bare(begin).casefold().startswith(_NOTICES):
+            return False
+        if met.said > 1 or len(self._met) != _PAIR:
+            return met.said > 1
+        return not any(begin.startswith(each) for each in self._met if each != begin)
+
 
 def shown(name: str) -> str:
     """The sender as the phone shows them: who is not among its contacts has a tilde in front."""
-    return " ".join(_MARKS.sub("", name).split()).removeprefix("~").strip()
+    return _bare(name).removeprefix("~").strip()
+
+
+def _is_stranger(name: str) -> bool:
+    return _bare(name).startswith("~")
+
+
+def _bare(name: str) -> str:
+    return " ".join(_MARKS.sub("", name).split())
 
 
 def breaks_off(text: str) -> bool:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pipeline.archives.told import CALL, DELETED, MEDIA, NO_TEXT
 from pipeline.archives.whatsapp.names import OWN
-from pipeline.archives.whatsapp.words import ATTACHED, CALLS, LIVE, MISSED, NOTICES, OMITTED, PLACES, WAITING
+from pipeline.archives.whatsapp.words import ATTACHED, CALLS, EDITED, LIVE, MISSED, NOTICES, OMITTED, PLACES, WAITING
 from pipeline.archives.whatsapp.words import DELETED as GONE
 from pipeline.archives.whatsapp.words import MEDIA as LEFT_OUT
 
@@ -18,10 +18,11 @@ SYSTEM = "WhatsApp's own words"
 _WHOLE = {
     **dict.fromkeys(GONE, DELETED),
     **dict.fromkeys(MISSED, CALL),
-    **dict.fromkeys(LIVE | {"null"}, SYSTEM),
+    **dict.fromkeys(LIVE, SYSTEM),
     **{f"<{words}>": MEDIA for words in LEFT_OUT | OMITTED},
 }
 _AROUND_FILES = (("فایل پیوست شد ", ""), ("", " இணைக்கப்பட்டது"))  # in Persian and in Tamil there are no brackets
+_NO_BODY = "null"  # as Android writes it; "Null" is a number in German
 _FEWEST_OPTIONS = 2
 _BEGIN = 4
 _BEGINS = {words[:_BEGIN] for words in (*_WHOLE, *CALLS, *WAITING, *NOTICES, *(before for before, _ in _AROUND_FILES))}
@@ -37,13 +38,16 @@ _NOTICES = tuple(NOTICES)
 _DOT = ".。।"
 _IN_BRACKETS = re.compile(r"<[^<>\n]{3,60}>")
 _ANY_OMITTED = re.compile(r"<[\w ]{3,40} (?:omitted|weggelassen|ausgeschlossen|omitid[ao]|weggelaten)>", re.IGNORECASE)
-_MEDIA_STEMS = re.compile(
-    "medi[aenuoj]|médi|mídi|medy|multim|медиа|медіа|медија|メディア|媒体|媒體|미디어|मीडिया|মিডিয়া|وسائط|رسانه|میڈیا|מדיה|สื่อ",
+_MEDIA_WORDS = re.compile(
+    r"\b(?:multim\w+|m[eé]di[aá]s?|media\w*f\w+|médiaf\w+|medien|medier|mediefil\w*|meedia|medij\w*|mídias?|medy[aə])\b"
+    r"|\b(?:медиа|медіа|медија)"
+    "|メディア|媒体|媒體|미디어|मीडिया|মিডিয়া|وسائط|رسانه|میڈیا|מדיה|สื่อ",
     re.IGNORECASE,
 )
 _EDIT_STEMS = re.compile(
-    "edit|bearbeit|modif|bewerk|düzenl|измен|отредакт|змінен|редаг|редакт|edyt|zmieni|uprav|szerkeszt|redig|ändr|muokat|"
-    "muutet|uređen|izmijen|επεξεργ|diedit|编辑|編輯|수정|편집|編集|संपादित|एडिट|ערכ|נערכ|تعديل|ویرایش|แก้ไข|chỉnh sửa",
+    r"\b(?:edit|bearbeit|modif|bewerk|düzenl|измен|отредакт|змінен|редаг|відредаг|редакт|edyt|zedyt|zmieni|uprav|redig"
+    r"|szerkeszt|ändr|muokat|muutet|uređen|izmijen|επεξεργ|diedit)"
+    "|编辑|編輯|수정|편집|編集|संपादित|एडिट|ערכ|تعديل|ویرایش|แก้ไข|chỉnh sửa",
     re.IGNORECASE,
 )
 _FILE = re.compile(r"([^\n]*\.\w{1,8}) \(([^()\n]{2,60})\)")
@@ -95,12 +99,21 @@ class OwnWords:
     Args:
         has_marks: whether U+200E stands anywhere in it: some tools take it out.
         repeated: what stands in angle brackets, alone in a message, several times.
+        notes: what stands in angle brackets at the ends of several messages.
     """
 
-    def __init__(self, *, is_ios: bool, has_marks: bool = True, repeated: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        *,
+        is_ios: bool,
+        has_marks: bool = True,
+        repeated: frozenset[str] = frozenset(),
+        notes: frozenset[str] = frozenset(),
+    ) -> None:
         self._is_ios = is_ios
         self._is_bare = is_ios and not has_marks
         self._repeated = repeated
+        self._notes = notes
 
     def said(self, body: str, is_marked: bool = False) -> Said:
         """What somebody said.
@@ -112,9 +125,11 @@ class OwnWords:
         text = body.strip()
         if not text:
             return _NOTHING
+        if text == _NO_BODY:
+            return Said("", SYSTEM)
         if self._is_plain(text):
             return Said(text)
-        text, is_edited = _without_edit(text)
+        text, is_edited = _without_edit(text, self._notes)
         if reason := _reason(text) if len(text) <= _LONGEST_WORDS else "":
             return Said("", reason)
         if _is_poll(text) or _is_place(text) or _bare(text[:_LONGEST_WORDS]).casefold().startswith(_NOTICES):
@@ -163,7 +178,8 @@ class OwnWords:
         inner = words[1:-1].strip()
         if inner.casefold().rstrip(_DOT) in LEFT_OUT or words in self._repeated or _ANY_OMITTED.fullmatch(words):
             return True
-        return _IN_BRACKETS.fullmatch(words) is not None and _MEDIA_STEMS.search(inner) is not None
+        is_phrase = " " in inner or not inner.isascii()
+        return is_phrase and _IN_BRACKETS.fullmatch(words) is not None and _MEDIA_WORDS.search(inner) is not None
 
 
 def _bare(text: str) -> str:
@@ -209,7 +225,7 @@ def _option(line: str) -> str:
     return found[1] if found and votes[-1:] == ")" and _VOTES.fullmatch(votes[:-1]) else ""
 
 
-def _without_edit(text: str) -> tuple[str, bool]:
+def _without_edit(text: str, notes: frozenset[str]) -> tuple[str, bool]:
     """A message without the note that it was edited, which stands at its end. A pattern would be quadratic."""
     if not text.endswith(">"):
         return text, False
@@ -221,9 +237,17 @@ def _without_edit(text: str) -> tuple[str, bool]:
     if before.endswith(OWN):
         is_file = _attached(text[at:]) is not None or added.casefold() in OMITTED
         return (text, False) if is_file else (before[:-1].rstrip(), True)
-    if before[-1].isspace() and ":" not in added and _EDIT_STEMS.search(added):
+    if before[-1].isspace() and _is_edit(added, notes):
         return before.rstrip(), True
     return text, False
+
+
+def _is_edit(added: str, notes: frozenset[str]) -> bool:
+    """Whether somebody's phone wrote this: a note that is known, or one of an unknown language that comes again."""
+    if _bare(added).casefold().rstrip(_DOT) in EDITED:
+        return True
+    is_phrase = " " in added or not added.isascii()
+    return is_phrase and ":" not in added and added in notes and _EDIT_STEMS.search(added) is not None
 
 
 def _tail(text: str) -> str:

@@ -1,8 +1,8 @@
 """Headers that somebody pasted into a message, where they have the shape of the file's own and lines all end alike.
 
 They stand out by time: a few lines are earlier than all around them, or later. That alone happens to real messages too,
-which arrive late. So they are text only if nobody else in the chat has the names in them, or if the very lines stand
-further up.
+which arrive late. So they are text only if nobody else in the chat has the names in them, if the very lines stand
+further up, or if the line above announces them with a colon.
 """
 
 import re
@@ -19,6 +19,7 @@ from pipeline.archives.whatsapp.survey import Layout, clock
 from pipeline.archives.whatsapp.text import lines
 
 _TOLERATED = 15 * 60  # seconds by which a message may come late
+_COLONS = (":", "：")
 _PAIR = 2
 _MOST = 200  # headers that somebody pastes at once
 _MOST_REPEATED = 30  # more lines that stand twice are two exports in one file
@@ -31,6 +32,7 @@ class _Header(NamedTuple):
     time: int
     sender: str | None
     is_repeated: bool
+    is_announced: bool
 
 
 class _Block(NamedTuple):
@@ -85,8 +87,9 @@ def _is_text(block: _Block, strangers: set[str], *, is_small: bool) -> bool:
         return False
     if strangers.issuperset(senders):
         return True
+    is_announced = block.headers[0].is_announced and not block.is_ahead
     is_repeated = all(each.is_repeated for each in block.headers)
-    return is_deep and is_repeated and len(block.headers) <= _MOST_REPEATED
+    return is_deep and (is_announced or is_repeated) and len(block.headers) <= _MOST_REPEATED
 
 
 def _blocks(headers: Iterator[_Header]) -> list[_Block]:
@@ -129,11 +132,12 @@ def _headers(member: Member, layout: Layout) -> Iterator[_Header]:
     match = layout.form.matcher()
     seen = bytearray(_BITS // 8)
     days: dict[str, int | None] = {}
-    number, begins = -1, True
+    number, begins, is_announced = -1, True, False
     for line in lines(member, layout.encoding):
         header = match(line) if begins and may_begin(line[0]) else None
         begins = line[-1] in "\r\n"
         if header is None:
+            is_announced = line.rstrip().endswith(_COLONS)
             continue
         number += 1
         day = header["date"]
@@ -142,10 +146,11 @@ def _headers(member: Member, layout: Layout) -> Iterator[_Header]:
         bit = zlib.crc32(line.strip().encode("utf-8", "replace")) % _BITS
         is_repeated = bool(seen[bit >> 3] & (1 << (bit & 7)))
         seen[bit >> 3] |= 1 << (bit & 7)
+        said = layout.roster.split(line[header.end() :].rstrip("\r\n"))
         if (ordinal := days[day]) is not None:
-            said = layout.roster.split(line[header.end() :].rstrip("\r\n"))
             time = ordinal * _DAY + clock(*header.group("hour", "minute", "second", "half"))
-            yield _Header(number, time, said[0] if said else None, is_repeated)
+            yield _Header(number, time, said[0] if said else None, is_repeated, is_announced)
+        is_announced = said is not None and said[1].rstrip().endswith(_COLONS)
 
 
 def _ordinal(header: re.Match[str], order: str) -> int | None:

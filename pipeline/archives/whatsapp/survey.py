@@ -24,6 +24,8 @@ _LONGEST_FILE = 1000  # characters in which the name of a file stands
 _FIRST = 12  # lines in which a group is founded
 _PLACEHOLDERS, _REPEATED = 1000, 3
 _SEVERAL = 3
+_LONGEST_NOTE = 125
+_NOTE = re.compile(r"\s<([^<>\n]{3,120})>\r?\n?\Z")
 _LEVELS = frozenset(["TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "CRITICAL", "FATAL"])
 _TEXT_FILE = re.compile(r"(?:<(?:[^<>\n]*?: ?)?|^|: ?\u200e?)([^<>:\n]{1,200}\.txt)(?=[^<>\n]*>| \()", re.IGNORECASE)
 
@@ -70,6 +72,7 @@ class Layout(NamedTuple):
         goes_back: whether a header is earlier than the one above it.
         has_marks: whether U+200E stands in it.
         repeated: texts in angle brackets that stand alone in several messages.
+        notes: texts in angle brackets that stand at the ends of several messages.
         attached: the names of text files that were sent.
         founded: the group's name, where WhatsApp says so at the beginning.
         sketch: a hash of some of its messages, and what stands before their first colons.
@@ -84,6 +87,7 @@ class Layout(NamedTuple):
     goes_back: bool
     has_marks: bool
     repeated: frozenset[str]
+    notes: frozenset[str]
     attached: frozenset[str]
     founded: str | None
     sketch: dict[int, str]
@@ -189,6 +193,7 @@ class _Look:
         self._goes_back = self._has_marks = False
         self._begin: list[str] = []
         self._placeholders: Counter[str] = Counter()
+        self._notes: Counter[str] = Counter()
         self._attached: set[str] = set()
         self._hashes: dict[int, str] = {}
         self._highest = 1 << 32
@@ -210,6 +215,8 @@ class _Look:
                     self._others[shape_of(other)] += 1
             if not self._has_marks and OWN in line:
                 self._has_marks = True
+            if ">" in line[-3:] and len(self._notes) < _PLACEHOLDERS:
+                self._notes.update(_NOTE.findall(line[-_LONGEST_NOTE:]))
             is_crlf = line.endswith("\r\n")
             begins = is_crlf or line[-1] in "\r\n"
             if is_first:
@@ -288,6 +295,7 @@ class _Look:
             self._goes_back or self._dates.goes_back(order.order),
             self._has_marks,
             frozenset(text for text, count in self._placeholders.items() if count >= _REPEATED and " " in text),
+            frozenset(text for text, count in self._notes.items() if count > 1),
             frozenset(self._attached),
             self._founded(),
             dict(sorted(self._hashes.items())[:SKETCH]),

@@ -308,6 +308,35 @@ PLACES = _words("""
 """)
 """What stands before the link to a place."""
 
+EDITED = _words("""
+    Bu mesaj düzenlendi | Ce message a été modifié
+    Denne besked blev redigeret | Denne besked er redigeret | Denne meldingen ble redigert
+    Denne meldingen er redigert | Det här meddelandet har redigerats | Det här meddelandet redigerades
+    Detta meddelande redigerades | Diese Nachricht wurde bearbeitet | Dit bericht is bewerkt | Dit bericht werd bewerkt
+    Esta mensagem foi editada | Este mensaje fue editado | Este mensaje se editó | Ez az üzenet szerkesztve lett
+    Acest mesaj a fost editat | Aquest missatge s'ha editat | Mensagem editada | Mensaje editado | Message edited
+    Mesej ini telah diedit | Messaggio modificato | Nachricht bearbeitet | Ova poruka je izmijenjena
+    Ova poruka je uređena | Pesan ini diedit | Pesan ini telah diedit | Questo messaggio è stato modificato
+    Se editó este mensaje | Se modificó este mensaje | Ta wiadomość została edytowana
+    Ta wiadomość została zedytowana | Ta wiadomość została zmieniona | Tato zpráva byla upravena
+    Táto správa bola upravená | This message has been edited | This message is edited | This message was edited
+    Tin nhắn này đã được chỉnh sửa | To sporočilo je bilo urejeno | Tätä viestiä muokattiin | Tätä viestiä on muokattu
+    You edited this message | Zedytowano tę wiadomość | Üzenet szerkesztve | Αυτό το μήνυμα τροποποιήθηκε
+    Το μήνυμα υπέστη επεξεργασία | Αυτό το μήνυμα έχει υποστεί επεξεργασία | Данное сообщение изменено
+    Это сообщение было изменено | Сообщение изменено | Сообщение отредактировано | Това съобщение беше редактирано
+    Съобщението е редактирано | Це повідомлення було змінено | Це повідомлення змінено | Повідомлення змінено
+    Повідомлення відредаговано | ההודעה נערכה | הודעה זו נערכה | تم تعديل هذه الرسالة | این پیام ویرایش شد
+    این پیام ویرایش شده است | اس پیغام میں ترمیم کی گئی | यह मैसेज एडिट किया गया | यह मैसेज एडिट किया गया था
+    यह संदेश संपादित किया गया | हा मेसेज संपादित केला | এই মেসেজটি এডিট করা হয়েছে | แก้ไขข้อความนี้แล้ว
+    ข้อความนี้ถูกแก้ไข | このメッセージは編集されました | このメッセージは編集済みです | 此消息已编辑 | 此消息已被编辑
+    這則訊息已編輯 | 此訊息已編輯 | 此訊息已被編輯 | 이 메시지는 편집되었습니다
+    이 메시지는 수정되었습니다 | 수정된 메시지입니다
+""")
+"""What stands in angle brackets behind a message that was edited.
+
+Not each was seen in an export: some are translations, and other notes are known by coming again in a file.
+"""
+
 TITLES = _titles("""
     %s bilan WhatsApp chati | %s ile WhatsApp Sohbeti | %s ilə WhatsApp Söhbəti | %s کے ساتھ WhatsApp بات چیت
     %s के साथ WhatsApp चैट | %s सोबतच्या WhatsApp गप्पा | %s এর সাথে WhatsApp চ্যাট | %s ਨਾਲ WhatsApp ਗੱਲਬਾਤ
