@@ -18,7 +18,7 @@ WITHIN_MS = 16 * 60 * 1000
 """Instagram allows a quarter of an hour."""
 
 _ALIKE = 0.5
-_COMPARED = 500
+_COMPARED = 200
 _LOOKED_BACK = 50
 """Messages of the same sender that are compared with an edited one; with all of them time would be quadratic."""
 
@@ -57,19 +57,19 @@ def _earlier(rows: list[Row], row: Row) -> Message | None:
     """Which of somebody's messages is an earlier version of that one; the most alike, and of these the last."""
     when, _, _, said = row
     best, found = _ALIKE, None
-    matcher = difflib.SequenceMatcher(None, "", _compared(said), autojunk=False)
+    later = _compared(said)
+    matcher = difflib.SequenceMatcher(None, "", later, autojunk=False)
     for before, _, _, message in reversed(rows):
         if when - before > WITHIN_MS:
             break
-        if (alike := _alike(message, matcher, best)) > best:
+        if (alike := _alike(_compared(message), later, matcher, best)) > best:
             best, found = alike, message
     return found
 
 
-def _alike(message: Message, matcher: "difflib.SequenceMatcher[str]", best: float) -> float:
+def _alike(first: str, second: str, matcher: "difflib.SequenceMatcher[str]", best: float) -> float:
     """From 0 to 1; a text that the other begins or ends with is as good as the same. 0 if it cannot exceed the best."""
-    first, second = _compared(message), matcher.b
-    short, long = sorted((first, str(second)), key=len)
+    short, long = sorted((first, second), key=len)
     if len(short) > 1 and (long.startswith(short) or long.endswith(short)):
         return 0.95
     matcher.set_seq1(first)
