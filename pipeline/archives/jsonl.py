@@ -116,12 +116,13 @@ def _is_examples(member: Member) -> bool:
 def read(members: Members, told: Told, _asked: Asked) -> Iterator[Stream]:
     """See readers.Reading."""
     chats: dict[str, _Chat] = {}
+    ids: dict[str, bool] = {}
     found = [each for each in members if _is_read(each, members)]
     if not found and members.only is not None:
         found = [members.only]  # to say what is wrong with its first line
     with Gathered(members.path, told, once=len(found) > 1) as gathered:
         for member in found:
-            for conversation, message in _Reader(member, told, chats).messages():
+            for conversation, message in _Reader(member, told, chats, ids).messages():
                 gathered.add(conversation, message)
         if not told.rows:
             raise InputError(str(members.path), "no messages", fix=_SHOWN)
@@ -150,10 +151,11 @@ class _Remembered:
 class _Reader:
     """The messages of a file, each with its conversation."""
 
-    def __init__(self, member: Member, told: Told, chats: dict[str, _Chat]) -> None:
+    def __init__(self, member: Member, told: Told, chats: dict[str, _Chat], ids: dict[str, bool]) -> None:
         self._member = member
         self._told = told
         self._chats = chats
+        self._ids = ids  # whether each identity was an id when first met
         self._said = _Remembered()
 
     def messages(self) -> Iterator[tuple[str, Message]]:
@@ -169,8 +171,8 @@ class _Reader:
             if line.kind is not None and line.kind not in _KINDS:
                 raise self._wrong(number, '`kind` is neither "direct" nor "group"')
             chat.kind = chat.kind or _KINDS.get(line.kind or "")
-            chat.title = chat.title or line.title
-            chat.platform = chat.platform or line.platform
+            chat.title = chat.title or _on_one_line(line.title) or None
+            chat.platform = chat.platform or _on_one_line(line.platform) or None
             message = self._message(number, line, conversation)
             if message.content.strip():
                 yield conversation, message
@@ -196,11 +198,10 @@ class _Reader:
         if line.is_me not in (True, False, None):
             raise self._wrong(number, "`is_me` is neither true nor false")
         is_me = bool(line.is_me)
-        name = "" if line.sender is None else str(line.sender).strip()
+        name = _on_one_line(line.sender)
         if not is_me and not name:
             raise self._wrong(number, "`sender` is missing, and `is_me` is not true")
-        identity = name if line.sender_id is None else str(line.sender_id)
-        sender = OWNER if is_me else self._told.senders.of(identity, name)
+        sender = OWNER if is_me else self._told.senders.of(self._identity(line.sender_id, name), name)
         message = Message(sender, is_me, self._time(number, line.ts), line.text or "")
         if line.reply_to is not None:
             answered = self._said.get((conversation, str(line.reply_to)))
@@ -211,6 +212,14 @@ class _Reader:
         if line.id is not None:
             self._said.add((conversation, str(line.id)), (sender, message.content[:QUOTED]))
         return message
+
+    def _identity(self, sender_id: str | int | None, name: str) -> str:
+        """What tells people apart: an id, or without one the name. An id that is also a name is somebody else."""
+        by_id = _on_one_line(sender_id)
+        identity = by_id or name
+        if self._ids.setdefault(identity, bool(by_id)) != bool(by_id):
+            return f"id {identity}" if by_id else f"{identity}, without an id"
+        return identity
 
     def _time(self, number: int, ts: str | float | None) -> str | None:
         """ISO 8601, or seconds, milliseconds or microseconds since 1970; a time of no zone stays as it is."""
@@ -232,3 +241,8 @@ class _Reader:
 
     def _wrong(self, number: int, what: str) -> InputError:
         return InputError(f"{self._member}:{number}", f"no message ({what})", fix=_SHOWN)
+
+
+def _on_one_line(text: str | int | None) -> str:
+    """Names stand in prompts, in which a line break would begin a line of somebody else."""
+    return "" if text is None else " ".join(str(text).split())

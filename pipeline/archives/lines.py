@@ -78,6 +78,8 @@ def decoded(line: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
     """
     try:
         return decoder.decode(line)
+    except RecursionError:
+        raise msgspec.DecodeError("JSON is nested too deeply") from None
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
@@ -89,4 +91,7 @@ def decoded(line: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
             loose = None
         if loose is None:
             raise
-        return decoder.decode(writable(json.dumps(loose, ensure_ascii=False)))
+        try:
+            return decoder.decode(writable(json.dumps(loose, ensure_ascii=False)))
+        except RecursionError:
+            raise msgspec.DecodeError("JSON is nested too deeply") from None

@@ -52,9 +52,11 @@ class Senders:
         """
         sender = self._senders.get(identity)
         if sender is None:
-            sender = name.strip() if name and name.strip() else identity
+            # Names stand in prompts, in which a line break would begin a line of somebody else.
+            known = " ".join(identity.split())
+            sender = " ".join((name or "").split()) or known
             while sender in self._ids:
-                sender = f"{sender} ({identity})"
+                sender = f"{sender} ({known})"
             self._senders[identity] = sender
             self._ids[sender] = identity
             self._others[sender] = others

@@ -15,6 +15,7 @@ with, from its published protocol buffers, and that mentions reach the files as 
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -154,7 +155,7 @@ def read(members: Members, told: Told, _asked: Asked) -> Iterator[Stream]:
             for key in gathered:  # the only one, if anything was said
                 others = gathered.others(key)
                 kind = gathered.kind(key)
-                title = (member.parts[-2] if folder else None) if kind == "group" else None
+                title = (" ".join(member.parts[-2].split()) if folder else None) if kind == "group" else None
                 session = Session(folder or f"signal-{number}", kind, title, [])
                 blocks = gathered.blocks(key)
                 if not others and "notetoself" in folder.lower().replace(" ", ""):
@@ -225,7 +226,7 @@ def _from_lines(member: Member, told: Told) -> Iterator[_Said]:
             ) from None
         quote = (each.quote or "").strip().removeprefix("> ").replace("\n> ", "\n")
         yield _Said(
-            each.sender or "No-Sender",
+            " ".join((each.sender or "").split()) or "No-Sender",
             _time(each.date),
             each.body or "",
             quote,
@@ -240,7 +241,11 @@ def _time(date: str) -> str | None:
     if _DATE.match(date) is None or date.startswith(_NO_DATE):
         return None
     time = date[:19].replace(" ", "T")
-    return f"{time}Z" if len(time) == 19 else f"{time[:16]}:00Z"
+    time = time if len(time) == 19 else f"{time[:16]}:00"
+    try:
+        return f"{datetime.fromisoformat(time).isoformat()}Z"
+    except ValueError:
+        return None
 
 
 def _from_page(member: Member, told: Told) -> Iterator[_Said]:
@@ -249,7 +254,7 @@ def _from_page(member: Member, told: Told) -> Iterator[_Said]:
         if match is None:  # what stands before the first header
             continue
         date, clock, sender, rest = match.groups()
-        yield _said_on_page(sender.strip(), _time(f"{date}T{clock}"), rest)
+        yield _said_on_page(" ".join(sender.split()) or "No-Sender", _time(f"{date}T{clock}"), rest)
 
 
 def _blocks(member: Member, told: Told) -> Iterator[str]:

@@ -39,6 +39,7 @@ _NOBODY = {"", "null", "insert-address-token"}
 _NAMELESS = {"", "null", "(unknown)"}
 _RECEIVED, _SENT, _DRAFT, _TRYING = "1", {"2", "4", "5", "6"}, "3", {"4", "5", "6"}
 _FROM = "137"
+_NO_SUBJECT = re.compile(r"\s*[\[(<]?\s*no[\s_-]?subject\s*[\])>]?\s*", re.IGNORECASE)
 _ROOT = re.compile(r"(?:\s|<\?.*?\?>|<!--.*?-->)*<(?:!DOCTYPE\s+)?(smses|calls)[\s>/\[]", re.DOTALL)
 
 
@@ -144,7 +145,9 @@ class _Phone:
         else:
             sender = senders[0] if senders else _UNKNOWN
         texts = [each.get("text", "") for each in parts if each.get("ct", "").startswith("text/plain")]
-        said = [text for text in (row.get("sub", ""), *texts) if text.strip() and text != "null"]
+        subject = row.get("sub", "")
+        subjects = [] if _NO_SUBJECT.fullmatch(subject) else [subject]
+        said = [text for text in (*subjects, *texts) if text.strip() and text != "null"]
         media = any(not each.get("ct", "").startswith(("text/plain", "application/smil")) for each in parts)
         return self._kept(
             "~".join(sorted(numbers)) or _UNKNOWN, sender, box, row.get("date", ""), "\n".join(said), media=media

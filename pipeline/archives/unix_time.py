@@ -12,9 +12,9 @@ _DAY = 86_400
 def unix_time(since: float) -> str | None:
     """A time since 1970 as "2023-08-28T00:32:03Z"; None if no such day exists."""
     size = abs(since)
-    if size > _MILLISECONDS:
-        since /= 1_000_000 if size > _MICROSECONDS else 1_000
     try:
+        if size > _MILLISECONDS:
+            since /= 1_000_000 if size > _MICROSECONDS else 1_000
         day, second = divmod(int(since // 1), _DAY)
         return f"{_date(day)}T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z"
     except (ValueError, OverflowError, OSError):

@@ -1,5 +1,6 @@
 """Instagram's download: Messenger's classic form, with an identity and with edits of its own."""
 
+import difflib
 import json
 from pathlib import Path
 
@@ -88,6 +89,32 @@ def test_the_last_version_stands_where_the_first_stood(
 ) -> None:
     found = read_rows(tmp_path, [said("Kit", text, minute) for text, minute in rows])
     assert [text for _, text in found.said] == said_in_the_end
+
+
+def test_an_edited_message_is_compared_with_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[float] = []
+    real = difflib.SequenceMatcher.ratio
+
+    def ratio(self: "difflib.SequenceMatcher[str]") -> float:
+        compared.append(found := real(self))
+        return found
+
+    monkeypatch.setattr(difflib.SequenceMatcher, "ratio", ratio)
+    letters = [chr(ord("a") + number % 26) * 4 + f" {number}" for number in range(150)]
+    found = read_rows(tmp_path, [said("Kit", f"{text} (edited)", at / 100) for at, text in enumerate(letters)])
+    assert len(compared) < 5 * len(letters)
+    assert found.loaded.rows == len(letters)
+
+
+@pytest.mark.parametrize(("between", "is_found"), [(49, True), (50, False)])
+def test_an_earlier_version_is_looked_for_among_ones_own_last_fifty(
+    tmp_path: Path, between: int, is_found: bool
+) -> None:
+    rows = [said("Kit", "see you at nine", 0), said("Kit", "see you at ten (edited)", 9)]
+    rows += [said("Kit", str(number), 1 + number / 100) for number in range(between)]
+    rows += [said("Mo", "so", 2 + number / 100) for number in range(100)]
+    found = read_rows(tmp_path, rows)
+    assert found.loaded.dropped.get(EARLIER, 0) == is_found
 
 
 def test_somebody_elses_words_are_no_earlier_version(tmp_path: Path) -> None:

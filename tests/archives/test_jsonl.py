@@ -250,3 +250,33 @@ def test_the_lines_of_the_documentation_are_read(path: Path) -> None:
 def test_a_damaged_file_is_refused_or_accounted_for(path: Path, data: bytes) -> None:
     path.write_bytes(data)
     require_words_or_balance(path, "jsonl")
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_line_that_is_nested_too_deeply_is_refused_in_words(path: Path, before: int) -> None:
+    deep = "[" * 50_000 + "]" * 50_000
+    path.write_text(written(*[row("a", 1, "Hi")] * before, row("a", 2, "x"))[:-2] + f', "more": {deep}}}\n')
+    with pytest.raises(InputError) as caught:
+        read(path, "jsonl")
+    assert str(caught.value) == f"{path}:{before + 1}: no message (JSON is nested too deeply). {SHOWN}"
+
+
+def test_what_stands_in_prompts_is_one_line(path: Path) -> None:
+    rows = [row("a", second, "x", sender=f"A\n{second}\u2028b", sender_id=f"u\n{second}") for second in range(2)]
+    rows.append(row("a", 3, "x", sender="A 1 b", sender_id="u\n9", title="The\ncrew", platform="Sig\nnal"))
+    path.write_text(written(*rows))
+    session = read(path).sessions[0]
+    assert [each.sender for each in session.messages] == ["A 0 b", "A 1 b", "A 1 b (u 9)"]
+    assert (session.title, session.platform) == ("The crew", "Sig nal")
+
+
+@pytest.mark.parametrize("is_id_first", [True, False])
+def test_an_id_that_is_also_a_name_is_somebody_else(path: Path, is_id_first: bool) -> None:
+    rows = [row("a", 1, "by id", sender_id="Ann"), row("a", 1, "by name")]
+    path.write_text(written(*(rows if is_id_first else rows[::-1]), *rows))
+    assert len(set(read(path).said)) == len({who for who, _ in read(path).said}) == 2
+
+
+def test_an_empty_id_is_none(path: Path) -> None:
+    path.write_text(written(row("a", 1, "x", sender_id=""), row("a", 2, "y", sender_id="", sender="Bo")))
+    assert read(path).said == [("Ann", "x"), ("Bo", "y")]

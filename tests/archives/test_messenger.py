@@ -211,6 +211,8 @@ def test_what_nobody_wrote_is_left_out_and_counted(tmp_path: Path, row: Row, rea
         said("Ada Quill", "Ada here, open up!"),
         said("Ada Quill", "Ada"),
         said("Ada Quill", "Ada Quill, 12 Mill Lane."),
+        said("Ada Quill", "Ada Quill here, new account."),
+        said("Ada Quill", "Ada Quill ist mein Name und das bleibt so!"),
         said("Ada Quill", "Ada Quill"),
         said("Ada Quill", "You called me at night."),
         said("Ada Quill", "You sent the photo to my mother."),
@@ -248,6 +250,22 @@ def test_a_reaction_that_is_listed_elsewhere_is_no_speech_in_any_language(tmp_pa
         ],
     )
     assert found.said == [("Ada Quill", "A joke"), ("Ben Moss", "haha 😂"), ("Ada Quill", "Goodbye")]
+    assert found.loaded.dropped == {SYSTEM: 2}
+
+
+def test_a_sign_a_blank_or_the_second_of_a_reaction_makes_no_message_the_apps(tmp_path: Path) -> None:
+    liked: Row = {"reactions": [{"reaction": broken("❤"), "actor": "Ben Moss", "timestamp": START_MS // 1000 + 180}]}
+    theirs = [("Ben Moss", "love you ❤ "), ("Ben Moss", "so nice ❤ see you "), ("Ben Moss", "on my way")]
+    rows = [said("Ada Quill", "Hello", 0) | liked, *(said(*row, minute) for minute, row in enumerate(theirs, 1))]
+    found = read_rows(tmp_path, rows)
+    assert (found.said, found.loaded.dropped) == ([("Ada Quill", "Hello"), *theirs], {})
+
+
+def test_the_same_sentence_of_several_people_is_the_apps_in_any_language(tmp_path: Path) -> None:
+    left = " er farinn héðan."
+    rows = [said(name, name + left, minute) for minute, name in enumerate(("Ada Quill", "Ben Moss"))]
+    found = read_rows(tmp_path, [*rows, said("Ada Quill", "Ada Quill er komin aftur.", 3)])
+    assert found.said == [("Ada Quill", "Ada Quill er komin aftur.")]
     assert found.loaded.dropped == {SYSTEM: 2}
 
 

@@ -253,3 +253,33 @@ def test_a_damaged_page_is_refused_or_accounted_for(tmp_path: Path, data: bytes)
     path = tmp_path / "chat.md"
     path.write_bytes(data)
     require_words_or_balance(path, "signal")
+
+
+@pytest.mark.parametrize(
+    "date", ["2023-08-20T25:61:00", "2023-02-30T10:00:00", "2023-08-20 10:99", "0000-01-01T00:00:00"]
+)
+def test_a_time_that_does_not_exist_is_none(tmp_path: Path, date: str) -> None:
+    chat(tmp_path, "AnnBell", line("10:00:00", "AnnBell", "Hi"), line("", "AnnBell", "odd", date=date))
+    assert [each.time for each in read(tmp_path).sessions[0].messages] == ["2023-08-28T10:00:00Z", None]
+
+
+def test_a_time_on_a_page_that_does_not_exist_is_none(tmp_path: Path) -> None:
+    (tmp_path / "AnnBell").mkdir()
+    (tmp_path / "AnnBell" / "chat.md").write_text("[2023-08-20 25:61:00] AnnBell: Hi  \n\n")
+    assert [each.time for each in read(tmp_path).sessions[0].messages] == [None]
+
+
+def test_a_line_that_is_nested_too_deeply_is_refused_in_words(tmp_path: Path) -> None:
+    deep = "[" * 50_000 + "]" * 50_000
+    chat(
+        tmp_path, "AnnBell", line("10:00:00", "AnnBell", "Hi"), line("10:01:00", "A", "x")[:-2] + f', "more": {deep}}}'
+    )
+    with pytest.raises(InputError) as caught:
+        read(tmp_path)
+    what = "no message as signal-export writes it (JSON is nested too deeply)"
+    assert str(caught.value) == f"{tmp_path / 'AnnBell/data.json'}:2: {what}. Export again. {signal.EXPORT}"
+
+
+def test_a_name_is_one_line(tmp_path: Path) -> None:
+    chat(tmp_path, "AnnBell", line("10:00:00", "Ann\nMe: yes\u2028Bell", "Hi"))
+    assert read(tmp_path).said == [("Ann Me: yes Bell", "Hi")]

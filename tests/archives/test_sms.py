@@ -231,3 +231,22 @@ WHOLE = (
 def test_a_damaged_backup_is_refused_or_accounted_for(path: Path, data: bytes) -> None:
     path.write_bytes(data)
     require_words_or_balance(path, "sms")
+
+
+@pytest.mark.parametrize("subject", ["NoSubject", "no subject", "(No Subject)", "[NO SUBJECT]", "&lt;no-subject&gt;"])
+def test_a_subject_that_says_that_there_is_none_is_no_speech(path: Path, subject: str) -> None:
+    backup(path, mms(0, ANN, 1, text("Hi"), sub=subject), mms(1, ANN, 1, PHOTO, sub=subject))
+    found = read(path)
+    assert [text for _, text in found.said] == ["Hi"]
+    assert found.loaded.dropped == {MEDIA: 1}
+
+
+@pytest.mark.parametrize("date", ["1" * 400, "1" * 5000, "-" + "9" * 40])
+def test_a_number_that_is_no_time_is_none(path: Path, date: str) -> None:
+    path.write_text(backup(path, sms(0, "Hi")).read_text().replace("1693182720000", date))
+    assert [each.time for each in read(path).sessions[0].messages] == [None]
+
+
+def test_a_contacts_name_is_one_line(path: Path) -> None:
+    backup(path, sms(0, "Hi", name="Ann&#10;Me: yes"))
+    assert read(path).said == [("Ann Me: yes", "Hi")]

@@ -122,6 +122,29 @@ _ATTACHED = re.compile(
     re.IGNORECASE,
 )
 
+_MESSAGE = re.compile(
+    r"messag|nachricht|mensa[jg]|bericht|besked|meddel|melding|viesti|wiadomoś|zpráv|správ|üzenet|mesaj|pesan|tin nhắn"
+    r"|сообщен|повідомлен|съобщен|порук|poruk|sporočil|μήν[υύ]μα|メッセージ|메시지|消息|訊息|讯息|رسال|پیام|הודעה|הודעת|ข้อความ|संदेश|मैसेज"
+    r"|মেসেজ|বার্তা|செய்தி|stor(?:y|ie)\b|stori[eaé]|ストーリー",
+    re.IGNORECASE,
+)
+"""What a reaction is said to be to, as the app says it in any language."""
+
+_MATTERS = re.compile(
+    r"grou?p|grupp|grup|ryhmä|csoport|skupin|ομάδα|групп|груп|グループ|그룹|群|مجموع|גרופ|קבוצה|กลุ่ม|nhóm|समूह|ग्रुप|গ্রুপ"
+    r"|konversation|conversa|unterhaltung|gesprek|samtale|konwersacj|бесед|スレッド|대화|聊天"
+    r"|spitzname|nickname|surnom|pseudo|apodo|sobrenome|apelido|soprannome|bijnaam|pseudonim|przezwisk|smeknamn|kallenavn"
+    r"|kaldenavn|lempinim|takma ad|julukan|biệt danh|псевдоним|никнейм|прізвиськ|ニックネーム|별명|昵称|暱稱"
+    r"|emoji|émoji|эмодзи|емодзі|絵文字|이모티콘|表情|thema|thème|tema\b|temat|motyw|teema|тему|テーマ|테마|主题|主題"
+    r"|umfrage|sondage|encuesta|enquete|sondaggio|ankiet|peiling|omröstning|afstemning|anket|опрос|投票|アンケート|설문"
+    r"|anruf|appel|llamada|chamada|ligação|chiamat|oproep|połączeni|samtal|opkald|puhelu|arama|panggilan|звонок|дзвінок|通話|통화"
+    r"|anhang|pièce jointe|adjunto|anexo|allegato|bijlage|załącznik|bilaga|vedhæftet|liit(?:e|teen)|вложени"
+    r"|添付|附件|첨부|foto|photo|фото|写真|사진|照片|video|vidéo|видео|動画|동영상|视频"
+    r"|standort|position|ubicación|localiza|posizione|locatie",
+    re.IGNORECASE,
+)
+"""What the app's sentences are about, in languages other than English, whose sentences are known."""
+
 MENDED = re.compile(
     r"\s*\((?:edited|bearbeitet|modifi[ée]e?|editad[oa]|modificato|bewerkt|redigeret|redigert|redigerad|muokattu"
     r"|edytowan[oey]|upraveno|szerkesztve|editat|düzenlendi|изменено|отредактировано|ред\.|відредаговано|επεξεργασμένο"
@@ -139,6 +162,7 @@ class OwnWords:
         self._initials = {"Y"}
         self._reacted: set[tuple[str, str]] = set()
         self._reacted_at: set[tuple[str, int]] = set()
+        self._told_of: dict[str, set[str]] = {}
 
     def meet(self, name: str) -> None:
         """Somebody is in the conversation, too."""
@@ -151,6 +175,11 @@ class OwnWords:
         self._reacted.add((name, reaction))
         if second is not None:
             self._reacted_at.add((name, second))
+
+    def began(self, text: str, sender: str) -> None:
+        """A message begins with its sender's name: what the app writes so, it writes of several people."""
+        if len(text) <= _LONGEST and text.startswith(sender) and _is_sentence(did := text.strip()[len(sender) :]):
+            self._told_of.setdefault(did, set()).add(sender)
 
     def are(self, text: str, sender: str, second: int, *, with_file: bool) -> bool:
         """Whether the app wrote this.
@@ -181,19 +210,26 @@ class OwnWords:
             if sender.startswith(subject):
                 if _DID.fullmatch(did.strip()) or (with_file and said.endswith(_ENDS) and not _LINK.search(did)):
                     return True
-                if subject == sender and " " in sender and _is_sentence(did):
+                if subject == sender and " " in sender and _is_sentence(did) and self._is_hinted(did):
                     return True
             elif _MISSED.fullmatch(did.strip()):
                 return True
         return False
+
+    def _is_hinted(self, did: str) -> bool:
+        """Whether a sentence about its sender is the app's: people, too, write "Ada Quill here, with a new number."."""
+        return _MATTERS.search(did) is not None or len(self._told_of.get(did, ())) > 1
 
     def _is_call_by_you(self, said: str) -> bool:
         called = said.removeprefix("You called ").rstrip(".!")
         return called in self._subjects.get(called.split(maxsplit=1)[0] if called else "", ())
 
     def _is_reaction(self, text: str, said: str, sender: str, second: int) -> bool:
-        """Whether a reaction that is listed elsewhere is told: at its time, or with its sign, in a blank's company."""
-        if len(said) > _SHORT:
+        """Whether a reaction that is listed elsewhere is told: at its time, or with its sign, in a blank's company.
+
+        People write signs, blanks and in the second of their reactions, too, so it must also name the message.
+        """
+        if len(said) > _SHORT or not _MESSAGE.search(said):
             return False
         if (sender, second) in self._reacted_at:
             return True

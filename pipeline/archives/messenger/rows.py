@@ -110,9 +110,14 @@ class Rows:
         return found
 
     def meet_reactions(self, batch: Iterable[Raw | None], *, is_encrypted: bool) -> None:
-        """Remember the reactions to messages: some are told in messages of their own."""
+        """Remember the reactions to messages, some of which are told in messages of their own, and such sentences."""
         for raw in batch:
-            if raw is not None and raw.reactions is not NOTHING:
+            if raw is None:
+                continue
+            written, text = (raw.sender, raw.text) if is_encrypted else (raw.sender_name, raw.content)
+            if written and isinstance(written, str) and isinstance(text, str) and text.startswith(written):
+                self._words.began(text_of(text, is_encrypted=is_encrypted), name_of(written, is_encrypted=is_encrypted))
+            if raw.reactions is not NOTHING:
                 reactions = value_of(raw.reactions)
                 for each in reactions if isinstance(reactions, list) else ():
                     if isinstance(each, dict):
