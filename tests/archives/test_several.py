@@ -73,6 +73,41 @@ def test_people_are_called_by_one_name_and_one_of_them_is_the_owner(tmp_path: Pa
     assert [list(session.people) for session in sessions] == [["Nell"], ["Nell"]]
 
 
+SMS = """<smses><sms address="+491701112222" date="1693182723000" type="1" body="Hi" contact_name="Otto"/>
+<sms address="+491702223333" date="1693182724000" type="1" body="Ho" contact_name="Otto Finch"/></smses>"""
+
+
+def test_somebody_of_the_owners_name_stays_themself_where_the_archive_says_who_its_owner_is(tmp_path: Path) -> None:
+    (chat,), messages = exported(tmp_path, EARLY), tmp_path / "sms.xml"
+    messages.write_text(SMS)
+    people = (("me", ("Otto", "0170 2223333")),)
+    sessions, loaded, _ = read(Reading(str(chat), people=people), Reading(str(messages), people=people))
+    assert [[(each.sender, each.is_me) for each in session.messages] for session in sessions] == [
+        [("me", True), ("Nell", False), ("Nell", False)],
+        [("Otto", False)],
+        [("me", True)],
+    ]
+    assert dict(loaded.noted) == {
+        "by somebody else who has a name in `load.people.me`: this archive says who its owner is, so that only a "
+        "phone number or an email address can add to it": 1
+    }
+
+
+def test_a_conversation_without_a_message_of_the_owner_takes_them_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    lines = ['"a","sender":"Otto"', '"b","sender":"Otto"', '"b","is_me":true']
+    path.write_text("".join(f'{{"conversation":{line},"text":"Hi"}}\n' for line in lines))
+    sessions, _, _ = read(Reading(str(path), people=(("me", ("Otto",)),)))
+    assert [[each.is_me for each in session.messages] for session in sessions] == [[True], [False, True]]
+
+
+def test_all_that_somebody_is_called_is_met(tmp_path: Path) -> None:
+    path = tmp_path / "sms.xml"
+    path.write_text(SMS)
+    sessions, _, _ = read(Reading(str(path), people=(("Nell", ("Otto", "+491701112222")),)))
+    assert [list(session.people) for session in sessions] == [["Nell"], ["Otto Finch"]]
+
+
 def test_filters_take_the_new_names_and_those_of_the_archive(tmp_path: Path) -> None:
     first, second = exported(tmp_path, EARLY, OTHER)
     people = (("me", ("Otto",)), ("Nelly", ("Nell",)))
