@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 
 from msgspec import UNSET
 
-from pipeline.archives.addresses import is_address, normal_address
+from pipeline.archives.addresses import exact_address, is_address, is_same_address
 from pipeline.errors import InputError
 from pipeline.sessions.session import OWNER, Message, Person
 from pipeline.sessions.stream import Stream
@@ -34,7 +34,8 @@ class Aliases:
     """
 
     def __init__(self, people: People, *, knows_owner: bool = False, noted: Counter[str] | None = None) -> None:
-        self._names = {normal_address(alias): name for name, aliases in people for alias in aliases}
+        self._names = {exact_address(alias): name for name, aliases in people for alias in aliases}
+        self._addresses = [alias for alias in self._names if is_address(alias)]
         self._knows_owner = knows_owner
         self._owner_by_name = any(name == OWNER and not is_address(alias) for alias, name in self._names.items())
         self._noted: Counter[str] = Counter() if noted is None else noted
@@ -44,7 +45,7 @@ class Aliases:
         """The same conversation; who is called OWNER is the archive's owner."""
         session, blocks = stream
         knows_owner = self._knows_owner or session.owner is not UNSET
-        if isinstance(session.owner, str) and (alias := normal_address(session.owner)) in self._names:
+        if isinstance(session.owner, str) and (alias := exact_address(session.owner)) in self._names:
             self.found.add(alias)
         if self._owner_by_name and not knows_owner:
             # Whether the owner's messages are marked may show only at the end, and what a name means depends on it.
@@ -85,10 +86,8 @@ class Aliases:
     def _name(self, sender: str, person: Person, *, knows_owner: bool) -> tuple[str, bool]:
         """What to call somebody, and whether they only have the owner's name."""
         called, is_namesake = sender, False
-        for alias in map(normal_address, (sender, *person.addresses)):
-            name = self._names.get(alias)
-            if name is None:
-                continue
+        for alias in (alias for each in (sender, *person.addresses) for alias in self._meant(each)):
+            name = self._names[alias]
             if name == OWNER and knows_owner and not is_address(alias):
                 self.found.add(alias)
                 is_namesake = True
@@ -96,6 +95,13 @@ class Aliases:
                 self.found.add(alias)
                 called = name
         return called, is_namesake and called == sender
+
+    def _meant(self, written: str) -> list[str]:
+        """The aliases that stand for what an archive calls somebody."""
+        exact = exact_address(written)
+        if exact in self._names:
+            return [exact]
+        return [alias for alias in self._addresses if is_same_address(alias, exact)] if is_address(exact) else []
 
 
 def _people(people: Mapping[str, Person], names: Mapping[str, str]) -> dict[str, Person]:
@@ -119,7 +125,7 @@ def require_all_met(people: Sequence[tuple[str, Sequence[str]]], found: Set[str]
     """
     for name, aliases in people:
         for alias in aliases:
-            if normal_address(alias) not in found:
+            if exact_address(alias) not in found:
                 raise InputError(
                     f"load.people.{name}",
                     "nobody in the archives has this name or address",

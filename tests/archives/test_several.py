@@ -177,6 +177,15 @@ def test_all_that_somebody_is_called_is_met(tmp_path: Path) -> None:
     assert [list(session.people) for session in sessions] == [["Nell"], ["Otto Finch"]]
 
 
+def test_numbers_of_two_countries_that_end_alike_are_two_people(tmp_path: Path) -> None:
+    path = tmp_path / "sms.xml"
+    path.write_text(SMS.replace("+491702223333", "+431701112222"))
+    filters = Filters(exclude_people=("+431701112222",))
+    sessions, loaded, _ = read(Reading(str(path), filters=filters))
+    assert [list(session.people) for session in sessions if session.messages] == [["Otto"]]
+    assert loaded.messages == 1
+
+
 def test_filters_take_the_new_names_and_those_of_the_archive(tmp_path: Path) -> None:
     first, second = exported(tmp_path, EARLY, OTHER)
     people = (("me", ("Otto",)), ("Nelly", ("Nell",)))
