@@ -73,6 +73,8 @@ class Numbers:
     def of(self, address: str) -> str:
         """What is the same for all spellings of an address: the first one's normal form, if nobody else has that."""
         exact = exact_address(address)
+        if not exact.removeprefix("+").isdecimal():
+            return exact
         if exact not in self._keys:
             key = self._keys[exact] = self._key(address, exact)
             self._alike[exact[-_LOCAL_DIGITS:]].append(exact)
