@@ -1,8 +1,9 @@
 """Phone numbers and email addresses in the form in which two of one person are equal."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ _PREFIX = re.compile(r"^(?:e:|p:|tel:|mailto:)+", re.IGNORECASE)
 _PHONE = re.compile(r"\+?[\d\s().\u00a0/-]+")
 _PHONE_DIGITS = 10  # as many last digits tell two numbers apart, with or without a country's code
 _LOCAL_DIGITS = 7  # a shorter number is a service's
+_TRUNK = re.compile(r"\(\s*0\s*\)")  # as in +49 (0) 160 1234567
 
 
 def normal_address(address: str) -> str:
@@ -27,6 +29,73 @@ def normal_address(address: str) -> str:
         return address
     digits = "".join(character for character in address if character.isdecimal())
     return digits[-_PHONE_DIGITS:] if len(digits) >= _LOCAL_DIGITS else address
+
+
+@lru_cache(4096)
+def exact_address(address: str) -> str:
+    """Bring an address to a form that loses nothing of it.
+
+    A phone number becomes its digits, after a "+" where it has its country's code, else without leading zeros.
+    """
+    address = _PREFIX.sub("", address.strip()).lower()
+    digits = "".join(character for character in address if character.isdecimal())
+    if not _PHONE.fullmatch(address) or len(digits) < _LOCAL_DIGITS:
+        return address
+    if address.startswith("+") or digits.startswith("00"):
+        return "+" + "".join(filter(str.isdecimal, _TRUNK.sub("", address))).removeprefix("00")
+    local = digits.lstrip("0")
+    return local if len(local) >= _LOCAL_DIGITS else digits
+
+
+def is_same_address(address: str, other: str) -> bool:
+    """Whether two addresses are one person's: with two countries' codes they must be wholly equal."""
+    one, two = exact_address(address), exact_address(other)
+    if one == two:
+        return True
+    if one.startswith("+") == two.startswith("+"):
+        return not one.startswith("+") and normal_address(one) == normal_address(two)
+    full, local = (one, two) if one.startswith("+") else (two, one)
+    return local.isdecimal() and len(local) >= _LOCAL_DIGITS and full.endswith(local)
+
+
+class Numbers:
+    """Tells the phone numbers of one archive apart, in whatever spelling, as they are met.
+
+    A number without its country's code is the one with a code that ends so, if there is exactly one by then.
+    """
+
+    def __init__(self) -> None:
+        self._keys: dict[str, str] = {}
+        self._alike: defaultdict[str, list[str]] = defaultdict(list)
+        self._taken: set[str] = set()
+        self._full: set[str] = set()  # the keys of numbers with their country's code
+
+    def of(self, address: str) -> str:
+        """What is the same for all spellings of an address: the first one's normal form, if nobody else has that."""
+        exact = exact_address(address)
+        if not exact.removeprefix("+").isdecimal():
+            return exact
+        if exact not in self._keys:
+            key = self._keys[exact] = self._key(address, exact)
+            self._alike[exact[-_LOCAL_DIGITS:]].append(exact)
+            if exact.startswith("+"):
+                self._full.add(key)
+        return self._keys[exact]
+
+    def _key(self, address: str, exact: str) -> str:
+        alike = [other for other in self._alike[exact[-_LOCAL_DIGITS:]] if is_same_address(exact, other)]
+        keys = {self._keys[other] for other in alike}
+        if exact.startswith("+"):
+            keys -= self._full
+        if len(keys) == 1:
+            return keys.pop()
+        key = normal_address(address)
+        if key in self._taken:
+            key = exact
+        while key in self._taken:
+            key = f"0{key}"
+        self._taken.add(key)
+        return key
 
 
 def is_address(text: str) -> bool:

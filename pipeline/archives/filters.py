@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pipeline.archives.addresses import normal_address
+from pipeline.archives.addresses import exact_address, is_same_address
 from pipeline.errors import InputError
 from pipeline.sessions.session import OWNER, QUOTED, Listener, Message, Person, Session
 from pipeline.sessions.stream import Stream
@@ -62,8 +62,8 @@ class Chosen:
         self._filters = filters
         self._dropped = dropped
         self._listener = listener
-        self._only = {normal_address(name) for name in filters.only_people}
-        self._excluded = {normal_address(name) for name in filters.exclude_people}
+        self._only = {exact_address(name) for name in filters.only_people}
+        self._excluded = {exact_address(name) for name in filters.exclude_people}
         self._chats = set(filters.only_chats)
         self._since = filters.since.isoformat() if filters.since else ""
         self._until = filters.until.isoformat() if filters.until else "9999-99-99"
@@ -71,7 +71,9 @@ class Chosen:
     def of(self, streams: Iterable[Stream]) -> Iterator[Stream]:
         """What is left of the sessions; some may have no messages any more."""
         for stream in streams:
-            present = {sender: _names(sender, person) for sender, person in stream.session.people.items()}
+            present = {
+                sender: self._meant(sender, *person.addresses) for sender, person in stream.session.people.items()
+            }
             hidden = self._hidden(stream.session, present)
             reason = self._why_not(stream.session, hidden)
             if reason is None:
@@ -92,7 +94,7 @@ class Chosen:
             for block in stream.blocks:
                 if self._only or self._excluded:
                     for sender in {_speaker(message) for message in block} - present.keys():
-                        present[sender] = {normal_address(sender)}
+                        present[sender] = self._meant(sender)
                         hidden.update(self._hidden(session, {sender: present[sender]}))
                 if hidden:
                     said.update(message.content[:QUOTED] for message in block if _speaker(message) not in hidden)
@@ -103,6 +105,11 @@ class Chosen:
             session.people = shown()  # by now all have been met
 
         return Stream(session, kept())
+
+    def _meant(self, *written: str) -> set[str]:
+        """The names in the filters that stand for what an archive calls somebody."""
+        asked = self._only | self._excluded
+        return {name for name in asked if any(is_same_address(name, each) for each in written)}
 
     def _hidden(self, session: Session, present: dict[str, set[str]]) -> dict[str, str]:
         """Why messages are left out, by sender; the owner stands under OWNER."""
@@ -166,8 +173,8 @@ def require_all_found(filters: Filters, found: Set[tuple[str, str]]) -> None:
     """
     for key, names in (("only_people", filters.only_people), ("exclude_people", filters.exclude_people)):
         for name in names:
-            normal = normal_address(name)
-            if (_PERSON, normal) not in found and normal != OWNER:
+            exact = exact_address(name)
+            if (_PERSON, exact) not in found and exact != OWNER:
                 raise InputError(
                     f"load.{key}",
                     "nobody in the archive has this name or address",
@@ -185,10 +192,6 @@ def require_all_found(filters: Filters, found: Set[tuple[str, str]]) -> None:
 
 def _speaker(message: Message) -> str:
     return OWNER if message.is_me else message.sender
-
-
-def _names(sender: str, person: Person) -> set[str]:
-    return {normal_address(name) for name in (sender, *person.addresses)}
 
 
 def _forget_quotations(kept: list[Message], known: set[str]) -> None:

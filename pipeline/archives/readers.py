@@ -154,6 +154,9 @@ AUTO = "auto"
 READ_BY_HALVES = ("imessage",)
 """The sources whose readers know `Asked.half`: reading such an archive is bound by the processor."""
 
+MARKS_OWNER = ("imessage", "signal", "wechat", "sms")
+"""The sources whose archives always say which messages are the owner's."""
+
 SOURCES = (AUTO, *(reader.source for reader in READERS), LANGCHAIN)
 """What `load.source` takes."""
 

@@ -23,7 +23,7 @@ from pipeline.archives.filters import Chosen, Filters, require_all_found
 from pipeline.archives.members import Members
 from pipeline.archives.pseudonyms import Names, Pseudonyms, introduced
 from pipeline.archives.reader import Asked, Half
-from pipeline.archives.readers import AUTO, LANGCHAIN, READ_BY_HALVES, Reader, reader_of
+from pipeline.archives.readers import AUTO, LANGCHAIN, MARKS_OWNER, READ_BY_HALVES, Reader, reader_of
 from pipeline.archives.recognise import recognise
 from pipeline.archives.told import Told, writable
 from pipeline.durable import TEMPORARY, expand_home
@@ -267,7 +267,8 @@ def _read(reading: Reading, loaded: Loaded, listener: Listener | None = None) ->
 
 def _found(reading: Reading, loaded: Loaded, told: Told) -> Iterator[Stream]:
     """The conversations as the reader finds them, each with who is in it and the app's name."""
-    pseudonyms, aliases = Pseudonyms(reading.names), Aliases(reading.people)
+    pseudonyms = Pseudonyms(reading.names)
+    aliases = Aliases(reading.people, knows_owner=reading.source in MARKS_OWNER, noted=loaded.noted)
     loaded.met = aliases.found
     if reading.source == LANGCHAIN:
         from pipeline.archives.langchain import app_of, read_langchain

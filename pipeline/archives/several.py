@@ -1,15 +1,18 @@
 """Several archives of one person, read as one: each message once, whatever archive it is in.
 
 The archives may be of several apps, or exports of one app that overlap. What tells two copies of a message is the app,
-the conversation, who wrote it, when, and its text. Within one archive nothing is taken for a copy: people do say "ok"
-twice in a minute.
+the conversation, who wrote it, when, and its text; a message without a time is never taken for a copy. Within one
+archive nothing is: people do say "ok" twice in a minute. Two people of one name are two where their archives know
+their ids or addresses.
 """
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.archives.addresses import is_address, normal_address
 from pipeline.archives.reading import Loaded, Reading, load_archive, read_archive, reading_of, require_known
 from pipeline.archives.told import TWICE
 from pipeline.sessions.session import Listener, Message, Session
@@ -17,6 +20,13 @@ from pipeline.sessions.stream import Sink, Stream, write_stream
 
 if TYPE_CHECKING:
     from pipeline.config.settings import Load
+
+_OWN_ID = re.compile(r"telegram-[a-z]+-?\d+|discord-\d+")
+"""Session ids that are the app's own: a chat keeps its id when it is renamed."""
+
+_WHATSAPP = "WhatsApp"
+_COPY = re.compile(r" \(\d{1,2}\)$")  # what a browser or a phone adds to the name of a second download
+_WHOLE_MINUTE = ":00Z"
 
 
 def readings_of(settings: "Load", paths: Iterable[Path]) -> list[Reading]:
@@ -36,13 +46,14 @@ def read_archives(
         InputError: an archive or the contacts cannot be read, or a name in the config stands for nobody.
     """
     loaded = Loaded() if loaded is None else loaded
-    copies = _Copies()
+    copies = _Copies({name for reading in readings for name, _ in reading.people})
     for number, reading in enumerate(readings, start=1):
         part = Loaded()
         for stream in read_archive(reading, part, strict=False, listener=listener):
+            kept = copies.left_out_of(stream, part, listener) if len(readings) > 1 else stream
             if number > 1:
                 stream.session.id = f"{number}-{stream.session.id}"
-            yield copies.left_out_of(stream, part, listener) if len(readings) > 1 else stream
+            yield kept
         copies.next_archive()
         loaded += part
     if strict:
@@ -67,11 +78,17 @@ def load_archives(readings: Sequence[Reading], file: Sink, folder: Path) -> Load
 
 
 class _Copies:
-    """Finds what was in an earlier archive. Holds 8 bytes and what a Counter takes for each message."""
+    """Finds what was in an earlier archive. Holds 8 bytes and what a Counter takes for each message, WhatsApp's twice.
 
-    def __init__(self) -> None:
+    Args:
+        named: names that the config gives; whoever has one is one person, whatever their addresses.
+    """
+
+    def __init__(self, named: Collection[str]) -> None:
         self._before: Counter[int] = Counter()
         self._here: Counter[int] = Counter()
+        self._by_minute: set[_Conversation] = set()
+        self._people = _Known(named)
 
     def next_archive(self) -> None:
         self._before |= self._here
@@ -79,17 +96,21 @@ class _Copies:
 
     def left_out_of(self, stream: Stream, loaded: Loaded, listener: Listener | None) -> Stream:
         session, blocks = stream
-        if not session.people:
-            blocks = iter(list(blocks))
-        conversation = _conversation(session)
+        may_lack_seconds = session.platform == _WHATSAPP
+        in_whole_minutes = False
+        if may_lack_seconds or not session.people:
+            held = list(blocks)
+            in_whole_minutes = may_lack_seconds and _in_whole_minutes(held)
+            blocks = iter(held)
+        conversation = self._conversation(session)
+        if in_whole_minutes:
+            self._by_minute.add(conversation)
 
         def first_ones() -> Iterator[list[Message]]:
             for block in blocks:
                 kept = []
                 for message in block:
-                    key = hash((conversation, message.sender, message.time, message.content))
-                    self._here[key] += 1
-                    if self._here[key] > self._before[key]:
+                    if not self._is_copy(message, session, conversation, may_lack_seconds=may_lack_seconds):
                         kept.append(message)
                     elif listener is not None:
                         listener(TWICE, message)
@@ -100,8 +121,57 @@ class _Copies:
 
         return Stream(session, first_ones())
 
+    def _is_copy(
+        self, message: Message, session: Session, conversation: "_Conversation", *, may_lack_seconds: bool
+    ) -> bool:
+        if message.time is None:
+            return False
+        sender = self._people.of(session, message.sender)
+        times = [message.time]
+        if may_lack_seconds:  # Android's exports have none, the iPhone's do
+            times.append(message.time[: -len(_WHOLE_MINUTE)])
+        keys = [hash((conversation, sender, time, message.content)) for time in times]
+        for key in keys:
+            self._here[key] += 1
+        key = keys[-1] if conversation in self._by_minute else keys[0]
+        return self._here[key] <= self._before[key]
 
-def _conversation(session: Session) -> tuple[str | None, str, str]:
-    """Equal for a conversation in two exports of it."""
-    who = session.title if session.title is not None else "\n".join(sorted(session.people))
-    return session.platform, session.kind, who
+    def _conversation(self, session: Session) -> "_Conversation":
+        """Equal for a conversation in two exports of it."""
+        if _OWN_ID.fullmatch(session.id):
+            return session.platform, session.kind, (session.id,)
+        if session.title is not None:
+            title = _COPY.sub("", session.title) if session.platform == _WHATSAPP else session.title
+            return session.platform, session.kind, (title,)
+        people = {self._people.of(session, sender) for sender in session.people}
+        return session.platform, session.kind, tuple(sorted(people))
+
+
+_Conversation = tuple[str | None, str, tuple[str, ...]]
+
+
+class _Known:
+    """Tells who in one archive is who in another, by their ids or addresses, else by their names."""
+
+    def __init__(self, named: Collection[str]) -> None:
+        self._named = named
+        self._known: dict[tuple[str | None, str], str] = {}
+
+    def of(self, session: Session, sender: str) -> str:
+        """What is the same for one person in every archive."""
+        person = session.people.get(sender)
+        if person is None or not person.addresses or sender in self._named:
+            signs = [normal_address(sender)]
+        else:
+            # Of what is no address, the first is the id: what follows are names, which several may have.
+            written = [each for each in (sender, *person.addresses) if is_address(each)]
+            signs = list(map(normal_address, written or person.addresses[:1]))
+        known = (self._known[session.platform, sign] for sign in signs if (session.platform, sign) in self._known)
+        who = next(known, signs[0])
+        for sign in signs:
+            self._known.setdefault((session.platform, sign), who)
+        return who
+
+
+def _in_whole_minutes(blocks: Iterable[Iterable[Message]]) -> bool:
+    return all(message.time is None or message.time.endswith(_WHOLE_MINUTE) for block in blocks for message in block)

@@ -10,15 +10,14 @@ sent, 3 draft, 4 outbox, 5 failed, 6 queued; addr's type: 137 from, 151 to, 130 
 A number that has no contact is called "(Unknown)"; "null" stands for nothing. That `address` of an mms joins the
 numbers of a group with "~" is as public readers of such files take it. Its XML is mended as read_xml.py says.
 
-A conversation is the set of the numbers in it. Numbers whose last ten digits are equal are one; a name that any row
+A conversation is the set of the numbers in it, however they are written (see addresses.Numbers); a name that any row
 gives to a number is its name in all of them.
 """
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 
-from pipeline.archives.addresses import normal_address
+from pipeline.archives.addresses import Numbers
 from pipeline.archives.gathered import Gathered
 from pipeline.archives.members import Member, Members
 from pipeline.archives.read_xml import elements
@@ -88,6 +87,7 @@ class _Phone:
 
     def __init__(self, told: Told) -> None:
         self._told = told
+        self._numbers = Numbers()
         self._met: dict[tuple[str, str], str] = {}
         self._names: dict[str, str] = {}
         self._written: dict[str, str] = {}
@@ -113,7 +113,7 @@ class _Phone:
 
     def _number(self, address: str) -> str:
         """What two ways to write a number have in common."""
-        number = _normal(address)
+        number = self._numbers.of(address)
         if number not in self._written or (address.startswith("+") and not self._written[number].startswith("+")):
             self._written[number] = address
         return number
@@ -172,11 +172,6 @@ class _Phone:
         if box in _TRYING:
             self._told.noted[UNSENT] += 1
         return key, Message(OWNER if is_me else number, is_me, time, text)
-
-
-@lru_cache(4096)
-def _normal(address: str) -> str:
-    return normal_address(address)
 
 
 def _time(date: str) -> str | None:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from pipeline.archives.addresses import is_service, normal_address
+from pipeline.archives.addresses import Numbers, exact_address, is_service, normal_address
 from pipeline.archives.imessage.contacts import Card
 from pipeline.archives.imessage.database import Chat, Database
 from pipeline.archives.imessage.owner import own_people
@@ -66,6 +66,7 @@ class People:
         cards: Mapping[str, Card] | None = None,
         names: Names = "pseudonyms",
     ) -> None:
+        self._numbers = Numbers()
         self._parents: dict[str, str] = {}
         self._people: dict[int, str] = {}
         self._senders: dict[str, str] = {}
@@ -73,20 +74,25 @@ class People:
         self.known: dict[str, Person] = {}
         cards, pseudonyms, taken = cards or {}, Pseudonyms(names), {OWNER, UNKNOWN_SENDER}
         listed: set[tuple[str, str]] = set()  # senders and their addresses
-        known = [(rowid, address, normal_address(address), person) for rowid, address, person in handles if address]
-        for _, _, node, person in known:
-            card = cards.get(node)
+        handles = [each for each in handles if each[1]]
+        # Numbers with their country's code first: one without belongs to the only one of these that ends so.
+        for _, address, _ in sorted(handles, key=lambda each: not exact_address(each[1]).startswith("+")):
+            self._numbers.of(address)
+        known = [(rowid, address, self._numbers.of(address), person) for rowid, address, person in handles]
+        for _, address, node, person in known:
+            card = cards.get(normal_address(address))
             for sign in ([f"person {person}"] if person else []) + ([f"card {card}"] if card else []):
                 self._parents[self._root(sign)] = self._root(node)
         for rowid, address, node, _ in known:
             root = self._people[rowid] = self._root(node)
             if root not in self._senders:
-                sender = cards[node].name if node in cards else address
+                card = cards.get(normal_address(address))
+                sender = address if card is None else card.name
                 while sender in taken:
                     sender = f"{sender} ({address})"
                 self._senders[root] = sender
                 taken.add(sender)
-                called = pseudonyms.name(address, card=sender if node in cards else None)
+                called = pseudonyms.name(address, card=None if card is None else sender)
                 self.known[sender] = Person(called)
             sender = self.senders[rowid] = self._senders[root]
             if (sender, address) not in listed:
@@ -103,7 +109,7 @@ class People:
 
     def of_address(self, address: str) -> str:
         """The person behind an address, with or without a handle."""
-        return self._root(normal_address(address))
+        return self._root(self._numbers.of(address))
 
     def _root(self, node: str) -> str:
         parents = self._parents

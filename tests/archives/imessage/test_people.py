@@ -37,6 +37,14 @@ def test_addresses_of_two_people_differ_in_their_normal_form(address: str, other
     assert normal_address(address) != normal_address(other)
 
 
+def test_numbers_of_two_countries_that_end_alike_are_two_people() -> None:
+    people = People(
+        [(1, "0160 1234567", ""), (2, "+491601234567", ""), (3, "+431611234567", ""), (4, "+441611234567", "")]
+    )
+    assert people.of_handle(1) == people.of_handle(2)
+    assert len({people.of_handle(rowid) for rowid in (2, 3, 4)}) == 3
+
+
 def test_one_person_over_services_and_an_email_address_is_one_conversation_in_order_of_time(phone: Phone) -> None:
     handles = [
         phone.handle("+15550100100", "iMessage", "card-1"),
