@@ -16,6 +16,7 @@ from tokenizers.decoders import DecodeStream
 
 from pipeline.errors import InputError
 from pipeline.models.base_models import quiet_transformers, unloadable
+from pipeline.models.encoding import explained
 from pipeline.models.messages import ChatMessage, Role
 from pipeline.models.tokenizer_files import load_template, load_tokenizer, special_words
 
@@ -29,8 +30,6 @@ PROBE = (ChatMessage("user", "a"), ChatMessage("assistant", "b"))
 """The shortest conversation that can be learnt from."""
 
 _PLACEHOLDER = re.compile("\ue000([0-9]+)\ue001")  # private use characters: no template writes them
-
-_LONG = 4096  # characters that take about 10 ms to encode
 
 _SINGLE_BYTE = re.compile("<0x([0-9A-F]{2})>")
 
@@ -189,17 +188,14 @@ class ChatFormat:
                 fix="Choose a model whose template does.",
             )
         for position, part in enumerate(parts):
-            if position % 2:
-                content = messages[int(part)].content
-                yield self._encoded(content), int(part)
-            else:
-                yield self._control.encode(part, add_special_tokens=False).ids, None
-
-    def _encoded(self, content: str) -> list[int]:
-        if len(content) < _LONG:
-            return self._plain.encode(content, add_special_tokens=False).ids
-        # `encode` keeps every other thread waiting, for a second and more; the one for batches does not.
-        return self._plain.encode_batch([content], add_special_tokens=False)[0].ids
+            message = int(part) if position % 2 else None
+            with explained(self._where):
+                if message is None:
+                    ids = self._control.encode(part, add_special_tokens=False).ids
+                else:
+                    # `encode` keeps every other thread waiting, for seconds if need be; the one for batches does not.
+                    ids = self._plain.encode_batch([messages[message].content], add_special_tokens=False)[0].ids
+            yield ids, message
 
     def _render(self, messages: Sequence[ChatMessage], *, answer_next: bool) -> str:
         return self._template.render([turn.role for turn in messages], answer_next=answer_next)

@@ -14,7 +14,7 @@ import msgspec
 from pipeline.errors import InputError
 from pipeline.models import environment
 from pipeline.models.exit_codes import signal_name
-from pipeline.models.template_process import SECONDS, Rendered, Request, Template
+from pipeline.models.template_process import MARK, SECONDS, Rendered, Request, Template
 
 # -P: the folder that a user works in may hold a pipeline.py of its own.
 COMMAND = (sys.executable, "-P", "-m", "pipeline.models.template_process")
@@ -65,7 +65,7 @@ class ChatTemplate:
         try:
             _pipe(process.stdin).write(request)
             _pipe(process.stdin).flush()
-            answer = _pipe(process.stdout).readline()
+            answer = _answer(_pipe(process.stdout))
         except OSError:  # it is gone
             answer = b""
         if answer.endswith(b"\n"):
@@ -93,6 +93,15 @@ class ChatTemplate:
         with contextlib.suppress(OSError):  # it is gone; whoever asks it sees that
             _pipe(process.stdin).write(self._template)
         return process
+
+
+def _answer(stdout: IO[bytes]) -> bytes:
+    """The next line from its MARK on; what start-up files print is passed over."""
+    for line in stdout:
+        _, mark, answer = line.partition(MARK)
+        if mark:
+            return answer
+    return b""
 
 
 def _finish(process: "subprocess.Popen[bytes]") -> int:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -19,11 +20,20 @@ from pipeline.errors import InputError
 from pipeline.models import environment
 from pipeline.models.base_models import is_path, prepare
 from pipeline.models.exit_codes import signal_name
+from pipeline.models.messages import ChatMessage
 
 # -P: the folder that a user works in may hold a pipeline.py of its own.
 COMMAND = (sys.executable, "-P", "-m", "pipeline.models.model_check")
 SECONDS = 120
 """Of processor time: to import torch takes ten, to lay out a large model a few more."""
+WALL_SECONDS = 600
+"""Of time: a machine may be busy, but a process may also sleep."""
+ENCODING_MEMORY = 4 * 1024**3
+"""Bytes that the tokenizer may take beside what the process has: some make a text ten times as long, again and again.
+Ordinary ones take a hundredth of it."""
+
+_UNITS = ("a", "A", "0", " ", "\n", ".", "-", "'", "_", "é", "一", "😀", "ab", "a ", "a1", "'s")
+_REPEATED, _ENDS = 2048, ("", "!")
 
 _REMEMBERED = 16
 _READ = (
@@ -121,7 +131,10 @@ class Checker:
             try:
                 if self._ended.is_set():  # since it was asked above
                     process.kill()
-                said, _ = process.communicate()
+                said, _ = process.communicate(timeout=WALL_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                return _dead(directory, f"{WALL_SECONDS} s are over", lasts=False)
             except BaseException:
                 process.kill()
                 raise
@@ -141,11 +154,15 @@ def _death(directory: Path, process: subprocess.Popen[bytes]) -> _Found:
     how = signal_name(-code) if code < 0 else f"exit code {code}"
     if code == -signal.SIGXCPU:
         how = f"{SECONDS} s of processor time are over"
+    return _dead(directory, how, lasts=code < 0 and -code not in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT))
+
+
+def _dead(directory: Path, how: str, *, lasts: bool) -> _Found:
     return _Found(
         f"base model {directory.name}",
         f"cannot be loaded: the process that tried it has ended ({how})",
         "Mend the directory, or choose another base model.",
-        lasts=code < 0 and -code not in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT),
+        lasts=lasts,
     )
 
 
@@ -190,7 +207,7 @@ def main(directory: Path) -> None:
 
     settle_process()
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS if hard == resource.RLIM_INFINITY else min(SECONDS, hard), hard))
+    resource.setrlimit(resource.RLIMIT_CPU, (_lower(SECONDS, hard), hard))
     answers = os.dup(1)
     os.dup2(2, 1)  # whatever libraries print
     environment.settle_worker()
@@ -200,11 +217,32 @@ def main(directory: Path) -> None:
             from pipeline.models.chat_format import PROBE, ChatFormat
             from pipeline.models.device import check_config, check_model
         check_config(directory)  # first: transformers looks into it for the tokenizer, too
-        chat_format = ChatFormat(directory)
+        with _bounded_memory(ENCODING_MEMORY):
+            chat_format = ChatFormat(directory)
+            for unit in _UNITS:  # a regular expression that does not come to an end does so on a text that repeats
+                for end in _ENDS:
+                    chat_format.prompt([ChatMessage("user", unit * _REPEATED + end)])
         check_model(directory, chat_format.example(PROBE, [False, True])[0], chat_format.tokens())
     except InputError as error:
         found = _Found(error.where, f"{error.what}{'' if error.got is None else f', got {error.got}'}", error.fix or "")
     os.write(answers, b"\n" + msgspec.json.encode(found))
+
+
+@contextlib.contextmanager
+def _bounded_memory(more: int) -> Iterator[None]:
+    """Let this process take so many more bytes of memory, where the system knows how many it has."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    with contextlib.suppress(OSError, ValueError):  # macOS has no /proc, and takes no limit on memory
+        has = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (_lower(has + more, soft), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _lower(wanted: int, limit: int) -> int:
+    return wanted if limit == resource.RLIM_INFINITY else min(wanted, limit)
 
 
 if __name__ == "__main__":

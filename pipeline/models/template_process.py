@@ -3,7 +3,8 @@
 A template is a program by whoever made the model. jinja2's sandbox keeps it from files and from Python, but not from
 taking all time and memory: here the system does, by limits on the process. It sees no chats, only who speaks when.
 
-On stdin one JSON object a line, first a Template and then any number of Requests; on stdout a Rendered for each.
+On stdin one JSON object a line, first a Template and then any number of Requests; on stdout a Rendered for each, after
+a MARK: Python's start-up files may print whatever they like.
 """
 
 import contextlib
@@ -31,6 +32,10 @@ MEMORY = 512 * 1024 * 1024
 """Bytes of the whole process, of which Python and jinja2 take a tenth."""
 LONGEST, LONGEST_TURN = 1_000_000, 1_000
 """Characters that a template may write by itself: around a conversation, and around each of its turns."""
+
+
+MARK = b"\x1e"
+"""Begins an answer (ASCII's record separator, which JSON has only as an escape)."""
 
 
 class Template(msgspec.Struct, frozen=True):
@@ -86,7 +91,7 @@ def main() -> None:
             answer = Rendered(failed=f"it takes more than {MEMORY >> 20} MiB of memory")
         except Exception as error:  # noqa: BLE001  whatever a template does: 1/0, say
             answer = Rendered(failed=f"{type(error).__name__}: {str(error)[:300]}")
-        sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
+        sys.stdout.buffer.write(MARK + msgspec.json.encode(answer) + b"\n")
         sys.stdout.buffer.flush()
 
 

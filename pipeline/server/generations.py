@@ -68,6 +68,8 @@ class Chats:
                     hand_over(item)
             except Exception as error:  # noqa: BLE001  it is raised again where the answer is awaited
                 hand_over(error)
+            except BaseException as error:  # noqa: BLE001  a panic of a library in Rust, say: somebody waits all the same
+                hand_over(RuntimeError(type(error).__name__))
             else:
                 hand_over(None)
 

@@ -63,6 +63,14 @@ class Progress(TrainerCallback):
         """Report the step, finish an epoch, and ask for a checkpoint when it is time."""
         self._threads.end_step()
         loss, accuracy = self._trainer.take_score()
+        if not math.isfinite(loss) and state.global_step == 1:  # it was computed before anything was learnt
+            name = Path(str(getattr(self._trainer.adapted.get_base_model(), "name_or_path", ""))).name
+            raise InputError(
+                f"base model {name}",
+                "its weights are damaged: before the first step the loss is not a number",
+                got=f"{loss}",
+                fix="Put its files back, or choose another base model.",
+            )
         if not math.isfinite(loss):
             raise InputError(
                 "learning_rate_multiplier",

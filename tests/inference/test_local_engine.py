@@ -238,3 +238,22 @@ def test_making_an_engine_loads_nothing(make_script: Callable[..., Path]) -> Non
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
     )
     assert done.stdout == "False\n"
+
+
+def test_a_machine_without_threads_warms_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    create_engine("lora", None).warm_up(None)
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_model_that_cannot_be_loaded_is_no_trouble_before_it_is_asked_for(tmp_path: Path) -> None:
+    engine = create_engine("lora", None)
+    engine.warm_up(str(tmp_path / "gone"))
+    for thread in threading.enumerate():
+        if thread.name == "warm-up":
+            thread.join(60)
+    with pytest.raises(InputError):
+        answer(engine, ModelRef(str(tmp_path / "gone")), GREEDY)

@@ -1,3 +1,5 @@
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,6 @@ from tokenizers import AddedToken, Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast
 
 from pipeline.errors import InputError
-from pipeline.models import chat_format
 from pipeline.models.chat_format import IGNORED, ChatFormat
 from pipeline.models.messages import ChatMessage
 
@@ -66,11 +67,37 @@ def test_a_conversation_has_no_fewer_tokens_than_its_length_says(
     assert tiny_format.fewest_tokens([ChatMessage("user", "Slow" * 1000)]) > 100
 
 
-def test_a_long_text_is_encoded_as_a_short_one_is(tiny_format: ChatFormat, monkeypatch: pytest.MonkeyPatch) -> None:
-    messages = [ChatMessage("user", "Slow <|im_end|> é" * 10)]
-    as_short = tiny_format.prompt(messages)
-    monkeypatch.setattr(chat_format, "_LONG", 1)
-    assert tiny_format.prompt(messages) == as_short
+def test_a_tokenizer_without_a_token_for_what_is_unknown_is_named(tiny_model: Path, tmp_path: Path) -> None:
+    directory = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    tokenizer = json.loads((directory / "tokenizer.json").read_text())
+    tokenizer["model"] = {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "q"}
+    (directory / "tokenizer.json").write_text(json.dumps(tokenizer))
+
+    with pytest.raises(InputError) as refused:
+        ChatFormat(directory)
+
+    assert str(refused.value) == (
+        "base model model: its tokenizer cannot encode a text "
+        "(WordLevel error: Missing [UNK] token from the vocabulary). "
+        "Mend its tokenizer.json, or choose another base model."
+    )
+
+
+def test_a_regular_expression_without_an_end_is_the_models_fault(tiny_model: Path, tmp_path: Path) -> None:
+    directory = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    tokenizer = json.loads((directory / "tokenizer.json").read_text())
+    endless = {"type": "Split", "pattern": {"Regex": "(a|aa)+(?=!)b"}, "behavior": "Isolated", "invert": False}
+    tokenizer["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [endless, tokenizer["pre_tokenizer"]]}
+    (directory / "tokenizer.json").write_text(json.dumps(tokenizer))
+    endless_format = ChatFormat(directory)
+
+    with pytest.raises(InputError) as refused:
+        endless_format.prompt([ChatMessage("user", "a" * 40 + "!")])
+
+    assert str(refused.value) == (
+        "base model model: its tokenizer cannot encode a text (Onig: Regex search error: retry-limit-in-match over). "
+        "Mend its tokenizer.json, or choose another base model."
+    )
 
 
 def test_a_template_that_adds_a_system_prompt_does_so_for_training_and_prompt(tiny_format: ChatFormat) -> None:

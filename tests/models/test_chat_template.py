@@ -1,5 +1,8 @@
 """A chat template is a program by whoever made the model: it may take so much time and memory and no more."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from pipeline.errors import InputError
@@ -57,3 +60,13 @@ def test_it_renders_as_transformers_does() -> None:
         )
         rendered = ChatTemplate("a", source, {"bos_token": "<s>"}).render(roles, answer_next=answer_next)
         assert rendered == expected[0][0]
+
+
+@pytest.mark.parametrize("printed", ["print('hello')", "print('hello', end='', flush=True)", "print('{}\\n' * 100)"])
+def test_what_a_start_up_file_prints_is_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(printed)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    template = ChatTemplate("a", "{{ messages|length }}{{ '\x1e' }}", {})
+    assert [template.render(("user",) * count, answer_next=False) for count in (1, 2, 3)] == ["1\x1e", "2\x1e", "3\x1e"]

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +31,14 @@ def _tokenizer(**changes: object) -> Break:
         path = directory / "tokenizer_config.json"
         kept = {**json.loads(path.read_text()), **changes}
         path.write_text(json.dumps({name: value for name, value in kept.items() if value is not None}))
+
+    return change
+
+
+def _tokenizer_file(**changes: object) -> Break:
+    def change(directory: Path) -> None:
+        path = directory / "tokenizer.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
     return change
 
@@ -76,6 +86,17 @@ def _cut(directory: Path) -> None:
             "its max_position_embeddings has no room for a question and an answer, which take 46 tokens, got 0. Mend ",
         ),
         (lambda d: (d / "chat_template.jinja").write_text("{{ 1/0 }}"), "its chat template fails (ZeroDivisionError: "),
+        (
+            _tokenizer_file(
+                pre_tokenizer={
+                    "type": "Split",
+                    "pattern": {"Regex": "(a|aa)+(?=!)b"},
+                    "behavior": "Isolated",
+                    "invert": False,
+                }
+            ),
+            "its tokenizer cannot encode a text (Onig: Regex search error: retry-limit-in-match over). Mend its ",
+        ),
     ],
     ids=[
         "tokenizer",
@@ -90,6 +111,7 @@ def _cut(directory: Path) -> None:
         "rope",
         "no positions",
         "template",
+        "endless regular expression",
     ],
 )
 def test_a_broken_model_is_named(tiny_model: Path, tmp_path: Path, break_it: Break, said: str) -> None:
@@ -232,3 +254,33 @@ def test_a_check_that_is_ended_is_gone_and_none_follows(tmp_path: Path, monkeypa
         checker.end()
     assert [type(each.exception()) for each in waiting] == [model_check.CheckEnded] * 2
     assert runs() == 1
+
+
+def test_a_check_that_sleeps_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = _model_of_nothing(tmp_path / "model")
+    command, runs = _counting(tmp_path, "exec sleep 600")
+    monkeypatch.setattr(model_check, "COMMAND", command)
+    monkeypatch.setattr(model_check, "WALL_SECONDS", 0.1)
+    checker = model_check.Checker()
+    for _ in range(2):  # the machine may have been busy, so it is asked again
+        with pytest.raises(InputError) as refused:
+            checker.check(str(directory))
+        assert str(refused.value) == (
+            "base model model: cannot be loaded: the process that tried it has ended (0.1 s are over). "
+            "Mend the directory, or choose another base model."
+        )
+    assert runs() == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no limit on memory")
+def test_a_tokenizer_may_take_so_much_memory_and_no_more() -> None:
+    program = (
+        "from pipeline.models.model_check import _bounded_memory\n"
+        "with _bounded_memory(64 << 20):\n"
+        "    try:\n        bytearray(256 << 20)\n    except MemoryError:\n        print('no more')\n"
+        "print(len(bytearray(256 << 20)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+    )
+    assert done.stdout == f"no more\n{256 << 20}\n"

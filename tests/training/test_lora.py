@@ -189,6 +189,28 @@ def test_a_training_that_diverges_says_what_to_change(spec: JobSpec) -> None:
     )
 
 
+def test_a_damaged_base_model_is_not_taken_for_a_training_that_diverges(
+    spec: JobSpec, tiny_model: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    import torch
+    from msgspec.structs import replace
+    from safetensors.torch import load_file, save_file
+
+    directory = Path(shutil.copytree(tiny_model, tmp_path / "damaged"))
+    weights = load_file(directory / "model.safetensors")
+    weights["model.norm.weight"] = torch.full_like(weights["model.norm.weight"], float("nan"))
+    save_file(weights, directory / "model.safetensors", {"format": "pt"})
+
+    with pytest.raises(InputError) as caught:
+        run(replace(spec, base_model=str(directory)))
+    assert str(caught.value) == (
+        "base model damaged: its weights are damaged: before the first step the loss is not a number, got nan. "
+        "Put its files back, or choose another base model."
+    )
+
+
 @pytest.mark.parametrize(
     ("examples", "n_epochs", "batch_size"),
     [(1, 8, 1), (10, 6, 1), (30, 4, 1), (100, 3, 2), (400, 2, 8), (1000, 1, 8), (100_000, 1, 8)],

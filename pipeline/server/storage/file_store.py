@@ -123,6 +123,9 @@ class FileStore:
         """Remove what a killed server left: blobs that no row names, rows without a blob."""
         files = {row[0] for row in self._db.rows("SELECT id FROM files WHERE deleted = 0")}
         blobs = {path.name for path in self.blobs.iterdir()}
+        if len(files) > 1 and not files & blobs:  # no crash does that, but a disk that is not there
+            logger.warning("the folder files holds none of the files that the store knows of, and is left as it is")
+            return
         for name in blobs - files:
             remove(self.blob(name))
         for name in files - blobs:

@@ -1,5 +1,6 @@
 """One worker process, without a server around it."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -168,3 +169,18 @@ def test_what_a_killed_server_was_told_is_told_again(start: StartWorker) -> None
     assert isinstance(again[0], Started)
     assert again[1:4] == told[1:4]
     assert [report.step for report in again if isinstance(report, Step)] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("error", [PermissionError, ProcessLookupError])
+def test_a_worker_that_has_just_ended_cannot_be_killed_and_need_not_be(
+    start: StartWorker, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
+) -> None:
+    def refuse(*_: int) -> None:
+        raise error
+
+    worker = start('{"hang_at_step": 1}')
+    with monkeypatch.context() as system:
+        system.setattr(os, "killpg", refuse)  # macOS answers the former
+        worker.kill()
+    worker.kill()
+    assert worker.wait() == "was killed by SIGKILL"

@@ -304,13 +304,17 @@ def test_langchain_streams_from_it(shared: MockServer) -> None:
     assert model.invoke("Hello", max_tokens=2).content == "I am"
 
 
+class Panic(BaseException):
+    """As libraries in Rust raise it."""
+
+
 class Talker:
     """An engine that says "on" until nobody listens any more, or fails."""
 
     def __init__(self) -> None:
         self.talking = threading.Semaphore(0)
         self.heard_out = threading.Semaphore(0)
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.breaks_off: Exception | None = None  # after its first word
         self.silent = False
         self.unloaded: list[Path] = []
@@ -422,6 +426,7 @@ def test_too_many_waiting_chats_are_asked_to_come_again(
         (InputError("base model", "not installed", fix="Run pip."), 400, "base model: not installed. Run pip.", None),
         (TryLater("model", "busy", fix="Wait."), 500, "model: busy. Wait.", None),
         (ValueError("secret chat text"), 500, "The server had an error while processing your request.", None),
+        (Panic("secret chat text"), 500, "The server had an error while processing your request.", None),
     ],
 )
 @pytest.mark.parametrize("stream", [True, False])
@@ -429,7 +434,7 @@ def test_what_the_engine_raises_becomes_a_status(
     endless: MockServer,
     talker: Talker,
     caplog: pytest.LogCaptureFixture,
-    error: Exception,
+    error: BaseException,
     status: int,
     message: str,
     code: str | None,
@@ -445,6 +450,7 @@ def test_what_the_engine_raises_becomes_a_status(
     assert (refused.value.body["message"], refused.value.body["code"]) == (message, code)
     assert "secret" not in caplog.text
     assert ("ValueError" in caplog.text) == isinstance(error, ValueError)
+    assert ("RuntimeError" in caplog.text) == isinstance(error, Panic)
 
 
 @pytest.mark.parametrize(

@@ -301,6 +301,21 @@ def test_what_lies_about_in_a_store_is_swept_away_and_named(
     assert removed in caplog.text
 
 
+def test_files_whose_folder_was_away_for_a_start_are_there_again(used: Path, tmp_path: Path) -> None:
+    names = {path.name for path in (used / "files").iterdir()}
+    (used / "files").rename(tmp_path / "elsewhere")
+
+    with serving(_settings(used)):
+        pass
+    (used / "files").rmdir()
+    (tmp_path / "elsewhere").rename(used / "files")
+
+    with serving(_settings(used)) as server:
+        page = server.context.store.files.page(purpose=None, after=None, limit=10, oldest_first=False)
+        assert {file.id for file in page.items} == names
+    assert {path.name for path in (used / "files").iterdir()} == names
+
+
 def test_an_upload_that_is_pending_survives_a_sweep(store: Store) -> None:
     upload = store.uploads.begin(NewUpload(NewFile("a.jsonl", "fine-tune"), 2))
     part = store.incoming / "part"
