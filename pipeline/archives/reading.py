@@ -44,6 +44,7 @@ NAMESAKE = f"{OWNER} (not the archive's owner)"
 """Sender of a message of somebody whom an archive without ids calls as we call its owner."""
 
 _COPIED = 1 << 20
+_encoder = msgspec.json.Encoder()
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CONTACTS = Path("~/Library/Application Support/AddressBook")
 
@@ -320,16 +321,25 @@ def _sound(blocks: Iterator[list[Message]], told: Told) -> Iterator[list[Message
 
     JSON can hold half characters (lone surrogates), which no file of text can: they become question marks.
     """
+    encoded = bytearray()
     for block in blocks:
-        kept = []
-        for message in block:
-            if len(message.content) + len(message.sender) > LONGEST:
-                told.drop(ENDLESS, message.sender[:QUOTED], message.time, message.content[:QUOTED] + "…")
-                continue
-            if not message.content.isascii() or not message.sender.isascii():
+        if any(len(message.content) + len(message.sender) > LONGEST for message in block):
+            block = [message for message in block if not _is_endless(message, told)]
+        try:
+            _encoder.encode_into(block, encoded)
+        except UnicodeEncodeError:
+            for message in block:
                 message.content, message.sender = writable(message.content), writable(message.sender)
-            kept.append(message)
-        yield kept
+                if isinstance(message.reply_to, str):
+                    message.reply_to = writable(message.reply_to)
+        yield block
+
+
+def _is_endless(message: Message, told: Told) -> bool:
+    if len(message.content) + len(message.sender) <= LONGEST:
+        return False
+    told.drop(ENDLESS, message.sender[:QUOTED], message.time, message.content[:QUOTED] + "…")
+    return True
 
 
 def _counted(blocks: Iterator[list[Message]], loaded: Loaded) -> Iterator[list[Message]]:

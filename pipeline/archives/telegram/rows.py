@@ -6,7 +6,6 @@ are texts, too. Exports until 2021 have no `date_unixtime`, only the exporting c
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,6 +14,7 @@ from msgspec import UNSET
 from pipeline.archives.conversation import Row, utc_text
 from pipeline.archives.told import CALL, MEDIA, NO_TEXT, Told
 from pipeline.archives.typed_json import NOTHING, value_of
+from pipeline.archives.unix_time import at_second
 from pipeline.sessions.session import OWNER, QUOTED, Message
 
 SYSTEM = "Telegram's own words"
@@ -48,7 +48,7 @@ _INSTEAD = (
 )
 _SHOWN = ("sticker_emoji", "media_type", "file_name", "place_name", "game_title", "mime_type")
 _OLD_CHANNELS = 1 << 33  # where the numbers of channels began, when ids were numbers
-_IN_HOUR = [f":{second // 60:02}:{second % 60:02}Z" for second in range(3600)]
+_EARLIEST = 3600  # seconds after 1970; what is earlier is no time, but a missing one
 _LARGEST = 1 << 63  # ids beyond are none
 
 
@@ -92,6 +92,7 @@ class Raw(msgspec.Struct, gc=False):
 
     @property
     def is_forwarded(self) -> bool:
+        """Whether it was said elsewhere."""
         return not self.forwarded_from is self.forwarded_from_id is self.saved_from is UNSET
 
     @property
@@ -132,8 +133,6 @@ class Rows:
         self._told = told
         self._owner = owner
         self._met: dict[object, Who] = {}
-        self._hour = 0
-        self._until_hour = ""
 
     def of(self, blocks: Iterator[list[Raw | None]]) -> Iterator[list[Row]]:
         """The rows of one chat in one file."""
@@ -150,7 +149,7 @@ class Rows:
             yield rows
 
     def _row(self, row: Raw, last: str) -> Row:
-        at = time = self._time(row.date_unixtime)
+        at = time = _time(row.date_unixtime)
         if time is None:
             # Local times go back by an hour once a year, while the order of the file is right.
             time = utc_text(row.date)
@@ -195,17 +194,15 @@ class Rows:
         sender = self._told.senders.of(known or called or DELETED_ACCOUNT, called or DELETED_ACCOUNT)
         return Who(sender, is_me=False, is_person=known is None or known.startswith("user"))
 
-    def _time(self, stamp: object) -> str | None:
-        if stamp is None:
-            return None
-        try:
-            hour, second = divmod(int(stamp), 3600)  # type: ignore[call-overload] # whatever it is, int() says so
-            if hour != self._hour:
-                self._until_hour = datetime.fromtimestamp(hour * 3600, UTC).strftime("%Y-%m-%dT%H")
-                self._hour = hour
-        except (ValueError, TypeError, OverflowError, OSError):
-            return None
-        return self._until_hour + _IN_HOUR[second] if hour > 0 else None
+
+def _time(stamp: object) -> str | None:
+    if stamp is None:
+        return None
+    try:
+        second = int(stamp)  # type: ignore[call-overload] # whatever it is, int() says so
+        return at_second(second) if second >= _EARLIEST else None
+    except (ValueError, TypeError, OverflowError, OSError):
+        return None
 
 
 def identity_of(identity: object) -> str | None:
