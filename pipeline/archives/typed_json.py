@@ -25,6 +25,7 @@ _FEW, _MANY = 16, 4096  # items
 _BEGIN = re.compile(r'\{[ \t\n\r]*"[^"\\]{0,100}"')
 _BEGIN_OF_VALUE = re.compile(r'"[^"\\]{0,100}("[ \t\n\r]*:[ \t\n\r]*\{[ \t\n\r]*"[^"\\]{0,100}")')
 _WRONG = (msgspec.DecodeError, UnicodeError, RecursionError)
+_LONG = 40  # bytes; shorter ones may be brackets around blanks
 _EMPTY = frozenset({b"", b"null", b"[]", b"{}", b'""', b"false", b"0"})
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -128,7 +129,8 @@ def struct_of(kind: type[T], row: dict[str, object]) -> T:
 
 def is_there(value: msgspec.Raw) -> bool:
     """Whether a value that is not decoded is one, and not empty."""
-    return bytes(value) not in _EMPTY
+    words = bytes(value)
+    return words not in _EMPTY and (len(words) > _LONG or bool(value_of(value)))
 
 
 def value_of(raw: msgspec.Raw) -> object:
