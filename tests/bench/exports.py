@@ -175,6 +175,16 @@ def whatsapp(folder: Path, messages: int) -> Path:
     return path
 
 
+def whatsapp_of_an_iphone(folder: Path, messages: int) -> Path:
+    """The same chat as an iPhone exports it."""
+    path = folder / "_chat.txt"
+    with path.open("w", encoding="utf-8") as file:
+        for one in said(messages):
+            mark, text = ("", one.text) if one.text else ("\u200e", "\u200eimage omitted")
+            file.write(f"{mark}[{one.when:%d/%m/%Y, %H:%M:%S}] {one.name}: {text}\n")
+    return path
+
+
 def whatsapp_exporter(folder: Path, messages: int) -> Path:
     """The same chat by WhatsApp-Chat-Exporter."""
     head = (
@@ -308,6 +318,7 @@ def _document(path: Path, head: str, rows: Iterator[dict[str, Any]], indent: int
 EXPORTS: dict[str, Callable[[Path, int], Path]] = {
     "telegram": telegram,
     "whatsapp": whatsapp,
+    "whatsapp, iPhone": whatsapp_of_an_iphone,
     "whatsapp, exporter": whatsapp_exporter,
     "messenger": messenger,
     "messenger, one file": messenger_in_one_file,
