@@ -171,8 +171,8 @@ def micros(stamp: object) -> int:
         return int(stamp * 1_000_000)
     if not isinstance(stamp, str):
         return 0
-    if len(stamp) == _USUAL and stamp[10] == "." and stamp.isascii() and stamp[:10].isdigit() and stamp[11:].isdigit():
-        return int(stamp[:10] + stamp[11:])
+    if len(stamp) == _USUAL and stamp[10] == "." and stamp.isascii() and (digits := stamp.replace(".", "")).isdigit():
+        return int(digits) if len(digits) == _USUAL - 1 else 0
     found = _STAMP.fullmatch(stamp)
     return 0 if found is None else int(found[1]) * 1_000_000 + int((found[2] or "").ljust(6, "0")[:6])
 
