@@ -7,7 +7,9 @@ Discord's own data package holds nobody's words but one's own: these are recogni
 
 import re
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+import msgspec
 
 from pipeline.archives.conversation import Row, Run, in_order, merged, spoken, utc_text
 from pipeline.archives.discord_markup import Markup
@@ -16,6 +18,7 @@ from pipeline.archives.json_file import values
 from pipeline.archives.members import Member, Members
 from pipeline.archives.reader import Asked, Recognised
 from pipeline.archives.told import BY_A_BOT, CALL, MEDIA, NO_TEXT, Told
+from pipeline.archives.typed_json import NOTHING, is_there, value_of
 from pipeline.errors import InputError
 from pipeline.sessions.session import QUOTED, Message, Session
 from pipeline.sessions.stream import Stream
@@ -36,6 +39,7 @@ _DIRECT = ("directtextchat", "1")
 _ANSWERS = ("Default", None)  # a reference's type; it is not there before 2.44
 _ATTACHED = ("attachments", "embeds", "stickers")
 _MESSAGES = "messages"
+_REMEMBERED = 10_000  # ways in which people are described
 _FILES = "_Files"  # the folder of what people sent is called after the file
 _KEYS = (re.compile(r'"guild"\s*:\s*\{'), re.compile(r'"channel"\s*:\s*\{'), re.compile(r'"messages"\s*:\s*\['))
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d)(:[0-5]\d:[0-5]\d)((?:\.\d{1,9})?)([+-]\d\d:00)", re.ASCII)
@@ -43,6 +47,30 @@ _CSV = re.compile(r'(?:"?AuthorID"?,)?"?Author"?[,;]"?Date"?[,;]"?Content"?[,;]'
 _TEXT = re.compile(r"={20,}\r?\nGuild: .*\r?\nChannel: ")
 _OWN_FOLDER = re.compile(r"c?\d+")
 _OWN_ROW = re.compile(r'"?ID"?,"?Timestamp"?,"?Contents"?|\[\s*\{[^{}]*"Timestamp"\s*:[^{}]*"Contents"\s*:')
+
+
+class _Raw(msgspec.Struct, gc=False):
+    """What a row may have."""
+
+    id: Any = None
+    type: Any = None
+    timestamp: Any = None
+    content: Any = None
+    author: msgspec.Raw = NOTHING
+    mentions: msgspec.Raw = NOTHING
+    reference: msgspec.Raw = NOTHING
+    forwarded: msgspec.Raw = msgspec.field(default=NOTHING, name="forwardedMessage")
+    attachments: msgspec.Raw = NOTHING
+    embeds: msgspec.Raw = NOTHING
+    stickers: msgspec.Raw = NOTHING
+
+
+class _Author(NamedTuple):
+    """Who wrote a row."""
+
+    sender: str
+    is_bot: bool
+    roles: object
 
 
 class _Channel(NamedTuple):
@@ -102,7 +130,7 @@ def _look_at(file: Member, number: int) -> _Channel:
     channel: dict[str, object] = {}
     exported = first = ""
     met = False
-    for path, value in values(file, {_MESSAGES}):
+    for path, value in values(file, {_MESSAGES: _Raw}):
         if path[:-1] == ("channel",):
             channel[str(path[-1])] = value
         elif path == ("exportedAt",):
@@ -110,9 +138,7 @@ def _look_at(file: Member, number: int) -> _Channel:
         elif path == (_MESSAGES,) and isinstance(value, list):
             if not met:
                 times = _Times()
-                first = min(
-                    (times.of(each.get("timestamp"))[1] for each in value if isinstance(each, dict)), default=""
-                )
+                first = min((times.of(each.timestamp)[1] for each in value if each is not None), default="")
             met = True
         if met and "id" in channel and "type" in channel:
             break
@@ -140,6 +166,7 @@ class _Rows:
         self._markup = Markup(channels)
         self._times = _Times()
         self._senders: dict[object, str] = {}
+        self._authors: dict[bytes, _Author] = {}
 
     def run(self, channel: _Channel, rank: int) -> Run:
         """The rows of a file, to be read when it is their turn."""
@@ -147,12 +174,12 @@ class _Rows:
 
     def _blocks(self, file: Member) -> Iterator[list[Row]]:
         last = ""
-        for path, value in values(file, {_MESSAGES}):
+        for path, value in values(file, {_MESSAGES: _Raw}):
             if path != (_MESSAGES,) or not isinstance(value, list):
                 continue
             rows = []
             for each in value:
-                if isinstance(each, dict):
+                if each is not None:
                     row = self._row(each, last)
                 else:
                     row = Row(last, None, Message("", False, None, ""), UNREADABLE)
@@ -160,27 +187,37 @@ class _Rows:
                 rows.append(row)
             yield rows
 
-    def _row(self, row: dict[str, object], last: str) -> Row:
-        get = row.get
-        author, content, kind = get("author"), get("content"), get("type")
-        if not isinstance(author, dict):
-            author = {}
-        time, at = self._times.of(get("timestamp"))
-        text = content.strip() if isinstance(content, str) else ""
-        message = Message(self._sender(author), False, time, text)
-        number = _number(get("id"))
-        if author.get("isBot") is True:
+    def _row(self, row: _Raw, last: str) -> Row:
+        author = self._author(row.author)
+        time, at = self._times.of(row.timestamp)
+        text = row.content.strip() if isinstance(row.content, str) else ""
+        message = Message(author.sender, False, time, text)
+        number = _number(row.id)
+        if author.is_bot:
             return Row(at or last, number, message, BY_A_BOT)
-        if kind not in _SPEECH:
-            return Row(at or last, number, message, CALL if kind in _CALLS else SYSTEM)
+        if row.type not in _SPEECH:
+            return Row(at or last, number, message, CALL if row.type in _CALLS else SYSTEM)
         noted = None
         if not text and (text := _forwarded(row)):
             message.only_context, noted = True, FORWARDED
-        message.content = self._markup.plain(text, get("mentions"), author) if "<" in text else text
+        message.content = self._markup.plain(text, value_of(row.mentions), author.roles) if "<" in text else text
         if not message.content:
             reason, message.content = _instead(row)
             return Row(at or last, number, message, reason)
-        return Row(at or last, number, message, None, _answered(get("reference")), noted)
+        return Row(at or last, number, message, None, _answered(row.reference), noted)
+
+    def _author(self, raw: msgspec.Raw) -> _Author:
+        """Whoever this describes; most rows describe them in the very same words."""
+        words = bytes(raw)
+        found = self._authors.get(words)
+        if found is None:
+            if len(self._authors) >= _REMEMBERED:
+                self._authors.clear()
+            written = value_of(raw)
+            author = written if isinstance(written, dict) else {}
+            found = _Author(self._sender(author), author.get("isBot") is True, author.get("roles"))
+            self._authors[words] = found
+        return found
 
     def _sender(self, author: dict[str, object]) -> str:
         """Who has this id, by the name that is shown in the channel; they are found by their account's name, too."""
@@ -234,22 +271,27 @@ def _number(identity: object) -> str | None:
     return str(identity) if isinstance(identity, int) else None
 
 
-def _answered(reference: object) -> str | None:
+def _answered(raw: msgspec.Raw) -> str | None:
+    if raw is NOTHING:
+        return None
+    reference = value_of(raw)
     if not isinstance(reference, dict) or reference.get("type") not in _ANSWERS:
         return None
     return _number(reference.get("messageId"))
 
 
-def _forwarded(row: dict[str, object]) -> str:
-    forwarded = row.get("forwardedMessage")
+def _forwarded(row: _Raw) -> str:
+    forwarded = value_of(row.forwarded)
     content = forwarded.get("content") if isinstance(forwarded, dict) else None
     return content.strip() if isinstance(content, str) else ""
 
 
-def _instead(row: dict[str, object]) -> tuple[str, str]:
+def _instead(row: _Raw) -> tuple[str, str]:
     """Why a message without a text has none, and what it is, in short."""
-    forwarded = row.get("forwardedMessage")
-    for holder in (row, forwarded if isinstance(forwarded, dict) else {}):
+    forwarded = value_of(row.forwarded)
+    inner = forwarded if isinstance(forwarded, dict) else {}
+    own = {each: value_of(raw) for each in _ATTACHED if is_there(raw := getattr(row, each))}
+    for holder in (own, inner):
         for each in _ATTACHED:
             attached = holder.get(each)
             if attached and isinstance(attached, list):

@@ -29,16 +29,16 @@ class Markup:
         """Somebody who says something."""
         self._people.setdefault(identity, name)
 
-    def plain(self, text: str, mentions: object, author: dict[str, object]) -> str:
+    def plain(self, text: str, mentions: object, roles: object) -> str:
         """A text as its readers see it.
 
         Args:
             mentions: the people in it, as the export has them.
-            author: whose roles are learnt, for those are named nowhere else.
+            roles: of who wrote it; they are learnt, for they are named nowhere else.
         """
         people = dict(_named(mentions, "nickname", "name"))
         self._people.update(people)
-        self._roles.update(_named(author.get("roles"), "name"))
+        self._roles.update(_named(roles, "name"))
 
         def shown(mark: re.Match[str]) -> str:
             if who := mark["who"]:

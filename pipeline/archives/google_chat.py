@@ -14,9 +14,12 @@ A direct chat or a space is a conversation; in a space, so is each topic of more
 answered in a topic makes up the space's own. `topic_id` is looked at in a first pass.
 """
 
+import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from pipeline.archives import json_file
 from pipeline.archives.addresses import is_address
@@ -25,6 +28,7 @@ from pipeline.archives.hangouts import is_hangouts, read_hangouts
 from pipeline.archives.members import Member, Members
 from pipeline.archives.reader import Asked, Recognised
 from pipeline.archives.told import BY_A_BOT, CALL, DELETED, MEDIA, NO_TEXT, Told
+from pipeline.archives.typed_json import NOTHING, is_there, value_of
 from pipeline.archives.worded_dates import worded_date
 from pipeline.errors import InputError
 from pipeline.sessions.session import OWNER, QUOTED, Message, Person, Session
@@ -38,9 +42,35 @@ _SMALL = 64_000_000  # bytes of the files about people
 _MARKS = (b'"creator"', b'"created_date"', b'"topic_id"')
 _IDS = re.compile(rb'(?<!\\)"topic_id"\s*:\s*"([^"\\]{1,500})"(?:\s*,\s*"message_id"\s*:\s*"([^"\\]{1,1000})")?')
 _LONGEST_IDS = 4096
+_REMEMBERED = 10_000  # ways in which people are described
 _CALLS = ("video_call_metadata", "call_metadata")
 
 Json = dict[str, Any]
+
+
+class _Raw(msgspec.Struct, gc=False):
+    """What a message may have."""
+
+    creator: msgspec.Raw = NOTHING
+    created_date: Any = None
+    text: Any = None
+    topic_id: Any = None
+    message_state: Any = None
+    deletion_metadata: msgspec.Raw = NOTHING
+    attached_files: msgspec.Raw = NOTHING
+    annotations: msgspec.Raw = NOTHING
+    quoted: msgspec.Raw = msgspec.field(default=NOTHING, name="quoted_message_metadata")
+
+
+class _Who(NamedTuple):
+    """Who wrote a message."""
+
+    sender: str
+    is_me: bool
+    is_bot: bool
+
+
+_NOTHING = _Raw()
 
 
 def recognise(members: Members) -> Recognised | None:
@@ -136,7 +166,7 @@ class _Group:
         self._mine = mine
         self._told = told
         self._folder = folder
-        self._known: dict[str, tuple[str, bool]] = {}
+        self._known: dict[bytes, _Who] = {}
         places = {each.parts[:-1] for each in parts}
         infos = [_object(each) for each in members.named("group_info.json") if each.parts[:-1] in places]
         info = infos[-1] if infos else {}
@@ -151,7 +181,7 @@ class _Group:
                 for row in batch:
                     message = self._message(row)
                     if message is not None:
-                        topic = str(row.get("topic_id"))
+                        topic = str(row.topic_id)
                         gathered.add(topic if hash(topic.encode()) in topics else "", message)
             people = {_identity(each) for each in self._people} or self._speakers()
             is_group = self._folder.startswith("Space") or len(people - self._mine) > 1 + (not self._mine)
@@ -167,11 +197,11 @@ class _Group:
                 )
                 yield Stream(session, gathered.blocks(key))
 
-    def _batches(self) -> Iterator[list[Json]]:
+    def _batches(self) -> Iterator[list[_Raw]]:
         for part in self._parts:
-            for path, batch in json_file.values(part, {"messages"}):
+            for path, batch in json_file.values(part, {"messages": _Raw}):
                 if path == ("messages",) and isinstance(batch, list):
-                    yield [row if isinstance(row, dict) else {} for row in batch]
+                    yield [row or _NOTHING for row in batch]
 
     def _topics(self) -> set[int]:
         """The topics of a space in which more than one message stands, by their hashes: there may be a million."""
@@ -187,7 +217,7 @@ class _Group:
 
     def _speakers(self) -> set[str]:
         """Who speaks."""
-        creators = (row.get("creator") for batch in self._batches() for row in batch)
+        creators = (value_of(row.creator) for batch in self._batches() for row in batch)
         return {_identity(each) for each in creators if isinstance(each, dict)}
 
     def _introduced(self) -> dict[str, Person]:
@@ -201,52 +231,53 @@ class _Group:
             people[sender] = Person(sender, self._told.senders.addresses(sender))
         return people
 
-    def _sender(self, person: Json) -> tuple[str, bool]:
-        """What to call somebody, and whether that is the owner."""
-        shown = f"{person.get('email')}\n{person.get('name')}"
-        known = self._known.get(shown)
+    def _who(self, raw: msgspec.Raw) -> _Who:
+        """Somebody; nearly all messages of theirs describe them in the very same words."""
+        words = bytes(raw)
+        known = self._known.get(words)
         if known is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            described = value_of(raw)
+            person = described if isinstance(described, dict) else {}
             identity = _identity(person)
             is_me = identity in self._mine and bool(identity)
             name = str(person.get("name") or "").strip() or None
-            known = OWNER if is_me else self._told.senders.of(identity or "unknown", name), is_me
-            self._known[shown] = known
+            sender = OWNER if is_me else self._told.senders.of(identity or "unknown", name)
+            known = self._known[words] = _Who(sender, is_me, str(person.get("user_type") or "").lower() == "bot")
         return known
 
-    def _message(self, row: Json) -> Message | None:
+    def _message(self, row: _Raw) -> Message | None:
         told = self._told
         told.rows = (told.rows or 0) + 1
-        creator = row.get("creator")
-        person = creator if isinstance(creator, dict) else {}
-        sender, is_me = self._sender(person)
-        text = row.get("text")
-        text = text if isinstance(text, str) else ""
-        time = worded_date(str(row.get("created_date") or ""))
-        if reason := _why_not(row, person, text):
-            told.drop(reason, sender, time, text, is_me=is_me)
+        who = self._who(row.creator)
+        text = row.text if isinstance(row.text, str) else ""
+        time = worded_date(str(row.created_date or ""))
+        if reason := _why_not(row, who, text):
+            told.drop(reason, who.sender, time, text, is_me=who.is_me)
             return None
         if time is None:
             told.noted[NO_DATE] += 1
-        message = Message(sender, is_me, time, text)
-        quoted = row.get("quoted_message_metadata")
+        message = Message(who.sender, who.is_me, time, text)
+        quoted = value_of(row.quoted) if row.quoted is not NOTHING else None
         if isinstance(quoted, dict) and isinstance(said := quoted.get("text"), str) and said:
             by = quoted.get("creator")
-            if not isinstance(by, dict) or self._sender(by)[0] != sender:
+            if not isinstance(by, dict) or self._who(msgspec.Raw(json.dumps(by).encode())).sender != who.sender:
                 message.reply_to = said[:QUOTED]
         return message
 
 
-def _why_not(row: Json, person: Json, text: str) -> str | None:
+def _why_not(row: _Raw, who: _Who, text: str) -> str | None:
     """The reason why a message is no speech."""
-    if row.get("message_state") == "DELETED" or (row.get("deletion_metadata") and not text):
+    if row.message_state == "DELETED" or (not text and is_there(row.deletion_metadata)):
         return DELETED
-    if str(person.get("user_type") or "").lower() == "bot":
+    if who.is_bot:
         return BY_A_BOT
     if text.strip():
         return None
-    if row.get("attached_files"):
+    if is_there(row.attached_files):
         return MEDIA
-    annotations = row.get("annotations")
+    annotations = value_of(row.annotations)
     listed = annotations if isinstance(annotations, list) else []
     kinds = {key for each in listed if isinstance(each, dict) for key in each}
     if kinds & set(_CALLS):

@@ -14,10 +14,13 @@ import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
+import msgspec
+
 from pipeline.archives import json_file
 from pipeline.archives.gathered import Gathered
 from pipeline.archives.members import Member, Members
 from pipeline.archives.told import CALL, MEDIA, NO_TEXT, Told
+from pipeline.archives.typed_json import NOTHING, value_of
 from pipeline.archives.unix_time import unix_time
 from pipeline.sessions.session import OWNER, Message, Session
 from pipeline.sessions.stream import Stream
@@ -25,7 +28,6 @@ from pipeline.sessions.stream import Stream
 APP = "Google Hangouts"
 SYSTEM = "joins, leaves and other events"
 
-_LISTS = {"events", "event"}
 _HEAD = re.compile(rb'\s*\{.{0,200}?"conversation(?:s|_state)"\s*:\s*\[', re.DOTALL)
 _MARKS = (b'"self_conversation_state"', b'"participant_data"', b'"conversation_id"', b'"current_participant"')
 _KINDS: dict[str, Literal["direct", "group"]] = {
@@ -36,6 +38,19 @@ _KINDS: dict[str, Literal["direct", "group"]] = {
 _CALLS = ("HANGOUT_EVENT", "PHONE_CALL")
 
 Json = dict[str, Any]
+
+
+class _Event(msgspec.Struct, gc=False):
+    """What a row may have."""
+
+    sender: msgspec.Raw = msgspec.field(default=NOTHING, name="sender_id")
+    timestamp: Any = None
+    chat_message: Any = None
+    event_type: Any = None
+
+
+_LISTS = {"events": _Event, "event": _Event}
+_NOTHING = _Event()
 
 
 def is_hangouts(member: Member) -> bool:
@@ -114,26 +129,37 @@ class _Chat:
         self._told = told
         self._me = _at(chat, "self_conversation_state", "self_read_state", "participant_id", "gaia_id")
         self._names = {}
+        self._known: dict[bytes, tuple[str, bool]] = {}
         people = chat.get("participant_data")
         for each in people.values() if isinstance(people, dict) else ():
             if isinstance(each, dict) and (identity := _at(each, "id", "gaia_id")):
                 self._names[identity] = _at(each, "fallback_name")
 
-    def message(self, event: object) -> Message | None:
-        told = self._told
+    def _sender(self, raw: msgspec.Raw) -> tuple[str, bool]:
+        """Somebody, and whether that is the owner."""
+        words = bytes(raw)
+        known = self._known.get(words)
+        if known is None:
+            described = value_of(raw)
+            person = described if isinstance(described, dict) else {}
+            identity = _at(person, "gaia_id") or _at(person, "chat_id")
+            is_me = bool(identity) and identity == self._me
+            sender = OWNER if is_me else self._told.senders.of(identity or "unknown", self._names.get(identity))
+            known = self._known[words] = sender, is_me
+        return known
+
+    def message(self, event: _Event | None) -> Message | None:
+        told, row = self._told, event or _NOTHING
         told.rows = (told.rows or 0) + 1
-        row = event if isinstance(event, dict) else {}
-        identity = _at(row, "sender_id", "gaia_id") or _at(row, "sender_id", "chat_id")
-        is_me = bool(identity) and identity == self._me
-        sender = OWNER if is_me else told.senders.of(identity or "unknown", self._names.get(identity))
-        time = _time(_at(row, "timestamp"))
-        content = row.get("chat_message")
+        sender, is_me = self._sender(row.sender)
+        time = _time("" if row.timestamp is None or isinstance(row.timestamp, dict) else str(row.timestamp))
+        content = row.chat_message
         inner = content.get("message_content") if isinstance(content, dict) else None
         inner = inner if isinstance(inner, dict) else {}
         text = _text(inner.get("segment"))
         if text.strip():
             return Message(sender, is_me, time, text)
-        kind = row.get("event_type")
+        kind = row.event_type
         spoken = isinstance(content, dict)
         reason = MEDIA if inner.get("attachment") else NO_TEXT if spoken else CALL if kind in _CALLS else SYSTEM
         told.drop(reason, sender, time, is_me=is_me)

@@ -65,7 +65,8 @@ class Senders:
     def addresses(self, sender: str) -> list[str]:
         """Their id and other names, where these say more than the name: filters find people by them."""
         names = (self._ids.get(sender, sender), *self._others.get(sender, ()))
-        return [name for name in dict.fromkeys(names) if name and name != sender]
+        # Half characters, which JSON can hold and no file of text, become question marks.
+        return [name.encode("utf-8", "replace").decode() for name in dict.fromkeys(names) if name and name != sender]
 
 
 def introduced(stream: Stream, pseudonyms: Pseudonyms, senders: Senders | None = None) -> Stream:

@@ -28,7 +28,7 @@ from pipeline.archives.recognise import recognise
 from pipeline.archives.told import Told, writable
 from pipeline.durable import TEMPORARY, expand_home
 from pipeline.errors import FinetuneError
-from pipeline.sessions.session import ENDLESS, LONGEST, OWNER, QUOTED, Listener, Message
+from pipeline.sessions.session import ENDLESS, LONGEST, OWNER, QUOTED, Listener, Message, Person, Session
 from pipeline.sessions.stream import Sink, Stream, streamed, write_stream
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ NAMESAKE = f"{OWNER} (not the archive's owner)"
 """Sender of a message of somebody whom an archive without ids calls as we call its owner."""
 
 _COPIED = 1 << 20
+_encoder = msgspec.json.Encoder()
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CONTACTS = Path("~/Library/Application Support/AddressBook")
 
@@ -257,7 +258,6 @@ def _end_with_parent() -> None:
 def _read(reading: Reading, loaded: Loaded, listener: Listener | None = None) -> Iterator[Stream]:
     told = Told(loaded.dropped, loaded.noted, listener)
     streams = _found(reading, loaded, told)
-    streams = (Stream(session, _sound(blocks, told)) for session, blocks in streams)
     if reading.filters == Filters():
         return streams
     chosen = Chosen(reading.filters, loaded.dropped, listener)
@@ -288,12 +288,13 @@ def _found(reading: Reading, loaded: Loaded, told: Told) -> Iterator[Stream]:
             stream.session.platform = app
         if stream.session.owner is msgspec.UNSET and told.owner:
             stream.session.owner = min(told.owner)
-        known = introduced(Stream(stream.session, _not_the_owner(stream.blocks)), pseudonyms, told.senders)
+        _make_writable(stream.session)
+        blocks = _sound(_not_the_owner(stream.blocks), told)
+        known = introduced(Stream(stream.session, blocks), pseudonyms, told.senders)
         known = aliases.of(known) if reading.people else known
         if names_people and not stream.session.people:
             # Whether a conversation stays depends on who is in it, and such an archive tells by who speaks alone.
-            blocks = list(known.blocks)
-            known = Stream(known.session, iter(blocks))
+            known = Stream(known.session, iter(list(known.blocks)))
         yield known
         for _ in known.blocks:  # what the caller left
             pass
@@ -321,16 +322,36 @@ def _sound(blocks: Iterator[list[Message]], told: Told) -> Iterator[list[Message
 
     JSON can hold half characters (lone surrogates), which no file of text can: they become question marks.
     """
+    encoded = bytearray()
     for block in blocks:
-        kept = []
-        for message in block:
-            if len(message.content) + len(message.sender) > LONGEST:
-                told.drop(ENDLESS, message.sender[:QUOTED], message.time, message.content[:QUOTED] + "…")
-                continue
-            if not message.content.isascii() or not message.sender.isascii():
+        if any(len(message.content) + len(message.sender) > LONGEST for message in block):
+            block = [message for message in block if not _is_endless(message, told)]
+        try:
+            _encoder.encode_into(block, encoded)
+        except UnicodeEncodeError:
+            for message in block:
                 message.content, message.sender = writable(message.content), writable(message.sender)
-            kept.append(message)
-        yield kept
+                if isinstance(message.reply_to, str):
+                    message.reply_to = writable(message.reply_to)
+        yield block
+
+
+def _make_writable(session: Session) -> None:
+    session.id = writable(session.id)
+    session.title = session.title and writable(session.title)
+    session.owner = writable(session.owner) if isinstance(session.owner, str) else session.owner
+    if session.people:
+        session.people = {
+            writable(sender): Person(writable(person.name), [writable(each) for each in person.addresses])
+            for sender, person in session.people.items()
+        }
+
+
+def _is_endless(message: Message, told: Told) -> bool:
+    if len(message.content) + len(message.sender) <= LONGEST:
+        return False
+    told.drop(ENDLESS, message.sender[:QUOTED], message.time, message.content[:QUOTED] + "…")
+    return True
 
 
 def _counted(blocks: Iterator[list[Message]], loaded: Loaded) -> Iterator[list[Message]]:

@@ -174,6 +174,9 @@ def _encoding(member: Member) -> str:
     return "utf-8-sig"
 
 
+_USUAL = len("2023-08-28 10:00:00")
+
+
 @lru_cache(1024)
 def _time(written: str) -> str | None:
     """Seconds since 1970, ISO 8601, or a local time, which stays as it is."""
@@ -181,6 +184,8 @@ def _time(written: str) -> str | None:
         if written.replace(".", "", 1).isdecimal():
             return unix_time(float(written))
         time = datetime.fromisoformat(written.replace("/", "-"))
+        if time.tzinfo is None and len(written) == _USUAL and written[4] == written[7] != written[13] == written[16]:
+            return f"{written[:10].replace('/', '-')}T{written[11:]}Z"
         time = time if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         return None

@@ -1,10 +1,13 @@
+import io
+import json
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pipeline.archives.pseudonyms import Names, Pseudonyms, Senders
-from pipeline.archives.reading import Loaded, read_archive, reading_of
+from pipeline.archives.reading import Loaded, Reading, load_archive, read_archive, reading_of
 from pipeline.config.settings import Load
 from pipeline.errors import InputError
 from pipeline.sessions.session import Message, Person, Session
@@ -136,3 +139,26 @@ def test_somebody_whom_an_archive_calls_as_we_call_its_owner_is_not_taken_for_th
     (session,) = sessions
     assert [message.sender for message in session.messages] == ["Ann", "me (not the archive's owner)", "Ann"]
     assert sorted(session.people) == ["Ann", "me (not the archive's owner)"]
+
+
+HALF = "half \ud83d"
+
+
+def test_half_characters_can_be_anywhere(tmp_path: Path) -> None:
+    rows = [
+        {"id": 1, "type": "message", "date": "2023-08-01T10:00:00", "from": HALF, "from_id": HALF, "text": HALF},
+        {"id": 2, "type": "message", "date": "2023-08-01T10:01:00", "from": "Ann", "from_id": "user2", "text": "Yes",
+         "reply_to_message_id": 1},
+    ]  # fmt: skip
+    chat = {"name": HALF, "type": "private_group", "id": HALF, "messages": rows}
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps(chat))
+    written = io.BytesIO()
+    load_archive(Reading(str(path), "telegram"), written, tmp_path)
+    session = msgspec.json.decode(written.getvalue(), type=Session)
+    assert (session.id, session.title) == ("telegram-chathalf ?", "half ?")
+    assert session.people == {"half ?": Person("half ?", []), "Ann": Person("Ann", ["user2"])}
+    assert [(each.sender, each.content, each.reply_to) for each in session.messages] == [
+        ("half ?", "half ?", msgspec.UNSET),
+        ("Ann", "Yes", "half ?"),
+    ]

@@ -26,7 +26,10 @@ def read(path: Path, content: bytes) -> list[Row] | None:
         return decoded(members.all[0], DECODER)
 
 
-@pytest.mark.parametrize("row", [{"name": "a", "type": 1, "files": [1]}, {"files": None, "more": {}}, {"files": {}}])
+@pytest.mark.parametrize(
+    "row",
+    [{"name": "a", "type": 1, "files": [1]}, {"files": None, "more": {}}, {"files": {}}, {"name": None, "type": None}],
+)
 def test_both_ways_lead_to_the_same_rows(tmp_path: Path, row: dict[str, object]) -> None:
     (at_once,) = read(tmp_path / "a.json", b"\xef\xbb\xbf" + json.dumps([row]).encode()) or []
     piece_by_piece = struct_of(Row, row)
@@ -46,3 +49,8 @@ def test_what_is_not_as_expected_is_left_to_the_other_way(tmp_path: Path, conten
 
 def test_a_value_that_is_none_is_none() -> None:
     assert [value_of(NOTHING), value_of(msgspec.Raw(b"\xff")), value_of(msgspec.Raw(b"[1]"))] == [None, None, [1]]
+
+
+@pytest.mark.parametrize("empty", [b"", b"null", b"[]", b"{ }", b"[\n      \n]", b'""', b"false", b"0", b"0.0"])
+def test_what_is_empty_is_not_there_however_it_is_written(empty: bytes) -> None:
+    assert not is_there(msgspec.Raw(empty))

@@ -20,12 +20,15 @@ import psutil  # type: ignore[import-untyped]
 
 from pipeline.archives.imessage.typedstream import decode_attributed_body
 from tests.bench.archive import build_archive
+from tests.bench.exports import EXPORTS
 from tests.bench.measure import Measured
+from tests.bench.readers import GOAL, Read
 from tests.bench.startup import no_op_seconds
 
 ROOT = Path(__file__).parents[2]
 BODIES = 20_000
 MILLION = 1_000_000
+EXPORTED = 100_000
 EVERY_S = 0.05
 STARTS = 15
 
@@ -56,7 +59,7 @@ class Archives(NamedTuple):
 def main() -> None:
     """Build the archives, take turns, print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Benchmarks, as ratios to named peers.")
-    parser.add_argument("only", nargs="?", choices=["startup"], help="leave out the archives")
+    parser.add_argument("only", nargs="?", choices=["startup", "readers"], help="do that alone")
     parser.add_argument("--messages", type=int, default=MILLION)
     parser.add_argument("--chats", type=int, default=400)
     parser.add_argument("--runs", type=int, default=3, help="of each way; the median counts")
@@ -67,17 +70,38 @@ def main() -> None:
         if arguments.only == "startup":
             _print_table(_startup(folder, arguments.runs))
             return
+        if arguments.only == "readers":
+            _print_table(_readers(folder))
+            return
         archives = _build(folder, arguments.messages, arguments.chats)
         _say(f"taking turns, {arguments.runs} times, the notebook once ...")
         taken = _turns(archives.usual, arguments.runs)
         _say("measuring memory ...")
         memory = _memory(archives)
         lines = [*_ways(taken, arguments.messages), *memory]
+        lines += _readers(folder)
         lines += [_decoder(archives.usual, arguments.runs), *_startup(folder, arguments.runs)]
     chats = f"{arguments.messages:,} messages in {arguments.chats:,} chats"
     _say(f"\n{chats}; {os.cpu_count()} cores, Python {sys.version.split()[0]}\n")
     _print_table(lines)
     _print_steps(taken)
+
+
+def _readers(folder: Path) -> list[Line]:
+    """Messages per second of processor time, of every app's export."""
+    _say(f"reading exports of {EXPORTED:,} messages ...")
+    lines = []
+    for name in EXPORTS:
+        command = [sys.executable, "-W", "ignore", "-m", "tests.bench.readers", name, str(EXPORTED), str(folder)]
+        done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
+        found = msgspec.json.decode(done.stdout, type=Read)
+        rate, floor = found.messages / found.ours, found.messages / found.floor
+        reached = ("100,000/s or more", rate >= GOAL)
+        lines.append(Line(f"reading {name}", f"{rate:,.0f}/s", f"floor {floor:,.0f}/s", rate / floor, *reached))
+        if found.peer is not None:
+            theirs = found.messages / found.peer
+            lines.append(Line(f"reading {name}", f"{rate:,.0f}/s", f"LangChain {theirs:,.0f}/s", rate / theirs))
+    return lines
 
 
 def _build(folder: Path, messages: int, chats: int) -> Archives:

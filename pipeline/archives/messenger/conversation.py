@@ -173,9 +173,9 @@ class Conversation:
             yield document.messages or ()
             return
         rest: dict[str, object] = {}
-        for path, value in values(part.member, {"messages"}):
+        for path, value in values(part.member, {"messages": Raw}):
             if path == ("messages",) and isinstance(value, list):
-                yield [struct_of(Raw, row) if isinstance(row, dict) else None for row in value]
+                yield value
             elif path[:1] == ("participants",):
                 people = rest.setdefault("participants", [])
                 if isinstance(people, list) and (path[-1] == "name" or len(path) == 2):

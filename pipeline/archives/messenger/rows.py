@@ -1,9 +1,7 @@
 """One row of a download to a message, or to the reason why it is none. Both forms; nothing in a row is believed."""
 
-import functools
 import unicodedata
 from collections.abc import Iterable
-from datetime import date
 from typing import Any
 
 import msgspec
@@ -12,13 +10,13 @@ from pipeline.archives.messenger.own_words import OwnWords
 from pipeline.archives.messenger.text import repaired
 from pipeline.archives.told import BY_A_BOT, CALL, DELETED, MEDIA, NO_TEXT, TWICE, Told, writable
 from pipeline.archives.typed_json import NOTHING, is_there, value_of
+from pipeline.archives.unix_time import at_second
 from pipeline.sessions.session import OWNER, Message
 
 _NAMELESS = "somebody without a name"
 _META_AI = "Meta AI"
 _SERVICE = frozenset({"Subscribe", "Unsubscribe", "Payment", "Plan"})
 _TEXT_TYPES = frozenset({None, "text", "media", "link"})
-_EPOCH = date(1970, 1, 1).toordinal()
 _LATEST = 253_402_300_000_000
 """The year 9999, in milliseconds."""
 
@@ -132,7 +130,7 @@ class Rows:
             self._told.drop(NO_TEXT)
             return None
         stamp, name, sender, text = self._said(raw, is_encrypted)
-        time = _time(stamp)
+        time = at_second(stamp // 1000) if stamp else None
         reason = self._why_not(raw, text, name, stamp // 1000, is_encrypted)
         if reason is not None:
             self._told.drop(reason, sender, time, text, is_me=sender is OWNER)
@@ -145,7 +143,7 @@ class Rows:
             self._told.drop(reason)
             return
         stamp, _, sender, text = self._said(raw, is_encrypted)
-        self._told.drop(reason, sender, _time(stamp), text, is_me=sender is OWNER)
+        self._told.drop(reason, sender, (at_second(stamp // 1000) if stamp else None), text, is_me=sender is OWNER)
 
     def _said(self, raw: Raw, is_encrypted: bool) -> tuple[int, str, str, str]:
         """When, by whom as written, by whom as called, and what."""
@@ -213,17 +211,3 @@ def _has_file(raw: Raw) -> bool:
         return False
     files = (raw.photos, raw.videos, raw.audio_files, raw.files, raw.gifs, raw.sticker, raw.share, raw.media)
     return any(is_there(each) for each in files)
-
-
-@functools.lru_cache(maxsize=64)
-def _day(number: int) -> str:
-    """A day by its number since 1970, as Message.time begins."""
-    return date.fromordinal(_EPOCH + number).isoformat()
-
-
-def _time(stamp: int) -> str | None:
-    if not stamp:
-        return None
-    day, second = divmod(stamp // 1000, 86_400)
-    minute, second = divmod(second, 60)
-    return f"{_day(day)}T{minute // 60:02}:{minute % 60:02}:{second:02}Z"

@@ -1,8 +1,6 @@
 """One row of a day to a message, or to the reason why it is none. Nothing in a row is believed."""
 
-import functools
 import re
-from datetime import date
 from typing import Any
 
 import msgspec
@@ -11,6 +9,7 @@ from pipeline.archives.slack.markup import readable, text_of_blocks
 from pipeline.archives.slack.workspace import Workspace, name_of
 from pipeline.archives.told import BY_A_BOT, CALL, DELETED, MEDIA, NO_TEXT, Told, writable
 from pipeline.archives.typed_json import NOTHING, is_there, value_of
+from pipeline.archives.unix_time import at_second
 from pipeline.sessions.session import Message
 
 SYSTEM = "Slack's own words"
@@ -35,7 +34,6 @@ _COMMENTED = re.compile(r"<@\w+(?:\|[^<>]*)?> commented on .{1,300}?>: (?P<said>
 _STAMP = re.compile(r"(\d{1,11})(?:\.(\d{0,20}))?", re.ASCII)
 _NOBODY = "somebody without a name"
 _USUAL = len("1714550400.000100")
-_EPOCH = date(1970, 1, 1).toordinal()
 _LATEST = 99_999_999_999
 """In seconds."""
 
@@ -75,6 +73,7 @@ class Rows:
         self._workspace = workspace
         self._told = told
         self._senders: dict[str, str] = {}
+        self._unlisted: dict[str, tuple[str, str]] = {}
 
     def found(self, raw: Raw | None) -> Found | None:
         """A message; None if that is no speech, of which `told` is told."""
@@ -82,7 +81,7 @@ class Rows:
             self._told.drop(NO_TEXT)
             return None
         at = micros(raw.ts)
-        time = _time(at)
+        time = at_second(at // 1_000_000) if at else None
         identity, sender = self._sender(raw)
         text = self._text(raw)
         reason = self._why_not(raw, identity, text)
@@ -107,11 +106,17 @@ class Rows:
         identity = identity or raw.bot_id
         if isinstance(identity, str) and identity in self._workspace.users:
             return identity, self.sender(identity)
+        if not isinstance(identity, str) or not identity:
+            return self._unlisted_sender(raw, None)
+        if (known := self._unlisted.get(identity)) is None:
+            known = self._unlisted[identity] = self._unlisted_sender(raw, identity)
+        return known
+
+    def _unlisted_sender(self, raw: Raw, identity: str | None) -> tuple[str, str]:
+        """Somebody whom the export lists nowhere, by what the row says of them."""
         profile = value_of(raw.user_profile)
         name = (name_of(profile) if isinstance(profile, dict) else "") or name_of({"username": raw.username})
-        if not isinstance(identity, str) or not identity:
-            identity = name or _NOBODY
-        identity = writable(identity)
+        identity = writable(identity or name or _NOBODY)
         return identity, self._told.senders.of(identity, name)
 
     def _text(self, raw: Raw) -> str:
@@ -166,8 +171,8 @@ def micros(stamp: object) -> int:
         return int(stamp * 1_000_000)
     if not isinstance(stamp, str):
         return 0
-    if len(stamp) == _USUAL and stamp[10] == "." and stamp.isascii() and stamp[:10].isdigit() and stamp[11:].isdigit():
-        return int(stamp[:10] + stamp[11:])
+    if len(stamp) == _USUAL and stamp[10] == "." and stamp.isascii() and (digits := stamp.replace(".", "")).isdigit():
+        return int(digits) if len(digits) == _USUAL - 1 else 0
     found = _STAMP.fullmatch(stamp)
     return 0 if found is None else int(found[1]) * 1_000_000 + int((found[2] or "").ljust(6, "0")[:6])
 
@@ -180,17 +185,3 @@ def _thread(raw: Raw) -> str | None:
     if thread == raw.ts and not raw.reply_count and not is_there(raw.replies):
         return None
     return thread
-
-
-@functools.lru_cache(maxsize=64)
-def _day(number: int) -> str:
-    """A day by its number since 1970, as Message.time begins."""
-    return date.fromordinal(_EPOCH + number).isoformat()
-
-
-def _time(at: int) -> str | None:
-    if not at:
-        return None
-    day, second = divmod(at // 1_000_000, 86_400)
-    minute, second = divmod(second, 60)
-    return f"{_day(day)}T{minute // 60:02}:{minute % 60:02}:{second:02}Z"

@@ -152,10 +152,9 @@ def _batches(member: Member) -> Iterator[Sequence[Raw | None]]:
     if rows is not None:
         yield [each for row in rows for each in _with_answers(row)]
         return
-    for path, value in values(member, {"", "messages"}):
+    for path, value in values(member, {"": Raw, "messages": Raw}):
         if path in {(), ("messages",)} and isinstance(value, list):
-            rows = [struct_of(Raw, row) if isinstance(row, dict) else None for row in value]
-            yield [each for row in rows for each in _with_answers(row)]
+            yield [each for row in value for each in _with_answers(row)]
 
 
 def _with_answers(row: Raw | None) -> list[Raw | None]:

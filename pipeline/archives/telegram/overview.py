@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pipeline.archives.json_file import Path, values
 from pipeline.archives.members import Member
-from pipeline.archives.telegram.rows import Owner, identity_of
+from pipeline.archives.telegram.rows import Owner, Raw, identity_of
 
 PERSONAL, SELF = "personal_chat", "saved_messages"
 MESSAGES = "messages"
@@ -70,7 +70,7 @@ def overlook(file: Member, *, all_chats: bool) -> Overview:
     others: Counter[str] = Counter()
     names: dict[str, str] = {}
     chats = Chats()
-    for path, value in values(file, {MESSAGES}):
+    for path, value in values(file, {MESSAGES: Raw}):
         chats.note(path, value)
         if path[:-1] == ("personal_information",):
             personal[str(path[-1])] = value
@@ -131,15 +131,15 @@ def _named(owner: Owner | None, names: dict[str, str]) -> Owner | None:
 
 def _names(rows: object) -> Iterator[tuple[str, str]]:
     for row in rows if isinstance(rows, list) else ():
-        if isinstance(row, dict) and isinstance(name := row.get("from"), str):
-            identity = identity_of(row.get("from_id"))
+        if row is not None and isinstance(row.name, str):
+            identity = identity_of(row.from_id)
             if identity is not None:
-                yield identity, " ".join(name.split())
+                yield identity, " ".join(row.name.split())
 
 
 def _others(chat: Chat, rows: object) -> Iterator[str]:
     """Who speaks in a chat between two beside the person whose chat it is, if that person speaks."""
     assert isinstance(rows, list)
-    ids = {identity_of(row.get("from_id")) for row in rows if isinstance(row, dict)} - {None}
+    ids = {identity_of(row.from_id) for row in rows if row is not None} - {None}
     if chat.key in ids:
         yield from (each for each in ids if each != chat.key and each is not None)

@@ -6,11 +6,15 @@ are texts, too. Exports until 2021 have no `date_unixtime`, only the exporting c
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import UNSET
 
 from pipeline.archives.conversation import Row, utc_text
 from pipeline.archives.told import CALL, MEDIA, NO_TEXT, Told
+from pipeline.archives.typed_json import NOTHING, value_of
+from pipeline.archives.unix_time import at_second
 from pipeline.sessions.session import OWNER, QUOTED, Message
 
 SYSTEM = "Telegram's own words"
@@ -44,11 +48,57 @@ _INSTEAD = (
 )
 _SHOWN = ("sticker_emoji", "media_type", "file_name", "place_name", "game_title", "mime_type")
 _OLD_CHANNELS = 1 << 33  # where the numbers of channels began, when ids were numbers
-_IN_HOUR = [f":{second // 60:02}:{second % 60:02}Z" for second in range(3600)]
-_BY_BOTS = {"via_bot", "inline_bot_buttons"}  # only bots can put buttons under a message
-_FORWARDS = {"forwarded_from", "forwarded_from_id", "saved_from"}
-_OF_OTHERS = _BY_BOTS | _FORWARDS
+_EARLIEST = 3600  # seconds after 1970; what is earlier is no time, but a missing one
 _LARGEST = 1 << 63  # ids beyond are none
+
+
+class Raw(msgspec.Struct, gc=False):
+    """What a row may have; of much it matters only whether it is there."""
+
+    type: Any = "message"
+    id: Any = None
+    date_unixtime: Any = None
+    date: Any = None
+    name: Any = msgspec.field(default=None, name="from")
+    from_id: Any = None
+    text: Any = None
+    text_entities: msgspec.Raw = NOTHING
+    reply_to_message_id: Any = None
+    reply_to_peer_id: Any = UNSET
+    actor: Any = None
+    actor_id: Any = None
+    action: Any = None
+    via_bot: Any = UNSET
+    inline_bot_buttons: Any = UNSET
+    forwarded_from: Any = UNSET
+    forwarded_from_id: Any = UNSET
+    saved_from: Any = UNSET
+    poll: Any = UNSET
+    todo_list: Any = UNSET
+    location_information: Any = UNSET
+    place_name: Any = UNSET
+    contact_information: Any = UNSET
+    photo: Any = UNSET
+    file: Any = UNSET
+    media_type: Any = UNSET
+    paid_stars_amount: Any = UNSET
+    game_title: Any = UNSET
+    invoice_information: Any = UNSET
+    giveaway_information: Any = UNSET
+    giveaway_results: Any = UNSET
+    sticker_emoji: Any = UNSET
+    file_name: Any = UNSET
+    mime_type: Any = UNSET
+
+    @property
+    def is_forwarded(self) -> bool:
+        """Whether it was said elsewhere."""
+        return not self.forwarded_from is self.forwarded_from_id is self.saved_from is UNSET
+
+    @property
+    def is_by_a_bot(self) -> bool:
+        """Only bots can put buttons under a message."""
+        return not self.via_bot is self.inline_bot_buttons is UNSET
 
 
 class Owner(NamedTuple):
@@ -83,16 +133,14 @@ class Rows:
         self._told = told
         self._owner = owner
         self._met: dict[object, Who] = {}
-        self._hour = 0
-        self._until_hour = ""
 
-    def of(self, blocks: Iterator[list[object]]) -> Iterator[list[Row]]:
+    def of(self, blocks: Iterator[list[Raw | None]]) -> Iterator[list[Row]]:
         """The rows of one chat in one file."""
         last = ""
         for block in blocks:
             rows = []
             for each in block:
-                if isinstance(each, dict):
+                if each is not None:
                     row = self._row(each, last)
                 else:
                     row = Row(last, None, Message("", False, None, ""), UNREADABLE)
@@ -100,29 +148,28 @@ class Rows:
                 rows.append(row)
             yield rows
 
-    def _row(self, row: dict[str, object], last: str) -> Row:
-        get = row.get
-        at = time = self._time(get("date_unixtime"))
+    def _row(self, row: Raw, last: str) -> Row:
+        at = time = _time(row.date_unixtime)
         if time is None:
             # Local times go back by an hour once a year, while the order of the file is right.
-            time = utc_text(get("date"))
+            time = utc_text(row.date)
             at = last if time is None else max(last, time)
-        kind, number = get("type", "message"), _number(get("id"))
-        if kind != "message":
-            who = self._who(get("actor_id") or get("from_id"), get("actor") or get("from"))
-            reason, words = _service(row, kind)
+        number = _number(row.id)
+        if row.type != "message":
+            who = self._who(row.actor_id or row.from_id, row.actor or row.name)
+            reason, words = _service(row)
             return Row(at or last, number, Message(who.sender, who.is_me, time, words), reason)
-        who, text = self._who(get("from_id"), get("from")), text_of(row)
+        who, text = self._who(row.from_id, row.name), text_of(row)
         message = Message(who.sender, who.is_me, time, text)
         if not text:
             reason, message.content = _instead(row)
             return Row(at or last, number, message, reason)
         noted = None
-        if not who.is_person or not _OF_OTHERS.isdisjoint(row):
+        if not who.is_person or row.is_by_a_bot or row.is_forwarded:
             message.only_context, noted = True, _not_their_own(row)
         # With reply_to_peer_id it answers a message of another chat.
-        answered = get("reply_to_message_id")
-        answers = None if answered is None or "reply_to_peer_id" in row else _number(answered)
+        answered = row.reply_to_message_id
+        answers = None if answered is None or row.reply_to_peer_id is not UNSET else _number(answered)
         return Row(at or last, number, message, None, answers, noted)
 
     def _who(self, identity: object, name: object) -> Who:
@@ -147,17 +194,15 @@ class Rows:
         sender = self._told.senders.of(known or called or DELETED_ACCOUNT, called or DELETED_ACCOUNT)
         return Who(sender, is_me=False, is_person=known is None or known.startswith("user"))
 
-    def _time(self, stamp: object) -> str | None:
-        if stamp is None:
-            return None
-        try:
-            hour, second = divmod(int(stamp), 3600)  # type: ignore[call-overload] # whatever it is, int() says so
-            if hour != self._hour:
-                self._until_hour = datetime.fromtimestamp(hour * 3600, UTC).strftime("%Y-%m-%dT%H")
-                self._hour = hour
-        except (ValueError, TypeError, OverflowError, OSError):
-            return None
-        return self._until_hour + _IN_HOUR[second] if hour > 0 else None
+
+def _time(stamp: object) -> str | None:
+    if stamp is None:
+        return None
+    try:
+        second = int(stamp)  # type: ignore[call-overload] # whatever it is, int() says so
+        return at_second(second) if second >= _EARLIEST else None
+    except (ValueError, TypeError, OverflowError, OSError):
+        return None
 
 
 def identity_of(identity: object) -> str | None:
@@ -171,15 +216,15 @@ def identity_of(identity: object) -> str | None:
     return None
 
 
-def text_of(row: dict[str, object]) -> str:
+def text_of(row: Raw) -> str:
     """What was written, without what it links to."""
-    text = row.get("text")
+    text = row.text
     if isinstance(text, str):
         if text:
             return text.strip()
     elif isinstance(text, list) and (joined := _joined(text)):
         return joined
-    entities = row.get("text_entities")
+    entities = value_of(row.text_entities)
     return _joined(entities) if entities and isinstance(entities, list) else ""
 
 
@@ -188,30 +233,28 @@ def _joined(parts: list[object]) -> str:
     return "".join(piece for piece in pieces if isinstance(piece, str)).strip()
 
 
-def _not_their_own(row: dict[str, object]) -> str:
+def _not_their_own(row: Raw) -> str:
     """Why a text is not its sender's own words."""
-    if not _FORWARDS.isdisjoint(row):
+    if row.is_forwarded:
         return FORWARDED
-    return OF_A_CHANNEL if _BY_BOTS.isdisjoint(row) else VIA_BOT
+    return VIA_BOT if row.is_by_a_bot else OF_A_CHANNEL
 
 
-def _instead(row: dict[str, object]) -> tuple[str, str]:
+def _instead(row: Raw) -> tuple[str, str]:
     """Why a message without a text has none, and what it is, in short."""
     for key, reason in _INSTEAD:
-        if key in row:
-            poll = row.get("poll")
-            question = poll.get("question") if isinstance(poll, dict) else None
-            shown = [question, *(row.get(each) for each in _SHOWN), key]
+        if getattr(row, key) is not UNSET:
+            question = row.poll.get("question") if isinstance(row.poll, dict) else None
+            shown = [question, *(getattr(row, each) for each in _SHOWN), key]
             return reason, next(each for each in shown if isinstance(each, str))[:QUOTED]
     return NO_TEXT, ""
 
 
-def _service(row: dict[str, object], kind: object) -> tuple[str, str]:
-    if kind == "unsupported":
+def _service(row: Raw) -> tuple[str, str]:
+    if row.type == "unsupported":
         return UNSUPPORTED, ""
-    action = row.get("action")
-    words = action if isinstance(action, str) else text_of(row)
-    return (CALL if action in _CALLS else SYSTEM), words[:QUOTED]
+    words = row.action if isinstance(row.action, str) else text_of(row)
+    return (CALL if row.action in _CALLS else SYSTEM), words[:QUOTED]
 
 
 def _number(identity: object) -> int | str | None:

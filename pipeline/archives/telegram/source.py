@@ -12,7 +12,7 @@ from pipeline.archives.json_file import values
 from pipeline.archives.members import Member, Members
 from pipeline.archives.reader import Asked, Recognised
 from pipeline.archives.telegram.overview import MESSAGES, PERSONAL, SELF, Chat, Chats, Overview, overlook
-from pipeline.archives.telegram.rows import SYSTEM, Owner, Rows
+from pipeline.archives.telegram.rows import SYSTEM, Owner, Raw, Rows
 from pipeline.archives.told import Told
 from pipeline.errors import InputError
 from pipeline.sessions.session import Session
@@ -151,12 +151,12 @@ class _Reading:
             yield block
 
 
-def _chats(file: Member, overview: Overview) -> Iterator[tuple[Chat, Iterator[list[object]]]]:
+def _chats(file: Member, overview: Overview) -> Iterator[tuple[Chat, Iterator[list[Raw | None]]]]:
     """The chats of a file, each with its messages in batches, to be read before the next chat."""
 
-    def batches() -> Iterator[tuple[Chat, list[object]]]:
+    def batches() -> Iterator[tuple[Chat, list[Raw | None]]]:
         chats = Chats()
-        for path, value in values(file, {MESSAGES}):
+        for path, value in values(file, {MESSAGES: Raw}):
             chats.note(path, value)
             chat = chats.of(path, value)
             if chat is not None and isinstance(value, list):

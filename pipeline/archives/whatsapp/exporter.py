@@ -5,15 +5,18 @@ By its data_model.py and handlers (KnugiHK/WhatsApp-Chat-Exporter, 0.13): one ob
 said; of files `data` is the path, and `caption` what was written to them.
 """
 
+import itertools
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import msgspec
 
 from pipeline.archives.json_file import values
 from pipeline.archives.members import Member
 from pipeline.archives.pseudonyms import Senders
 from pipeline.archives.told import CALL, DELETED, MEDIA, NO_TEXT, Told
+from pipeline.archives.unix_time import at_second
 from pipeline.archives.whatsapp.own_words import SYSTEM
 from pipeline.sessions.session import OWNER, QUOTED, Message, Session
 from pipeline.sessions.stream import Stream
@@ -27,6 +30,23 @@ _BREAK = re.compile(r"<br ?/?>")
 _GROUP, _STATUS = "@g.us", "status@broadcast"
 _REMEMBERED = 50_000  # messages that may be answered
 _MILLISECONDS = 9_999_999_999  # larger times are in these
+
+
+class _Raw(msgspec.Struct, gc=False):
+    """What a message has that matters."""
+
+    from_me: Any = None
+    timestamp: Any = None
+    key_id: Any = None
+    sender: Any = None
+    data: Any = None
+    caption: Any = None
+    media: Any = None
+    sticker: Any = None
+    mime: Any = None
+    meta: Any = None
+    reply: Any = None
+    quoted_data: Any = None
 
 
 class _Chat(NamedTuple):
@@ -60,7 +80,7 @@ def read_exported(member: Member, told: Told) -> Iterator[Stream]:
     """
     name: str | None = None
     people = _People(told.senders)
-    found = values(member, {"messages"})
+    found = values(member, {"messages": _Raw})
     value = next(found, None)
     while value is not None:
         identity = str(value.path[0]) if value.path else ""
@@ -71,7 +91,7 @@ def read_exported(member: Member, told: Told) -> Iterator[Stream]:
             reading = _Reading(chat, told, people)
             path = value.path
 
-            def batches(first: list[object], path: tuple[str | int, ...] = path) -> Iterator[list[object]]:
+            def batches(first: list[_Raw | None], path: tuple[str | int, ...] = path) -> Iterator[list[_Raw | None]]:
                 nonlocal value
                 yield first
                 while (value := next(found, None)) is not None and value.path == path and isinstance(value.value, list):
@@ -119,7 +139,7 @@ class _Reading:
         self._told = told
         self._by_key: dict[str, str] = {}
 
-    def blocks(self, batches: Iterator[list[object]]) -> Iterator[list[Message]]:
+    def blocks(self, batches: Iterator[list[_Raw | None]]) -> Iterator[list[Message]]:
         """The messages, in the order of the file."""
         for batch in batches:
             self._told.rows = (self._told.rows or 0) + len(batch)
@@ -127,33 +147,34 @@ class _Reading:
             if block:
                 yield block
 
-    def _message(self, row: object) -> Message | None:
-        if not isinstance(row, dict):
+    def _message(self, row: _Raw | None) -> Message | None:
+        if row is None:
             self._told.drop(NO_TEXT)
             return None
         sender, is_me = self._sender(row)
-        time = _time(row.get("timestamp"))
+        time = _time(row.timestamp)
         text, reason = _said(row) if self._chat.identity != _STATUS else ("", STATUS)
         if not text:
-            self._told.drop(reason, sender, time, _text(row.get("data")), is_me=is_me)
+            self._told.drop(reason, sender, time, _text(row.data), is_me=is_me)
             return None
         message = Message(sender, is_me, time, text)
-        if (answered := row.get("quoted_data")) and isinstance(answered, str):
-            by = self._by_key.get(str(row.get("reply")))
+        if (answered := row.quoted_data) and isinstance(answered, str):
+            by = self._by_key.get(str(row.reply))
             if by is not None and by != sender:
                 message.reply_to = _text(answered)[:QUOTED]
-        self._remember(str(row.get("key_id")), sender)
+        self._remember(str(row.key_id), sender)
         return message
 
     def _remember(self, key: str, sender: str) -> None:
         self._by_key[key] = sender
-        if len(self._by_key) > _REMEMBERED:
-            del self._by_key[next(iter(self._by_key))]
+        if len(self._by_key) >= 2 * _REMEMBERED:
+            for old in list(itertools.islice(self._by_key, _REMEMBERED)):
+                del self._by_key[old]
 
-    def _sender(self, row: dict[str, object]) -> tuple[str, bool]:
-        if row.get("from_me"):
+    def _sender(self, row: _Raw) -> tuple[str, bool]:
+        if row.from_me:
             return OWNER, True
-        name = row.get("sender")
+        name = row.sender
         if not self._chat.is_group or not isinstance(name, str) or not name:
             return self._people.known(_address(self._chat.identity), self._chat.name), False
         return self._people.named(_address(name)), False
@@ -165,14 +186,14 @@ def _address(identity: str) -> str:
     return f"+{number}" if number.isdecimal() else number
 
 
-def _said(row: dict[str, object]) -> tuple[str, str]:
+def _said(row: _Raw) -> tuple[str, str]:
     """What somebody said, and if that is nothing, why."""
-    data, caption = _text(row.get("data")), _text(row.get("caption"))
-    is_file = bool(row.get("media")) or bool(row.get("sticker")) or row.get("mime") is not None
+    data, caption = _text(row.data), _text(row.caption)
+    is_file = bool(row.media) or bool(row.sticker) or row.mime is not None
     if is_file:
-        is_transcript = caption.startswith('"') and str(row.get("mime")).startswith("audio")
+        is_transcript = caption.startswith('"') and str(row.mime).startswith("audio")
         return ("" if is_transcript else caption), MEDIA
-    if row.get("meta"):
+    if row.meta:
         return "", DELETED if data == "Message deleted" else CALL if " call " in data and "was" in data else SYSTEM
     return data, NO_TEXT
 
@@ -186,6 +207,6 @@ def _time(value: object) -> str | None:
         return None
     try:
         seconds = value / 1000 if value > _MILLISECONDS else value
-        return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return at_second(int(seconds))
     except (ValueError, OverflowError, OSError):
         return None

@@ -6,6 +6,7 @@ The shape of its headers, how lines end, in which order dates are written, and w
 import re
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from typing import NamedTuple
 
 from pipeline.archives.members import Member
@@ -41,26 +42,18 @@ class Form(NamedTuple):
     padding: Padding = Padding()
     after_crlf: bool = False
 
-    def matcher(self) -> "Matcher":
-        """What tells headers."""
-        return Matcher(self)
+    def matcher(self) -> Callable[[str], re.Match[str] | None]:
+        """What finds the header at the beginning of a line."""
+        match, style = compiled(self.shape, self.padding).match, self.shape.style
+        if self.shape.half < 0:
+            return match
 
+        def with_half(line: str) -> re.Match[str] | None:
+            found = match(line)
+            half = half_of(found["half"]) if found is not None else None
+            return found if half is not None and half[1] == style else None
 
-class Matcher:
-    """Tells the headers of a file."""
-
-    def __init__(self, form: Form) -> None:
-        self._match = compiled(form.shape, form.padding).match
-        self._has_half = form.shape.half >= 0
-        self._style = form.shape.style
-
-    def __call__(self, line: str) -> re.Match[str] | None:
-        """The header at the beginning of a line."""
-        found = self._match(line)
-        if found is None or not self._has_half:
-            return found
-        half = half_of(found["half"])
-        return found if half is not None and half[1] == self._style else None
+        return with_half
 
 
 class Layout(NamedTuple):

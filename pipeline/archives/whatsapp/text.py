@@ -1,7 +1,6 @@
 """The text of an exported chat, line by line: WhatsApp writes UTF-8, but people open and save files."""
 
 import codecs
-import io
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ from pipeline.sessions.session import LONGEST
 
 UTF_8 = "utf-8-sig"
 _OF_MARKS = ((codecs.BOM_UTF8, UTF_8), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
 _ASCII = bytes(range(128))
 
 
@@ -73,12 +72,27 @@ def lines(member: Member, encoding: Encoding) -> Iterator[str]:
         UnicodeDecodeError: it is not in this encoding.
         InputError: the zip that it is in cannot be read.
     """
-    with (
-        member.open() as file,
-        io.TextIOWrapper(file, encoding=encoding.name, errors=encoding.errors, newline=encoding.newline) as text,
-    ):
-        while line := text.readline(LONGEST):
-            yield line
+    decoder, newline, held = codecs.getincrementaldecoder(encoding.name)(encoding.errors), encoding.newline, ""
+    with member.open() as file:
+        while True:
+            data = file.read(_BLOCK)
+            *whole, held = (held + decoder.decode(data, final=not data)).split(newline)
+            for each in whole:
+                if len(each) < LONGEST:
+                    yield each + newline
+                else:
+                    yield from _parted(each + newline)
+            if len(held) > LONGEST:
+                *parts, held = _parted(held)
+                yield from parts
+            if not data:
+                break
+    if held:
+        yield held
+
+
+def _parted(line: str) -> list[str]:
+    return [line[at : at + LONGEST] for at in range(0, len(line), LONGEST)]
 
 
 def first_lines(member: Member) -> list[str]:
