@@ -89,8 +89,13 @@ class ChatFormat:
         return {self.padding, *self._control.get_vocab(with_added_tokens=False).values()}
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        """How many tokens each content has."""
-        return [len(each) for each in self._plain.encode_batch_fast(list(texts), add_special_tokens=False)]
+        """How many tokens each content has.
+
+        Raises:
+            InputError: the tokenizer cannot encode one.
+        """
+        with explained(self._where):
+            return [len(each) for each in self._plain.encode_batch_fast(list(texts), add_special_tokens=False)]
 
     def _frame(self, roles: tuple[Role, ...]) -> int:
         """How many tokens the template writes around the contents of a conversation of these roles; as `frame`.
