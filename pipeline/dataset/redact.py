@@ -59,7 +59,7 @@ _OTHER_CODE = re.compile(r"(?i)(?:zip|post|postal|area|country|source|dress|qr|b
 _DIGITS = re.compile(
     r"(?<![\w.,/#€$£+])(?<!\d[:-])(?:[A-Z]-)?(?:\d{4,8}|\d{3}[ -]\d{3}|\d\d \d\d \d\d)(?![\w%€$£]|[.,:/-]\d)"
 )
-_JOINED = re.compile(r"(?i)\W*(?:(?:is|ist|lautet|es|est|è|é|to|use|your|ihr|:|=)\W*){0,3}")
+_JOINED = re.compile(r"(?i)\W*(?:(?:is|ist|lautet|es|est|è|é|to|use|your|ihr)\W*){0,3}")
 _NEAR = 40  # characters between the word and five digits or more
 _NEARER = 25  # and before the word, of four, which are mostly a year or an amount
 _SHORTEST_CODE = 4
