@@ -210,7 +210,7 @@ def test_a_chat_in_markdown_is_not_whatsapps(tmp_path: Path) -> None:
         assert recognise(members) is None
 
 
-@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=40), max_size=8))
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=40), max_size=8))
 def test_every_message_comes_out_or_is_counted(tmp_path_factory: pytest.TempPathFactory, said: list[str]) -> None:
     folder = tmp_path_factory.mktemp("chat")
     text = "".join(f"15/08/2023, 09:12 - Hare: {each}\n" for each in ["Hi", *said])
@@ -218,6 +218,13 @@ def test_every_message_comes_out_or_is_counted(tmp_path_factory: pytest.TempPath
     sessions, dropped = read(folder / "chat.txt")
     headers = len(re.findall(r"^15/08/2023, 09:12 - ", text, re.MULTILINE))
     assert sum(len(session.messages) for session in sessions) + dropped.total() == headers
+
+
+def test_a_lone_carriage_return_in_a_message_makes_no_file_of_crlf(tmp_path: Path) -> None:
+    (tmp_path / "chat.txt").write_bytes(f"{HEAD}Hi\n{HEAD}\r\n{HEAD}Ho\n".encode())
+    sessions, dropped = read(tmp_path / "chat.txt")
+    assert [message.content for message in sessions[0].messages] == ["Hi", "Ho"]
+    assert dropped.total() == 1
 
 
 HEAD = "15/08/2023, 09:12 - Hare: "

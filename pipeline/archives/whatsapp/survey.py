@@ -274,7 +274,9 @@ class _Look:
         if not (self._after_crlf and self._after_lf):
             return False
         is_framed = self._begins_crlf and self._ends_crlf and self._after_crlf > 1
-        return is_framed or self._after_crlf >= self._after_lf
+        # A message may end in a lone carriage return itself: a few of these make no file of CRLF.
+        is_most = self._after_crlf >= self._after_lf and self._begins_crlf
+        return is_framed or is_most or self._after_crlf > 2 * self._after_lf
 
     def layout(self) -> Layout:
         """What this pass has found."""
