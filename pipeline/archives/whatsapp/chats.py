@@ -18,7 +18,6 @@ _BLOCK = 1000
 _TITLES = tuple(
     re.compile(re.escape(each).replace("%s", "(.+)"), re.IGNORECASE) for each in sorted(TITLES, key=len, reverse=True)
 )
-_ANY_TITLE = re.compile(r"[^\n]*WhatsApp[^\n]*? - (.+)")
 _COPY = re.compile(r"(?:\s?\(\d+\)|[ _-]\d+|(?: -)? (?:copy|kopie|copie|copia|kopia)(?: \d+)?)$", re.IGNORECASE)
 _UNNAMED = re.compile(r"_?chat", re.IGNORECASE)
 _MINUTE = len("2023-08-15T21:12")
@@ -57,8 +56,10 @@ def title_of(member: Member) -> str | None:
         for pattern in _TITLES:
             if found := pattern.fullmatch(text):
                 return found[1].strip() or None
-        if found := _ANY_TITLE.fullmatch(text):
-            return found[1].strip()
+        _, app, rest = text.rpartition("WhatsApp")
+        _, dash, title = rest.partition(" - ")
+        if app and dash and title:
+            return title.strip()
     return None
 
 
