@@ -22,7 +22,7 @@ _IS_PM = {
     for is_pm, words in ((False, _MORNINGS), (True, _AFTERNOONS))
     for word in words.split()
 }
-_WORD = re.compile(r"[^\s,،]*[^\W\d_][^\s,،]*")
+_WORD = re.compile(r"[^\s,،]+")
 _MOST_WORDS = 3
 
 
@@ -52,7 +52,7 @@ def half_of(text: str) -> tuple[bool, str] | None:
 
 def half_in(text: str) -> Half | None:
     """The longest such word in what stands beside a time."""
-    words = list(_WORD.finditer(text))
+    words = [each for each in _WORD.finditer(text) if any(map(str.isalpha, each[0]))]
     for count in range(min(_MOST_WORDS, len(words)), 0, -1):
         for first in range(len(words) - count + 1):
             begin, end = words[first].start(), words[first + count - 1].end()

@@ -71,7 +71,7 @@ _ENDED = re.compile(
     "|não atendida|geen antwoord|cevaplanmadı|нет ответа|brak odpowiedzi|inget svar|intet svar|ikke svar|ei vastausta"
     "|declined|abgelehnt|cancelled|canceled|busy"
 )
-_ATTACHED_TO = re.compile(r"<[^<>\n]*?([^<>\n:\s][^<>\n:]*\.\w{1,8})(?: [^<>\n]+)?>")
+_ATTACHED_TO = re.compile(r"<[^<>\n]{0,60}?([^<>\n:\s][^<>\n:]{0,250}\.\w{1,8})(?: [^<>\n]{1,60})?>")
 _PAGES = re.compile(r"[\d\s\u00a0]+\S+(?: \S+)?|\S+ [\d\s\u00a0]+")
 _TITLE = " • "
 
