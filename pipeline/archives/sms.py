@@ -39,7 +39,7 @@ _NAMELESS = {"", "null", "(unknown)"}
 _RECEIVED, _SENT, _DRAFT, _TRYING = "1", {"2", "4", "5", "6"}, "3", {"4", "5", "6"}
 _FROM = "137"
 _NO_SUBJECT = re.compile(r"\s*[\[(<]?\s*no[\s_-]?subject\s*[\])>]?\s*", re.IGNORECASE)
-_ROOT = re.compile(r"(?:\s|<\?.*?\?>|<!--.*?-->)*<(?:!DOCTYPE\s+)?(smses|calls)[\s>/\[]", re.DOTALL)
+_ROOT = re.compile(r"(?:\s+|<\?.*?\?>|<!--.*?-->)*+<(?:!DOCTYPE\s+)?(smses|calls)[\s>/\[]", re.DOTALL)
 
 
 def recognise(members: Members) -> Recognised | None:

@@ -49,7 +49,7 @@ _CARDS = (
     "视频号", "接龙", "游戏", "赠送红包封面", "分享", "link", "card", "music", "transfer", "redpacket", "mini",
     "forward",
 )  # fmt: skip
-_QUOTED = re.compile(r"\n+\[引用\]\((?P<time>[^()\n]*)\)(?P<name>[^:\n]*):(?P<said>.*)\Z", re.DOTALL)
+_QUOTED = re.compile(r"\n\[引用\]\((?P<time>[^()\n]*)\)(?P<name>[^:\n]*):(?P<said>.*)\Z", re.DOTALL)
 _LABEL = re.compile(
     r"\[(?:链接|小程序|转发的聊天记录|聊天记录|其他消息|系统消息|转账|语音通话|视频通话|通话|图片|视频|语音|文件|位置|名片|动画表情|表情包)\]"
 )
@@ -109,7 +109,7 @@ def _messages(member: Member, unnamed: str, told: Told) -> Iterator[tuple[str, M
             continue
         message = Message(sender, is_me, time, text)
         if match := _QUOTED.search(text, max(0, text.rfind("\n\n[引用]("))):
-            message.content = text[: match.start()]
+            message.content = text[: match.start()].rstrip("\n")
             if match["name"].strip() not in ("" if is_me else sender, talker):
                 message.reply_to = match["said"][:QUOTED]
         yield room, message
