@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 # Tests share the cores: see pipeline.models.environment.sleeping_threads. Set before torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# A suite that nohup started would hand an ignored hangup on to every command that a test hangs up on.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Busy machines are slow machines: a property holds or not, however long that takes.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

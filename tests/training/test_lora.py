@@ -1,8 +1,9 @@
 """The LoRA trainer, for real, on a model small enough that a step takes milliseconds."""
 
+import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,18 @@ from pipeline.training import lora
 lora.train = functools.partial(lora.train, checkpoint_every_s=0)
 worker.main(Path(sys.argv[1]))
 """
+
+
+@pytest.fixture(autouse=True)
+def one_core() -> Iterator[None]:
+    """The number of threads follows the load of the machine, and sums of more threads differ in their last digits."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    yield
+    os.sched_setaffinity(0, cores)
 
 
 @pytest.fixture
