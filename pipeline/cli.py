@@ -30,6 +30,7 @@ VERBS = {
     "report": "pipeline.commands.report",
     "chat": "pipeline.commands.chat",
     "cancel": "pipeline.commands.cancel",
+    "delete": "pipeline.commands.delete",
     "forget": "pipeline.commands.recovery",
     "resolve": "pipeline.commands.recovery",
     "repair": "pipeline.commands.recovery",

@@ -9,6 +9,7 @@ What no client can promise: if a server shows a job later than `settle_s` after 
 made. `sweep` finds such twins at every poll and cancels those that have not started.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -105,13 +106,12 @@ class Ledger:
         lineage = self._state.body.lineage
 
         def look(client: "openai.OpenAI") -> "list[FineTuningJob]":
-            listed = jobs(client, None)
-            return [job for job in listed if lineage_of(job) == lineage and job.status not in CAME_TO_NOTHING]
+            same = [job for job in jobs(client, None) if lineage_of(job) == lineage]
+            return [job for job in same if job.status not in CAME_TO_NOTHING]
 
-        found = self._list_or_none(lambda: self._connection.ask(CREATE_JOB, look))
-        if not found:
-            return None
-        return Attempt(step=CREATE_JOB, account=self._connection.identity, remote_id=max(found, key=age).id)
+        found = self._list_or_none(lambda: self._connection.ask(CREATE_JOB, look)) or []
+        newest = max(found, key=age, default=None)
+        return Attempt(step=CREATE_JOB, account=self._connection.identity, remote_id=newest.id) if newest else None
 
     def sweep_job(self, config: CreateJob, train_file: str, identity: str, job_id: str) -> None:
         """Cancel twins of our job that have not started; say so of those that have. For every poll.
@@ -170,26 +170,29 @@ class Ledger:
 
     def delete_file(self, file_id: str) -> None:
         """Remove an uploaded file from the backend; one that is gone already is fine."""
-        import openai
-
-        def delete(client: "openai.OpenAI") -> None:
-            try:
-                client.files.delete(file_id)
-            except openai.NotFoundError:
-                return
-
-        self._connection.ask("cleanup", delete)
+        self._delete("cleanup", lambda client: client.files.delete(file_id))
         for attempt in self._state.body.remote.values():
             if attempt.remote_id == file_id:
                 attempt.deleted = True
         self._state.save()
 
+    def delete_model(self, name: str) -> None:
+        """Remove a tuned model from the backend; one that is gone already is fine."""
+        self._delete("delete", lambda client: client.models.delete(name))
+
+    def _delete(self, where: str, ask: "Callable[[openai.OpenAI], object]") -> None:
+        def delete(client: "openai.OpenAI") -> None:
+            from openai import NotFoundError
+
+            with contextlib.suppress(NotFoundError):
+                ask(client)
+
+        self._connection.ask(where, delete)
+
     def has_sent(self, *file_ids: str | None) -> bool:
         """Whether we sent one of these files with this account, and have not deleted it since."""
-        account = self._connection.identity
-        sent = {
-            each.remote_id for each in self._state.body.remote.values() if each.account == account and not each.deleted
-        }
+        here, made = self._connection.identity, self._state.body.remote.values()
+        sent = {each.remote_id for each in made if each.account == here and not each.deleted}
         return not sent.isdisjoint(filter(None, file_ids))
 
     def _job_effect(self, config: CreateJob, train_file: str, valid_file: str | None, identity: str) -> Effect:

@@ -5,32 +5,35 @@ import signal
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from pipeline.commands.context import at_work, say
+from pipeline.commands.conversation import Conversation, Typing
 from pipeline.commands.options import ConfigPath, Overrides
 from pipeline.config.settings import Config
-from pipeline.dataset.preset import inference_prompt
+from pipeline.dataset.preset import inference_prompt, inference_temperature
 from pipeline.errors import InputError
 from pipeline.run.progress import Progress
+from pipeline.sessions.session import OWNER
 from pipeline.signals import SignalStop
 from pipeline.state.file import State
-from pipeline.steps.outputs import Convert, PollJob
+from pipeline.steps.outputs import Convert, CreateJob, PollJob
 from pipeline.steps.step import Work
 from pipeline.terminal.display import SPEECH_INDENT
 from pipeline.terminal.streams import say_aside, show
 from pipeline.terminal.style import INDENT, Lines
 
-if TYPE_CHECKING:
-    from openai.types.chat import ChatCompletionMessageParam
-
 _LONGEST_PROMPT = 300
+_LONGEST_NAME = 20
 
 
-def converse(config: Config, state: State, work: Work, message: str | None) -> None:
+def converse(config: Config, state: State, work: Work, message: str | None, temperature: float | None) -> None:
     """Say `message` and show the answer, or go on until the end of input.
+
+    Args:
+        temperature: None leaves it to the config.
 
     Raises:
         FinetuneError: nothing is trained yet, or not on this backend, or the backend refuses.
@@ -41,13 +44,27 @@ def converse(config: Config, state: State, work: Work, message: str | None) -> N
     trained = progress.record(PollJob)
     if trained is not None and trained.status != "done":
         say_aside(f"The training is not done; this is {model}, the model of the one before.")
-    history: list[ChatCompletionMessageParam] = [{"role": "system", "content": system}] if system else []
+    talk = Conversation(
+        model,
+        config.create_job.model,
+        _called(config),
+        system,
+        inference_temperature(config) if temperature is None else temperature,
+        lambda: _checkpoints(progress, work),
+        work.run_dir,
+    )
+    typing, typed = Typing(), message is None and sys.stdin.isatty()
     with _quiet_on_ctrl_c():
-        if message is None and sys.stdin.isatty():
-            _introduce(model, system)
-        for said in filter(None, map(str.strip, _lines() if message is None else [message])):
-            history.append({"role": "user", "content": said})
-            history.append({"role": "assistant", "content": answer(model, history, config, work)})
+        if typed:
+            _introduce(talk)
+        for said in filter(None, map(str.strip, _lines(typing) if message is None else [message])):
+            if typed and said.startswith("/"):
+                for line in talk.command(said).splitlines():
+                    say_aside(line)
+                continue
+            talk.history.append({"role": "user", "content": said})
+            answered = answer(talk, config, work, typing)
+            talk.history.append({"role": "assistant", "content": answered})
 
 
 def _whom(config: Config, progress: Progress, work: Work) -> tuple[str, str | None]:
@@ -60,11 +77,26 @@ def _whom(config: Config, progress: Progress, work: Work) -> tuple[str, str | No
     return tuned.model, inference_prompt(config, progress.last_output(Convert).system_prompt)
 
 
-def _introduce(model: str, system: str | None) -> None:
+def _called(config: Config) -> str:
+    """Whom the model talks like, where the config says it."""
+    assistant = config.map.assistant
+    name = config.convert.me or (assistant if isinstance(assistant, str) and assistant != OWNER else None)
+    return textwrap.shorten(name, _LONGEST_NAME, placeholder="") or "tuned" if name else "tuned"
+
+
+def _checkpoints(progress: Progress, work: Work) -> list[str]:
+    """The models after each epoch, first to last."""
+    with work.connection.listening("chat"):
+        job = progress.last_output(CreateJob).job
+        found = list(work.connection.client.fine_tuning.jobs.checkpoints.list(job))
+    return [each.fine_tuned_model_checkpoint for each in sorted(found, key=lambda each: each.step_number)]
+
+
+def _introduce(talk: Conversation) -> None:
     lines = Lines(sys.stdout)
-    say(lines.line(text=f"You talk to {model}. Ctrl-D ends the conversation."))
-    if system:
-        told = textwrap.shorten(system, _LONGEST_PROMPT, placeholder=" …")
+    say(lines.line(text=f"You talk to {talk.model}. /help lists what else can be typed; Ctrl-D ends the conversation."))
+    if talk.system:
+        told = textwrap.shorten(talk.system, _LONGEST_PROMPT, placeholder=" …")
         say(lines.line((INDENT, ""), text=f'It is told: "{told}"'))
 
 
@@ -77,15 +109,17 @@ def _quiet_on_ctrl_c() -> Iterator[None]:
         raise
 
 
-def _lines() -> Iterable[str]:
-    return _typed() if sys.stdin.isatty() else sys.stdin
+def _lines(typing: Typing) -> Iterable[str]:
+    return _typed(typing) if sys.stdin.isatty() else sys.stdin
 
 
-def _typed() -> Iterator[str]:
+def _typed(typing: Typing) -> Iterator[str]:
     while True:
         try:
             show(f"{INDENT}{'you':<{SPEECH_INDENT}}")
             said = input()  # without its own prompt: a signal that comes as that appears would wait for the next line
+            if typing.was_unseen(said):
+                say(said)
         except (EOFError, SignalStop) as end:
             say("")  # the cursor was left behind the prompt
             if isinstance(end, SignalStop):
@@ -94,29 +128,29 @@ def _typed() -> Iterator[str]:
         yield said
 
 
-def answer(model: str, history: "list[ChatCompletionMessageParam]", config: Config, work: Work) -> str:
+def answer(talk: Conversation, config: Config, work: Work, typing: Typing) -> str:
     """What the model says next, shown as it comes.
 
     Raises:
         FinetuneError: the backend refuses, or its answer makes no sense.
     """
-    work.display.waiting("tuned")
+    work.display.waiting(talk.label)
     pieces: list[str] = []
-    with work.connection.listening("chat"):
+    with typing.unseen(), work.connection.listening("chat"):
         stream = work.connection.client.chat.completions.create(
-            model=model,
-            messages=history,
-            temperature=config.smoke_test.temperature,
+            model=talk.model,
+            messages=talk.messages,
+            temperature=talk.temperature,
             max_completion_tokens=config.smoke_test.max_tokens,
             stream=True,
         )
         for piece in filter(None, (chunk.choices[0].delta.content for chunk in stream if chunk.choices)):
             if not pieces:
-                work.display.speaker("tuned")
+                work.display.speaker(talk.label)
             pieces.append(piece)
             work.display.speech(piece)
     if not pieces:
-        say_aside(f"{model} answered with nothing.")
+        say_aside(f"{talk.model} answered with nothing.")
     work.display.end("")
     return "".join(pieces)
 
@@ -124,10 +158,13 @@ def answer(model: str, history: "list[ChatCompletionMessageParam]", config: Conf
 def chat(
     config_path: ConfigPath,
     message: Annotated[str | None, typer.Option("--message", metavar="M", help="Say this and leave.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(metavar="T", min=0, max=2, help="0: the likeliest words; 0.8: like a person.")
+    ] = None,
     overrides: Overrides = None,
 ) -> None:
     """Talk to the tuned model, until Ctrl-D."""
     if message is not None and not message.strip():
         raise InputError("--message", "says nothing", fix="Say something, or leave it out to talk in turns.")
     with at_work(config_path, overrides, asks=True, beside=True) as (config, state, work):
-        converse(config, state, work, message)
+        converse(config, state, work, message, temperature)

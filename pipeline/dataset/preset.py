@@ -15,6 +15,20 @@ if TYPE_CHECKING:
 BURST_GAP_S = 600.0
 """Published values lie between two minutes and no limit; ten keep together what is typed in one go."""
 
+LIKE_A_PERSON = 0.8
+"""A temperature at which a model of a person's chats neither loops nor recites, and still makes sense."""
+
+
+def inference_temperature(config: Config) -> float:
+    """The temperature to talk to the tuned model with: the smoke test's if the config says it, else by the preset.
+
+    At 0, a model of a person's chats says its few likeliest phrases over and over; of ten dialogues it is what shows
+    best what was learnt.
+    """
+    settings = config.smoke_test
+    is_given = "temperature" in settings.model_fields_set
+    return settings.temperature if is_given or config.convert.preset == "notebook" else LIKE_A_PERSON
+
 
 def inference_prompt(config: Config, trained: str | None) -> str | None:
     """The system prompt to talk to the tuned model with: `smoke_test.system_prompt`, or for texting as trained.

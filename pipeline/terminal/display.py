@@ -88,6 +88,7 @@ class TextDisplay:
         self._speaking = False
         self._begun: list[str] = []
         self._column = 0
+        self._edge = len(INDENT) + SPEECH_INDENT
 
     def begin(self, name: str, backend: str, run_dir: Path, steps: Sequence[str]) -> None:  # noqa: D102 - see Display
         self._heads = {step: head(number, len(steps), step) for number, step in enumerate(steps, start=1)}
@@ -139,8 +140,9 @@ class TextDisplay:
     def speaker(self, label: str) -> None:  # noqa: D102
         self._clear()
         self._end_speech()
-        self._write(self._lines.styled([(f"{INDENT}{label:<{SPEECH_INDENT}}", "bold")]))
-        self._speaking, self._column = True, len(INDENT) + SPEECH_INDENT
+        self._edge = len(INDENT) + max(SPEECH_INDENT, len(label) + 1)
+        self._write(self._lines.styled([(f"{INDENT}{label}".ljust(self._edge), "bold")]))
+        self._speaking, self._column = True, self._edge
 
     def speech(self, text: str) -> None:  # noqa: D102
         self._begun.append(text)
@@ -154,7 +156,7 @@ class TextDisplay:
     def _placed(self, word: str) -> str:
         """A word, a stretch of blanks or a line's end, below the words before it; in a terminal lines are broken."""
         word = word if word == "\n" else visible(word)
-        edge = len(INDENT) + SPEECH_INDENT
+        edge = self._edge
         too_long = self._lines.is_terminal and edge < self._column and self._column + len(word) > self._lines.width
         if word == "\n" or too_long:
             self._column = 0

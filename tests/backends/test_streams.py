@@ -11,6 +11,7 @@ from pipeline.backends import transport
 from pipeline.backends.client import Connection
 from pipeline.backends.ledger import Ledger
 from pipeline.commands import chat
+from pipeline.commands.conversation import Conversation, Typing
 from pipeline.config.settings import Config
 from pipeline.dataset.funnel import Tally, funnel
 from pipeline.durable import Artifact
@@ -59,7 +60,9 @@ def ask(request: pytest.FixtureRequest, server: FaultServer, tmp_path: Path) -> 
         connections.append(connection)
         work = Work(tmp_path, display, clock, connection, Ledger(state, connection, clock, Signals(), print), go_on="")
         if request.param == "chat":
-            return chat.answer("tuned", [{"role": "user", "content": "Your motto?"}], config, work)
+            talk = Conversation("tuned", "m", "tuned", None, 0.0, list, tmp_path)
+            talk.history.append({"role": "user", "content": "Your motto?"})
+            return chat.answer(talk, config, work, Typing())
         made = funnel(0, {}, Tally(), Tally())
         converted = Convert(Artifact("05_train.jsonl", "", 0), None, 1, 0, 9, 9, 9, 9, False, {}, made, None, True)
         smoke_test.run(config, PollJob("tuned", 1, None), converted, work)

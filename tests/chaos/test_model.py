@@ -5,7 +5,7 @@ import pytest
 from tests.chaos.harness import Lab
 from tests.chaos.model import search
 
-EXAMPLES = 75
+EXAMPLES = 40
 
 
 @pytest.mark.parametrize("seed", range(4))

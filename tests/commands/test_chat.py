@@ -20,7 +20,7 @@ from tests.command import BOUND_S, Workshop
 from tests.test_command import message
 
 COLUMNS = 80
-ANSWER = "      tuned  Slow and steady, that's my motto."
+ANSWER = "      Tortoise Slow and steady, that's my motto."
 PROMPT = "      you"
 
 
@@ -73,6 +73,11 @@ class Conversation:
         while self.shown[-len(lines) :] != list(lines):
             assert self._read(), self.shown
 
+    def until_in(self, line: str) -> None:
+        """Read until a line begins so."""
+        while not any(shown.startswith(line) for shown in self.shown):
+            assert self._read(), self.shown
+
     def type(self, keys: str) -> None:
         os.write(self._ours, keys.encode())
 
@@ -95,8 +100,8 @@ class Conversation:
 
 
 INTRODUCTION = [
-    "You talk to ft:NAME. Ctrl-D ends the",
-    "conversation.",
+    "You talk to ft:NAME. /help lists what else",
+    "can be typed; Ctrl-D ends the conversation.",
     '      It is told: "You are speaking to hare."',
 ]
 
@@ -130,18 +135,44 @@ def test_another_signal_at_the_prompt_is_told_on_a_line_of_its_own(shop: Worksho
 def test_ctrl_c_ends_an_answer_and_with_it_the_conversation(shop: Workshop) -> None:
     script = shop.script(replies={"seconds_per_word": 0.5})
     talk = Conversation(shop, script, "--message", "Hello")
-    talk.until("      tuned  Slow")
+    talk.until("      Tortoise Slow")
     talk.process.send_signal(signal.SIGINT)
     code, shown = talk.end()
     assert code == 130
-    assert re.fullmatch(r"      tuned  Slow( and)?", "\n".join(shown))
+    assert re.fullmatch(r"      Tortoise Slow( and)?", "\n".join(shown))
     assert talk.sent.endswith("\r\n")
+
+
+def test_what_is_typed_during_an_answer_is_shown_after_it_and_answered(shop: Workshop) -> None:
+    talk = Conversation(shop, shop.script(replies={"seconds_per_word": 0.5}))
+    talk.until(PROMPT)
+    talk.type("Hello\n")
+    talk.until("      Tortoise Slow")
+    talk.type("And again\n")
+    talk.until(f"{PROMPT}    Hello", ANSWER, f"{PROMPT}    And again", ANSWER, PROMPT)
+    talk.type("\x04")
+    assert talk.end()[0] == 0
+
+
+def test_a_line_that_begins_with_a_slash_is_a_command_in_a_terminal_and_speech_in_a_pipe(shop: Workshop) -> None:
+    talk = Conversation(shop)
+    talk.until(PROMPT)
+    talk.type("/temperature 0.5\n")
+    talk.until(f"{PROMPT}    /temperature 0.5", "The temperature is 0.5.", PROMPT)
+    talk.type("/checkpoint 1\n")
+    talk.until_in("You talk to ft:NAME:ckpt-step-")
+    talk.type("Hello\n")
+    talk.until_in("      epoch 1 Slow and steady")
+    talk.type("\x04")
+    assert talk.end()[0] == 0
+    piped = shop.finetune("chat", "run.yaml", stdin="/help\n")
+    assert (piped.code, piped.err, piped.out) == (0, "", f"{ANSWER}\n")
 
 
 def test_a_terminal_shows_that_an_answer_is_waited_for(shop: Workshop) -> None:
     talk = Conversation(shop, "--message", "Hello")
     assert talk.end() == (0, [ANSWER])
-    assert re.search(r"      tuned . 0:00:00", talk.sent)
+    assert re.search(r"      Tortoise . 0:00:00", talk.sent)
 
 
 def test_a_pipe_gets_the_answers_and_nothing_else(shop: Workshop) -> None:
