@@ -3,7 +3,8 @@
 The template is rendered with a placeholder for every message's content. What the template itself writes is encoded with
 its control tokens; the contents are encoded as plain text, so that a message that says "<|im_end|>" stays a message.
 Because prompt and training example come out of the same function, what a template adds by itself (SmolLM2's puts its
-own system prompt before a conversation that has none) is the same in both, and is left as its authors meant it.
+own system prompt before a conversation that has none) is the same in both, and is left as its authors meant it. Models
+that can think are told not to: see layout.py. Today is always the same day: see template_process.py.
 """
 
 import functools
@@ -16,9 +17,10 @@ from tokenizers.decoders import DecodeStream
 
 from pipeline.errors import InputError
 from pipeline.models.base_models import quiet_transformers, unloadable
-from pipeline.models.encoding import explained
+from pipeline.models.encoding import Encoder, explained
+from pipeline.models.layout import END_THINK, PLACEHOLDER, THINK, Layout
 from pipeline.models.messages import ChatMessage, Role
-from pipeline.models.tokenizer_files import load_template, load_tokenizer, special_words
+from pipeline.models.tokenizer_files import end_tokens, load_template, load_tokenizer, special_words
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -28,8 +30,6 @@ IGNORED = -100
 
 PROBE = (ChatMessage("user", "a"), ChatMessage("assistant", "b"))
 """The shortest conversation that can be learnt from."""
-
-_PLACEHOLDER = re.compile("\ue000([0-9]+)\ue001")  # private use characters: no template writes them
 
 _SINGLE_BYTE = re.compile("<0x([0-9A-F]{2})>")
 
@@ -41,7 +41,9 @@ class ChatFormat:
 
     Attributes:
         special: the control tokens as they are written.
-        stop_ids: tokens that end an answer: a turn of plain text holds no control tokens.
+        stop_ids: tokens that end an answer: those that the model's files name for that, and all control tokens, of
+            which a turn of plain text holds none. The marks of a thought end nothing.
+        thinks: whether the model may write a thought (`<think>`) before its answer.
         padding: a token to pad with, which no model ever looks at.
     """
 
@@ -54,7 +56,7 @@ class ChatFormat:
         self._directory = directory
         self._where = f"base model {directory.name}"
         self._control = load_tokenizer(directory)
-        self._template = load_template(directory)
+        self._layout = Layout(load_template(directory))
         self._plain = load_tokenizer(directory)
         self._plain.encode_special_tokens = True
         self._letters = _byte_letters() if "ByteLevel(" in str(self._control.decoder) else {}
@@ -62,9 +64,15 @@ class ChatFormat:
         self.special = frozenset(
             token.content for token in self._control.get_added_tokens_decoder().values() if token.special
         )
-        self.stop_ids = frozenset(self._control.token_to_id(content) for content in self.special)
+        ends = {self._control.token_to_id(content) for content in self.special} | end_tokens(directory) & self._added
+        thoughts = {self._control.token_to_id(mark) for mark in (THINK, END_THINK)} & self._added
+        self.stop_ids = frozenset(ends - thoughts)
         self._most_per_token = max(map(len, self._plain.get_vocab()))
-        self.padding = self._padding(self._end_of_turn())
+        with explained(self._where):
+            self._encoder = Encoder(self._control, self._plain)
+        self._header, end = self._probe()
+        self.padding = self._padding(end)
+        self.thinks = bool(thoughts) or self._layout.thinks
         self.frame = functools.cache(self._frame)
 
     @functools.cached_property
@@ -95,7 +103,7 @@ class ChatFormat:
             InputError: the tokenizer cannot encode one.
         """
         with explained(self._where):
-            return [len(each) for each in self._plain.encode_batch_fast(list(texts), add_special_tokens=False)]
+            return list(map(len, self._encoder.plain(texts, self._header[-1])))
 
     def _frame(self, roles: tuple[Role, ...]) -> int:
         """How many tokens the template writes around the contents of a conversation of these roles; as `frame`.
@@ -113,7 +121,7 @@ class ChatFormat:
         """
         if not self._letters or self._plain.normalizer is not None:  # which may shorten a text
             return 0
-        return sum(len(message.content) for message in messages) // self._most_per_token
+        return sum(len(self._layout.content(message)) for message in messages) // self._most_per_token
 
     def prompt(self, messages: Sequence[ChatMessage]) -> list[int]:
         """Token ids of a conversation and of the header of the assistant's next turn.
@@ -162,7 +170,7 @@ class ChatFormat:
 
         It returns nothing while the bytes so far end within a character.
         """
-        stream = DecodeStream(skip_special_tokens=True)
+        stream = DecodeStream(skip_special_tokens=False)  # it is given none that end an answer
         return lambda token: stream.step(self._control, token) or ""
 
     def token_bytes(self, token: int) -> bytes:
@@ -185,40 +193,41 @@ class ChatFormat:
     ) -> Iterator[tuple[list[int], int | None]]:
         """Token ids piece by piece: what the template writes (None), or the content of a message (its index)."""
         rendered = self._render(messages, answer_next=answer_next)
-        parts = _PLACEHOLDER.split(rendered)
+        parts = PLACEHOLDER.split(rendered)
         if [int(index) for index in parts[1::2]] != list(range(len(messages))):
             raise InputError(
                 self._where,
                 "its chat template does not print every message once and in order",
                 fix="Choose a model whose template does.",
             )
+        before: int | None = None
         for position, part in enumerate(parts):
             message = int(part) if position % 2 else None
             with explained(self._where):
                 if message is None:
-                    ids = self._control.encode(part, add_special_tokens=False).ids
+                    ids = self._encoder.control(part, before)
                 else:
-                    # `encode` keeps every other thread waiting, for seconds if need be; the one for batches does not.
-                    ids = self._plain.encode_batch([messages[message].content], add_special_tokens=False)[0].ids
+                    ids = self._encoder.plain([self._layout.content(messages[message])], before)[0]
+            before = ids[-1] if ids else before
             yield ids, message
 
     def _render(self, messages: Sequence[ChatMessage], *, answer_next: bool) -> str:
-        return self._template.render([turn.role for turn in messages], answer_next=answer_next)
+        return self._layout.render([turn.role for turn in messages], answer_next=answer_next)
 
-    def _end_of_turn(self) -> int:
-        """Render an assistant's turn; the control token that ends it.
+    def _probe(self) -> tuple[list[int], int]:
+        """Render an assistant's turn: the tokens before its content, and the control token that ends it.
 
         Raises:
             InputError: none does.
         """
-        *_, (ids, _) = self._segments(PROBE, answer_next=False)
+        *_, (header, _), _, (ids, _) = self._segments(PROBE, answer_next=False)
         if (length := self._length_of_end(ids)) == 0:
             raise InputError(
                 self._where,
                 "its chat template ends an assistant's turn with no control token, so it could not learn to stop",
                 fix="Choose a model made for chat.",
             )
-        return ids[length - 1]
+        return header, ids[length - 1]
 
     def _padding(self, end: int) -> int:
         """The token that the directory names for padding or for the end of a text, else the one that ends a turn.

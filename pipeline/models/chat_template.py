@@ -38,26 +38,28 @@ class ChatTemplate:
         self._lock = threading.Lock()
         self._end: weakref.finalize[..., ChatTemplate] | None = None
 
-    def render(self, roles: Sequence[str], *, answer_next: bool) -> str:
-        """A conversation with a placeholder (see template_process) for each content.
+    def render(self, roles: Sequence[str], *, answer_next: bool, edge: str = "") -> str:
+        """A conversation with a placeholder (see template_process) for each content, between two `edge`s.
 
         Raises:
             InputError: the template refuses the conversation, fails, or takes too much time, memory or text.
             OSError: no process can be started.
         """
-        request = msgspec.json.encode(Request(tuple(roles), answer_next)) + b"\n"
-        with self._lock:
-            answer = self._ask(request)
-        rendered = msgspec.json.decode(answer, type=Rendered)
+        rendered = self._rendered(Request(tuple(roles), answer_next, edge))
         if rendered.refused is not None:
-            raise InputError(
-                self._where,
-                f"its chat template refuses the conversation ({rendered.refused})",
-                fix="Change the order or the roles of the messages.",
-            )
+            fix = "Change the order or the roles of the messages."
+            others = tuple(role for role in roles if role != "system")
+            if others not in ((), tuple(roles)) and self._rendered(Request(others, answer_next, edge)).text is not None:
+                fix = "Leave the system prompt out, or choose another base model."
+            raise InputError(self._where, f"its chat template refuses the conversation ({rendered.refused})", fix=fix)
         if rendered.text is None:
             raise InputError(self._where, f"its chat template fails ({rendered.failed})", fix=_MEND)
         return rendered.text
+
+    def _rendered(self, request: Request) -> Rendered:
+        with self._lock:
+            answer = self._ask(msgspec.json.encode(request) + b"\n")
+        return msgspec.json.decode(answer, type=Rendered)
 
     def _ask(self, request: bytes) -> bytes:
         process = self._process or self._start()

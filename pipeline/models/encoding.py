@@ -1,7 +1,9 @@
-"""What a tokenizer does with a text that it was not made for."""
+"""Texts to token ids, piece by piece, and what a tokenizer does with a text that it was not made for."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+from tokenizers import Tokenizer
 
 from pipeline.errors import InputError
 
@@ -29,3 +31,47 @@ def explained(where: str) -> Iterator[None]:
             f"its tokenizer cannot encode a text ({str(error)[:200]})",
             fix="Mend its tokenizer.json, or choose another base model.",
         ) from None
+
+
+_BEFORE = "\n"
+
+
+class Encoder:
+    """Encodes the pieces of a conversation as if they were one text.
+
+    Vocabularies like Llama 2's write a space (U+2581) before a text. Only what begins a text gets one here.
+
+    Args:
+        control: encodes control tokens as such.
+        plain: takes them for text.
+    """
+
+    def __init__(self, control: Tokenizer, plain: Tokenizer) -> None:
+        self._control = control
+        self._plain = plain
+        self._added = frozenset(control.get_added_tokens_decoder())
+        before, alone, after = _encode(plain, [_BEFORE, "a", _BEFORE + "a"])
+        self._marks_begin = after[: len(before)] == before and after[len(before) :] != alone
+        mark = next((token.content for token in control.get_added_tokens_decoder().values() if token.special), "")
+        # Of these vocabularies, some write a space after each control token, too.
+        self._marks_after_control = _encode(control, [mark + "a"])[0][1:] == alone
+
+    def control(self, text: str, before: int | None) -> list[int]:
+        """Token ids of what a template has written; `before` is the token that it stands after."""
+        return self._ids(self._control, [text], before)[0]
+
+    def plain(self, texts: Sequence[str], before: int | None) -> list[list[int]]:
+        """Token ids of contents, each of which stands after the token `before`."""
+        return self._ids(self._plain, texts, before)
+
+    def _ids(self, tokenizer: Tokenizer, texts: Sequence[str], before: int | None) -> list[list[int]]:
+        begins = before is None or (before in self._added and self._marks_after_control)
+        if begins or not self._marks_begin:
+            return _encode(tokenizer, texts)
+        skipped = len(_encode(tokenizer, [_BEFORE])[0])
+        return [ids[skipped:] for ids in _encode(tokenizer, [_BEFORE + text for text in texts])]
+
+
+def _encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    # `encode` keeps every other thread waiting, for seconds if need be; the one for batches does not.
+    return [each.ids for each in tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]

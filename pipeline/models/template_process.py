@@ -33,9 +33,16 @@ MEMORY = 512 * 1024 * 1024
 LONGEST, LONGEST_TURN = 1_000_000, 1_000
 """Characters that a template may write by itself: around a conversation, and around each of its turns."""
 
+TODAY = datetime(2024, 7, 26)
+"""What every template takes for today: where Llama 3.2's own falls back to. With the real date, the same job would make
+other tokens tomorrow, and a model would be asked with another system prompt than it was trained with."""
 
 MARK = b"\x1e"
 """Begins an answer (ASCII's record separator, which JSON has only as an escape)."""
+
+
+THINKING = {"enable_thinking": False, "thinking": False}
+"""What templates call the switch that lets a model think before it answers; those without one do not look at it."""
 
 
 class Template(msgspec.Struct, frozen=True):
@@ -46,10 +53,15 @@ class Template(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A conversation of these roles, whose contents are placeholders, and whether the assistant is to answer next."""
+    """A conversation of these roles, whose contents are placeholders, and whether the assistant is to answer next.
+
+    Attributes:
+        edge: white space before and after each placeholder, to see what the template does with it.
+    """
 
     roles: tuple[str, ...]
     answer_next: bool
+    edge: str = ""
 
 
 class Rendered(msgspec.Struct, frozen=True):
@@ -96,9 +108,12 @@ def main() -> None:
 
 
 def _render(template: jinja2.Template, words: Mapping[str, object], request: Request) -> Rendered:
-    messages = [{"role": role, "content": placeholder(index)} for index, role in enumerate(request.roles)]
+    messages = [
+        {"role": role, "content": f"{request.edge}{placeholder(index)}{request.edge}"}
+        for index, role in enumerate(request.roles)
+    ]
     text = template.render(
-        messages=messages, tools=None, documents=None, add_generation_prompt=request.answer_next, **words
+        messages=messages, tools=None, documents=None, add_generation_prompt=request.answer_next, **THINKING, **words
     )
     most = LONGEST + LONGEST_TURN * len(messages)
     if len(text) > most:
@@ -145,7 +160,7 @@ def _raise(message: str) -> None:
 
 
 def _strftime_now(layout: str) -> str:
-    return datetime.now().strftime(layout)
+    return TODAY.strftime(layout)
 
 
 class _Dict:

@@ -12,6 +12,7 @@ from pipeline.models.base_models import unloadable
 from pipeline.models.chat_template import ChatTemplate
 
 _CONFIG = "tokenizer_config.json"
+_NAMING_ENDS = ("config.json", "generation_config.json")
 _MAP = "special_tokens_map.json"  # of older directories; since 2024 all of it stands in tokenizer_config.json
 
 
@@ -43,6 +44,19 @@ def special_words(directory: Path) -> dict[str, object]:
             if key.endswith("_token") and isinstance(token, str):
                 words[key] = token
     return words
+
+
+def end_tokens(directory: Path) -> set[int]:
+    """The ids of tokens after which the model's files say that an answer ends: one, or several in a list.
+
+    Raises:
+        InputError: a file that names them is no JSON object.
+    """
+    named: set[int] = set()
+    for file in _NAMING_ENDS:
+        ids = _object(directory, file).get("eos_token_id")
+        named.update(each for each in (ids if isinstance(ids, list) else [ids]) if isinstance(each, int))
+    return named
 
 
 def load_template(directory: Path) -> ChatTemplate:
