@@ -182,7 +182,7 @@ class _Group:
                     message = self._message(row)
                     if message is not None:
                         topic = str(row.topic_id)
-                        gathered.add(topic if hash(topic.encode()) in topics else "", message)
+                        gathered.add(topic if hash(topic.encode("utf-8", "surrogatepass")) in topics else "", message)
             people = {_identity(each) for each in self._people} or self._speakers()
             is_group = self._folder.startswith("Space") or len(people - self._mine) > 1 + (not self._mine)
             members = self._introduced() if is_group else {}

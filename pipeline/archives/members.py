@@ -177,7 +177,7 @@ class Members:
         found = [
             Member(self, path, f"{front}{info.filename}", info.file_size, info)
             for info in infos
-            if not info.is_dir() and _is_plain(info) and _is_ours(info.filename)
+            if _is_ours(info.filename) and not info.is_dir() and _is_plain(info)  # a name may be empty
         ]
         return sorted(found, key=lambda member: member.name)
 

@@ -255,3 +255,11 @@ def test_damaged_hangouts_are_refused_or_accounted_for(tmp_path: Path, data: byt
     path = tmp_path / "Hangouts.json"
     path.write_bytes(data)
     require_words_or_balance(path, "google-chat")
+
+
+def test_a_topic_of_half_a_character_is_no_topic_that_was_answered(tmp_path: Path) -> None:
+    rows = [row(ADA, 1, "hello", "\ud83d"), row(BO, 2, "hi", "\ud83d")]
+    path = takeout(tmp_path, {}) / "Takeout" / "Google Chat" / "Groups" / "Space 1" / "messages.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"messages": rows}))
+    assert [session.id for session in read(tmp_path).sessions] == ["Space 1"]

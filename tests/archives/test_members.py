@@ -129,3 +129,11 @@ def test_a_member_has_a_name_that_can_be_written_whatever_its_file_is_called(tmp
         pytest.skip("this file system takes UTF-8 only")
     with Members(tmp_path) as found:
         assert [(each.name, each.read()) for each in found] == [("\\xfe.txt", b"1"), ("\\xff.txt", b"1")]
+
+
+def test_a_member_without_a_name_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "chats.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(""), "x")
+        archive.writestr("one.txt", "1")
+    assert names(path) == ["one.txt"]

@@ -387,3 +387,10 @@ def test_a_changed_file_is_read_or_refused_in_words(tmp_path: Path, at: int, new
     else:
         refused = str(path)
     assert refused.startswith(str(path))
+
+
+@pytest.mark.parametrize("name", [["general"], {"a": 1}, None, 5])
+def test_a_channel_whose_name_is_no_text_is_known_by_its_id(tmp_path: Path, name: object) -> None:
+    days = {"C01ABCDEF/2024-05-01.json": [said(MIRA, "hi")]}
+    (session,) = read(export(tmp_path, days, channels=[GENERAL | {"name": name}])).sessions
+    assert (session.id, session.title) == ("slack-C01ABCDEF", None)

@@ -1,10 +1,12 @@
 """One file has one shape of header: what else looks like one is text."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from pipeline.archives.whatsapp.messages import GUESSED_ENCODING, GUESSED_ORDER
+from pipeline.errors import InputError
 from tests.archives.reading import read
 
 
@@ -204,3 +206,11 @@ def test_a_day_of_another_calendar_is_that_day(tmp_path: Path, date: str, day: s
     path.write_text(f"{date} 09:12 - Hare: Hi\n{date} 09:13 - Tortoise: Ho\n")
     (session,) = read(path).sessions
     assert session.messages[0].time == (None if day is None else f"{day}T09:12:00Z")
+
+
+@pytest.mark.parametrize("place", ["[01/03/24,\0 10:06:00]", "[01/03/24, 10:06:00 \0]", "01/03/24,\0 10:06\0 -"])
+def test_a_nought_byte_in_a_header_is_no_place_for_morning_or_afternoon(tmp_path: Path, place: str) -> None:
+    path = tmp_path / "_chat.txt"
+    path.write_text(f"{place} Nell: a\n{place} Otto: b\n")
+    with pytest.raises(InputError, match=re.escape(f"{path}: no chat exported by WhatsApp")):
+        read(path, "whatsapp")

@@ -125,7 +125,7 @@ class Workspace:
             tuple(each for each in listed if isinstance(each, str)) if is_small and isinstance(listed, list) else ()
         )
         channel = Channel(identity, kind, title, people)
-        for folder in {identity, name}:
+        for folder in (identity, name):
             if isinstance(folder, str):
                 self._channels.setdefault((root, folder), channel)
         if title:

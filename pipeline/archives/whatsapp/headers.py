@@ -33,8 +33,8 @@ _TIME = (
     rf"(?:(?P<t2>[:.]|[{_SPACE}]min[{_SPACE}])(?P<second>\d\d))?"
 )
 _OPEN = rf"[{MARKS}]*(?P<bracket>\[[{MARKS}]*)?"
-_MIDDLE = r"(?P<middle>[^\d\[\]<>:\n]{1,24})"
-_AFTER = r"(?P<after>[^\d\[\]<>:\n]{0,24}?)"
+_MIDDLE = r"(?P<middle>[^\d\[\]<>:\n\0]{1,24})"  # without the mark of a cut
+_AFTER = r"(?P<after>[^\d\[\]<>:\n\0]{0,24}?)"
 _CLOSE = rf"(?P<close>\](?:[{_SPACE}]|$)|:(?=[{_SPACE}])|[{_SPACE}][{MARKS}]*[-–—](?:[{_SPACE}]|$))"
 _DATE_FIRST = re.compile(_OPEN + _DATE + _MIDDLE + _TIME + _AFTER + _CLOSE)
 _TIME_FIRST = re.compile(_OPEN + _TIME + _MIDDLE + _DATE + _AFTER + _CLOSE)
