@@ -23,11 +23,11 @@ from pipeline.archives.filters import Chosen, Filters, require_all_found
 from pipeline.archives.members import Members
 from pipeline.archives.pseudonyms import Names, Pseudonyms, introduced
 from pipeline.archives.reader import Asked, Half
-from pipeline.archives.readers import AUTO, LANGCHAIN, MARKS_OWNER, READ_BY_HALVES, Reader, reader_of
+from pipeline.archives.readers import AUTO, EXAMPLES, LANGCHAIN, MARKS_OWNER, READ_BY_HALVES, Reader, reader_of
 from pipeline.archives.recognise import recognise
 from pipeline.archives.told import Told, writable
 from pipeline.durable import TEMPORARY, expand_home
-from pipeline.errors import FinetuneError
+from pipeline.errors import FinetuneError, InputError
 from pipeline.sessions.session import ENDLESS, LONGEST, OWNER, QUOTED, Listener, Message, Person, Session
 from pipeline.sessions.stream import Sink, Stream, streamed, write_stream
 
@@ -256,6 +256,12 @@ def _end_with_parent() -> None:
 
 
 def _read(reading: Reading, loaded: Loaded, listener: Listener | None = None) -> Iterator[Stream]:
+    if reading.source == EXAMPLES and (reading.filters != Filters() or reading.people):
+        raise InputError(
+            "load",
+            "filters and `people` are for chats, and the archive holds training examples, which stay as they are",
+            fix="Take them out of `load`.",
+        )
     told = Told(loaded.dropped, loaded.noted, listener)
     streams = _found(reading, loaded, told)
     if reading.filters == Filters():

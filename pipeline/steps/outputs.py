@@ -44,7 +44,8 @@ class Download(Output, frozen=True, omit_defaults=True):
 class Load(Output, frozen=True, omit_defaults=True):
     """Sessions as the archive has them; `dropped` counts the rows that are no utterances, by reason.
 
-    `region` is the country of most telephone numbers in it, such as "DE".
+    `region` is the country of most telephone numbers in it, such as "DE"; `ready` says that the sessions are training
+    examples already.
     """
 
     sessions: Artifact
@@ -52,8 +53,11 @@ class Load(Output, frozen=True, omit_defaults=True):
     messages: int
     dropped: dict[str, int]
     region: str | None = None
+    ready: bool = False
 
     def summary(self) -> str:  # noqa: D102
+        if self.ready:
+            return f"{counted(self.count, 'training example')} of {counted(self.messages, 'message')}"
         return f"{counted(self.count, 'session')}, {counted(self.messages, 'message')}{_dropped(self.dropped)}"
 
 
