@@ -104,7 +104,7 @@ def left_out(config: Config, state: State, work: Work, reason: str, listener: Li
         tell(why, f"{message.time or 'no date'} {message.sender}: {message.content or '(no text)'}")
 
     if reason in loaded.dropped:
-        readings = readings_of(config.load, download.paths(work.run_dir))
+        readings = readings_of(config.load, download.originals(work.run_dir))
         for _, blocks in read_archives(readings, listener=tell_of_row):
             for _ in blocks:
                 pass

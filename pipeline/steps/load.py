@@ -25,7 +25,7 @@ def run(config: Config, download: Download, work: Work) -> Load:
     from pipeline.archives.reading import resolved
     from pipeline.archives.several import load_archives, readings_of
 
-    found = [resolved(each) for each in readings_of(config.load, download.paths(work.run_dir))]
+    found = [resolved(each) for each in readings_of(config.load, download.originals(work.run_dir))]
     for reading, what in found:
         if what:
             named = f"{Path(reading.path).name} is" if len(found) > 1 else "the archive is"

@@ -28,14 +28,22 @@ class Download(Output, frozen=True, omit_defaults=True):
 
     Attributes:
         more: further ones, where `download.source` is a list.
+        names: what each file was called where it came from, for apps that write a chat's name there; "" for what is no
+            file.
     """
 
     archive: Artifact
     more: tuple[Artifact, ...] = ()
+    names: tuple[str, ...] = ()
 
     def paths(self, run_dir: Path) -> list[Path]:
         """Where all of them lie."""
         return [run_dir / each.path for each in (self.archive, *self.more)]
+
+    def originals(self, run_dir: Path) -> list[tuple[Path, str]]:
+        """Where all of them lie, each with its name."""
+        paths = self.paths(run_dir)
+        return list(zip(paths, self.names or [""] * len(paths), strict=True))
 
     def summary(self) -> str:  # noqa: D102 - see Output
         return ", ".join(f"{each.path} ({in_bytes(each.size)})" for each in (self.archive, *self.more))
