@@ -10,7 +10,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -55,12 +55,6 @@ class _Exact(_Line, forbid_unknown_fields=True):
     """A line without any other key."""
 
 
-class _Example(msgspec.Struct):
-    """A line of a file for chat fine-tuning, as OpenAI takes it."""
-
-    messages: list[dict[str, Any]]
-
-
 class _Chat(msgspec.Struct):
     """What any line of a conversation says of it first."""
 
@@ -71,25 +65,13 @@ class _Chat(msgspec.Struct):
 
 _line = msgspec.json.Decoder(_Line)
 _exact = msgspec.json.Decoder(_Exact)
-_example = msgspec.json.Decoder(_Example)
 
 
 def recognise(members: Members) -> Recognised | None:
-    """See readers.Reading.
-
-    Raises:
-        InputError: it is a file of training examples.
-    """
+    """See readers.Reading."""
     found = [each for each in members if _is_read(each, members)]
     if found:
         return Recognised("chats of one message a line", f"the keys of the first line of {found[0].name}")
-    if members.all and all(_is_examples(each) for each in members):
-        raise InputError(
-            str(members.all[0]),
-            "training examples already, not chats",
-            fix="There is nothing to convert: run `finetune serve`, and give the file to its API with the openai "
-            "client; docs/jsonl.md shows how.",
-        )
     return None
 
 
@@ -102,15 +84,6 @@ def _is_read(member: Member, members: Members) -> bool:
         keys = set(re.findall(rb'"(\w+)"\s*:', first_line(member)))
         return {b"conversation", b"text"} <= keys and bool({b"sender", b"is_me"} & keys)
     return True
-
-
-def _is_examples(member: Member) -> bool:
-    line = first_line(member)
-    try:
-        messages = decoded(line, _example).messages
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return re.match(rb'\s*\{\s*"messages"\s*:\s*\[\s*\{\s*"(?:role|content)"\s*:', line) is not None
-    return bool(messages) and all("role" in each for each in messages)
 
 
 def read(members: Members, told: Told, _asked: Asked) -> Iterator[Stream]:

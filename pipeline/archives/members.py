@@ -57,6 +57,11 @@ class Member:
         return self._path
 
     @property
+    def file_name(self) -> str:
+        """What that file was called where the archive came from."""
+        return self._archive.name if self._path == self._archive.path else self._path.name
+
+    @property
     def parts(self) -> tuple[str, ...]:
         """The folders that lead to it, and its own name."""
         return PurePosixPath(self.name).parts
@@ -92,20 +97,22 @@ class Members:
 
     Args:
         path: a file, a folder or a zip.
+        name: what the file was called before it was copied; "" where that is its own name.
 
     Raises:
         InputError: a zip is damaged, or there are more than MOST_FILES.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str = "") -> None:
         self.path = path
+        self.name = name or path.name
         self._zip: zipfile.ZipFile | None = None
         self._unpacked: set[tuple[Path, int]] = set()
         self._out = 0
         self._held: dict[Path, int] = {}
         self.all: list[Member] = []
         is_folder = path.is_dir()
-        for each, name in _names(path) if is_folder else [(path, path.name)]:
+        for each, name in _names(path) if is_folder else [(path, self.name)]:
             is_zip = each.suffix.lower() == ".zip" or not is_folder
             is_zip = is_zip and _begins(each, b"PK") and zipfile.is_zipfile(each)
             self.all.extend(self._zipped(each, name) if is_zip else [_plain(self, each, name)])

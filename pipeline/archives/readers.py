@@ -55,6 +55,9 @@ class Reader(NamedTuple):
         return cast(Reading, importlib.import_module(self.module))
 
 
+EXAMPLES = "examples"
+"""The source that holds no chats: what is read there is ready to be learnt."""
+
 READERS = (
     Reader(
         "imessage",
@@ -142,6 +145,13 @@ READERS = (
         "Write one JSON object a line, as docs/jsonl.md says.",
         "pipeline.archives.jsonl",
     ),
+    Reader(
+        EXAMPLES,
+        "OpenAI JSONL",
+        "training examples that are ready, one a line, or a folder of several such files; docs/jsonl.md says how",
+        'Write one {"messages": […]} a line, as OpenAI takes it; it is trained as it is, with `convert.preset: ready`.',
+        "pipeline.archives.examples",
+    ),
 )
 """In the order in which an archive is tried."""
 
@@ -154,7 +164,7 @@ AUTO = "auto"
 READ_BY_HALVES = ("imessage",)
 """The sources whose readers know `Asked.half`: reading such an archive is bound by the processor."""
 
-MARKS_OWNER = ("imessage", "signal", "wechat", "sms")
+MARKS_OWNER = ("imessage", "signal", "wechat", "sms", EXAMPLES)
 """The sources whose archives always say which messages are the owner's."""
 
 SOURCES = (AUTO, *(reader.source for reader in READERS), LANGCHAIN)

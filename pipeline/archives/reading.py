@@ -23,11 +23,11 @@ from pipeline.archives.filters import Chosen, Filters, require_all_found
 from pipeline.archives.members import Members
 from pipeline.archives.pseudonyms import Names, Pseudonyms, introduced
 from pipeline.archives.reader import Asked, Half
-from pipeline.archives.readers import AUTO, LANGCHAIN, MARKS_OWNER, READ_BY_HALVES, Reader, reader_of
+from pipeline.archives.readers import AUTO, EXAMPLES, LANGCHAIN, MARKS_OWNER, READ_BY_HALVES, Reader, reader_of
 from pipeline.archives.recognise import recognise
 from pipeline.archives.told import Told, writable
 from pipeline.durable import TEMPORARY, expand_home
-from pipeline.errors import FinetuneError
+from pipeline.errors import FinetuneError, InputError
 from pipeline.sessions.session import ENDLESS, LONGEST, OWNER, QUOTED, Listener, Message, Person, Session
 from pipeline.sessions.stream import Sink, Stream, streamed, write_stream
 
@@ -58,6 +58,7 @@ class Reading(msgspec.Struct, frozen=True):
         contacts: an AddressBook folder, None to read none.
         half: of an iMessage database, only the conversations that hold that half of the messages.
         people: whom to call what.
+        name: what the file is a copy of was called; "" where that is its own name.
     """
 
     path: str
@@ -69,6 +70,7 @@ class Reading(msgspec.Struct, frozen=True):
     filters: Filters = Filters()
     half: Half | None = None
     people: People = ()
+    name: str = ""
 
     @property
     def asked(self) -> Asked:
@@ -108,8 +110,8 @@ class Loaded(msgspec.Struct):
         return self
 
 
-def reading_of(settings: "Load", path: Path) -> Reading:
-    """What a `load` section says about the archive at `path`."""
+def reading_of(settings: "Load", path: Path, name: str = "") -> Reading:
+    """What a `load` section says about the archive at `path`, a copy of what was called `name`."""
     contacts = settings.contacts if isinstance(settings.contacts, str) else _CONTACTS if settings.contacts else None
     return Reading(
         str(path),
@@ -126,7 +128,8 @@ def reading_of(settings: "Load", path: Path) -> Reading:
             settings.since,
             settings.until,
         ),
-        people=tuple((name, tuple(aliases)) for name, aliases in settings.people.items()),
+        people=tuple((called, tuple(aliases)) for called, aliases in settings.people.items()),
+        name=name,
     )
 
 
@@ -138,7 +141,7 @@ def resolved(reading: Reading) -> tuple[Reading, str]:
     """
     if reading.source != AUTO:
         return reading, ""
-    found = recognise(Path(reading.path))
+    found = recognise(Path(reading.path), reading.name)
     return (
         msgspec.structs.replace(reading, source=found.source, path=str(found.path)),
         found.what,
@@ -256,6 +259,12 @@ def _end_with_parent() -> None:
 
 
 def _read(reading: Reading, loaded: Loaded, listener: Listener | None = None) -> Iterator[Stream]:
+    if reading.source == EXAMPLES and (reading.filters != Filters() or reading.people):
+        raise InputError(
+            "load",
+            "filters and `people` are for chats, and the archive holds training examples, which stay as they are",
+            fix="Take them out of `load`.",
+        )
     told = Told(loaded.dropped, loaded.noted, listener)
     streams = _found(reading, loaded, told)
     if reading.filters == Filters():
@@ -304,7 +313,7 @@ def _found(reading: Reading, loaded: Loaded, told: Told) -> Iterator[Stream]:
 
 
 def _opened(reader: Reader, reading: Reading, told: Told) -> Iterator[Stream]:
-    with Members(Path(reading.path)) as members:
+    with Members(Path(reading.path), reading.name) as members:
         yield from reader.code.read(members, told, reading.asked)
 
 

@@ -25,8 +25,11 @@ class Archive(NamedTuple):
     path: Path
 
 
-def recognise(path: Path) -> Archive:
+def recognise(path: Path, name: str = "") -> Archive:
     """Recognise the file or folder at `path` by its content.
+
+    Args:
+        name: what a file was called before it was copied there; "" where that is its own name.
 
     Raises:
         InputError: nothing is there, or nothing that can be read; says what could be done about it.
@@ -36,7 +39,7 @@ def recognise(path: Path) -> Archive:
         raise InputError(str(path), "no such file or folder", fix="Check how it is spelt; the Tab key completes it.")
     if not path.is_dir() and not path.is_file():  # a pipe would be waited for, a device read without end
         raise InputError(str(path), "neither a file nor a folder", fix=known())
-    with Members(path) as members:
+    with Members(path, name) as members:
         found, complaints = _found(members)
         if not found:
             raise complaints[0] if complaints else _unknown(members)

@@ -29,9 +29,9 @@ _COPY = re.compile(r" \(\d{1,2}\)$")  # what a browser or a phone adds to the na
 _WHOLE_MINUTE = ":00Z"
 
 
-def readings_of(settings: "Load", paths: Iterable[Path]) -> list[Reading]:
-    """What a `load` section says about each of these archives."""
-    return [reading_of(settings, path) for path in paths]
+def readings_of(settings: "Load", archives: Iterable[tuple[Path, str]]) -> list[Reading]:
+    """What a `load` section says about each of these archives, which were called so where they came from."""
+    return [reading_of(settings, path, name) for path, name in archives]
 
 
 def read_archives(

@@ -130,7 +130,7 @@ def _require_no_database(members: Members) -> None:
     only = members.only
     desktop = [each for each in members if each.parts[-2:] == ("sql", "db.sqlite")] or ([only] if only else [])
     for each in desktop:
-        is_named = each.parts[-1] == "db.sqlite" or members.path.name == "db.sqlite"
+        is_named = each.parts[-1] == "db.sqlite" or members.name == "db.sqlite"
         if is_named and each.size and each.head(len(_SQLITE)) != _SQLITE:
             raise InputError(str(each), "Signal Desktop's own database, which is encrypted", fix=EXPORT)
     backup = only if only and only.suffix == ".backup" else None

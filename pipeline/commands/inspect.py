@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from pipeline.archives.several import read_archives, readings_of
@@ -14,10 +13,11 @@ from pipeline.commands.context import at_work, say
 from pipeline.commands.options import ConfigPath, Overrides
 from pipeline.config.settings import Config
 from pipeline.dataset.checks import too_few_to_learn, too_long_to_learn
-from pipeline.dataset.example import Example
+from pipeline.dataset.example import Example, as_text
 from pipeline.dataset.funnel import Listener, Lost, Tally
 from pipeline.dataset.notebook import to_example
 from pipeline.dataset.preset import most_tokens, redactor_of, texting_of
+from pipeline.dataset.ready import count_messages, examples
 from pipeline.durable import reading
 from pipeline.errors import InputError, Locked
 from pipeline.run.progress import Progress
@@ -65,7 +65,9 @@ def overview(config: Config, state: State, work: Work, examples: int) -> Iterato
         yield [(f"replaced in texts: {replaced(converted.redacted)}", "")]
     for warning in (
         too_few_to_learn(converted.examples, converted.funnel.target),
-        too_long_to_learn(converted.too_long, converted.beyond, converted.funnel.target, most_tokens(config)),
+        too_long_to_learn(
+            converted.too_long, converted.beyond, converted.funnel.target, most_tokens(config), config.convert.preset
+        ),
     ):
         if warning is not None:
             yield [(warning, "bold yellow")]
@@ -102,7 +104,7 @@ def left_out(config: Config, state: State, work: Work, reason: str, listener: Li
         tell(why, f"{message.time or 'no date'} {message.sender}: {message.content or '(no text)'}")
 
     if reason in loaded.dropped:
-        readings = readings_of(config.load, download.paths(work.run_dir))
+        readings = readings_of(config.load, download.originals(work.run_dir))
         for _, blocks in read_archives(readings, listener=tell_of_row):
             for _ in blocks:
                 pass
@@ -132,6 +134,10 @@ def _tell_of_conversion(config: Config, work: Work, load: Load, path: Path, tell
             pass
         return
     tally = Tally(tell)
+    if config.convert.preset == "ready":
+        for _, line in examples(path):
+            count_messages(as_text(line)["messages"], tally)
+        return
     for session in read_sessions(path):
         if to_example(session, None) is None:
             tally.session_left_out(Lost.NO_ASSISTANT, session)
@@ -148,7 +154,7 @@ def _samples(path: Path, there: int, wanted: int) -> Iterator[tuple[int, Example
     with reading(path) as file:
         for number, line in enumerate(file, start=1):
             if number in chosen:
-                yield number, msgspec.json.decode(line, type=Example)
+                yield number, as_text(line)
 
 
 def _say_message(_: str, words: str) -> None:

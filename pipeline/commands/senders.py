@@ -45,7 +45,7 @@ def sessions_of(config: Config, run_dir: Path, progress: Progress) -> Iterator[S
     """
     if progress.why(LOAD) is None:
         return read_streams(run_dir / progress.output(Load).sessions.path)
-    return read_archives(readings_of(config.load, progress.output(Download).paths(run_dir)), strict=False)
+    return read_archives(readings_of(config.load, progress.output(Download).originals(run_dir)), strict=False)
 
 
 def lines_of(found: Sequence[Sender | Chat], *, everybody: bool, width: int | None = None) -> Iterator[str]:

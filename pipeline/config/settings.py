@@ -191,7 +191,7 @@ class Convert(Section):
         "region",
     )
 
-    preset: Literal["notebook", "texting"] = "notebook"
+    preset: Literal["notebook", "texting", "ready"] = "notebook"
     system_prompt: str | None = None
     validation_fraction: float = Field(0.0, ge=0, le=0.5)
     min_examples: Count = 10
@@ -214,7 +214,9 @@ class Convert(Section):
 
     @model_validator(mode="after")
     def _keys_go_with_the_preset(self) -> Self:
-        if self.preset == "notebook":
+        if self.preset != "texting":
+            if self.preset == "ready" and self.system_prompt is not None:
+                raise ValueError("`system_prompt` does not go with `preset: ready`, whose examples stay as they are")
             for name in self.TEXTING:
                 if getattr(self, name) not in (type(self).model_fields[name].default, []):
                     raise ValueError(f"`{name}` goes with `preset: texting` only")

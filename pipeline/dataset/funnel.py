@@ -28,6 +28,7 @@ class Lost(enum.StrEnum):
     TOO_LONG = "too long for the window"
     NO_TARGET = "before a reply not learnt"
     SPECIAL = "holds a special token"
+    WEIGHT = "weight 0 in the file"
     UNDECIDED = "holds a number that may be anybody's"
 
 

@@ -1,4 +1,4 @@
-"""The texting preset as a config asks for it."""
+"""The presets as a config asks for them."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pipeline.config.redaction import KINDS, USUAL
 from pipeline.config.settings import Config, listed
 from pipeline.dataset.funnel import Listener
+from pipeline.errors import InputError
 from pipeline.sessions.session import OWNER
 
 if TYPE_CHECKING:
@@ -30,8 +31,26 @@ def inference_temperature(config: Config) -> float:
     return settings.temperature if is_given or config.convert.preset == "notebook" else LIKE_A_PERSON
 
 
+def require_fitting(config: Config, *, ready: bool) -> None:
+    """Check that what was loaded is what `convert.preset` takes.
+
+    Args:
+        ready: it is training examples, not chats.
+
+    Raises:
+        InputError: it is the other.
+    """
+    preset = config.convert.preset
+    if ready and preset != "ready":
+        what = "the archive holds training examples already, which are learnt as they are"
+        raise InputError("convert.preset", what, got=preset, fix="Set `convert.preset: ready`.")
+    if preset == "ready" and not ready:
+        what = "this preset takes training examples, and the archive holds chats"
+        raise InputError("convert.preset", what, got=preset, fix="Set `convert.preset: texting`.")
+
+
 def inference_prompt(config: Config, trained: str | None) -> str | None:
-    """The system prompt to talk to the tuned model with: `smoke_test.system_prompt`, or for texting as trained.
+    """The system prompt to talk to the tuned model with: `smoke_test.system_prompt`, or, but for notebook, as trained.
 
     Args:
         trained: the system prompt that most of what was learnt has.

@@ -21,7 +21,16 @@ from pipeline.fetch.local import copy_local, leave_wal_mode
 from pipeline.network import is_host
 from pipeline.samples import sample_path
 
-__all__ = ["GOOGLE", "DriveHosts", "archive_suffix", "check_any", "check_by_content", "check_sqlite", "fetch_archive"]
+__all__ = [
+    "GOOGLE",
+    "DriveHosts",
+    "archive_suffix",
+    "check_any",
+    "check_by_content",
+    "check_sqlite",
+    "fetch_archive",
+    "file_name",
+]
 
 _SAMPLE = "sample:"
 
@@ -109,6 +118,17 @@ def archive_suffix(source: str) -> str:
         return PurePosixPath(httpx.URL(source).path).suffix
     path = _path(source)
     return "" if path.is_dir() else path.suffix
+
+
+def file_name(source: str) -> str:
+    """What the file at `source` is called; "" for a folder, a sample, and where `source` does not say."""
+    if source.startswith(_SAMPLE):
+        return ""
+    if _is_url(source):
+        there = PurePosixPath(httpx.URL(source).path)
+        return there.name if there.suffix else ""
+    path = _path(source)
+    return "" if path.is_dir() else path.name
 
 
 def _is_url(source: str) -> bool:

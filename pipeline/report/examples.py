@@ -6,9 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import msgspec
-
-from pipeline.dataset.example import Example
+from pipeline.dataset.example import Example, as_text
 from pipeline.dataset.tokens import TokenCounter, token_counter
 from pipeline.errors import InputError
 from pipeline.models.base_models import is_prepared
@@ -153,10 +151,8 @@ def _counter(model: str, exact: bool) -> tuple[TokenCounter, bool]:
 
 
 def _read(path: Path) -> Iterator[Example]:
-    decoder = msgspec.json.Decoder(Example)
     with path.open("rb") as file:
-        for line in file:
-            yield decoder.decode(line)
+        yield from map(as_text, file)
 
 
 def _samples(train: Path, lengths: list[int]) -> list[Sample]:

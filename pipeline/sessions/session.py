@@ -87,6 +87,8 @@ class Session(msgspec.Struct):
         people: who else is in it, whether they say anything or not, by sender.
         platform: the app's name, such as "iMessage".
         owner: what the archive calls its owner, where it knows them by name, too; their sender is OWNER all the same.
+        example: the line of a training file that it is, where the archive is one; the messages, which have their roles
+            already, are there to be counted and shown.
     """
 
     id: str
@@ -96,6 +98,7 @@ class Session(msgspec.Struct):
     people: dict[str, Person] = {}
     platform: str | None = None
     owner: str | msgspec.UnsetType = msgspec.UNSET
+    example: str | msgspec.UnsetType = msgspec.UNSET
 
     def name_of(self, sender: str) -> str:
         """What training data call a sender."""

@@ -5,6 +5,7 @@ on the same messages; tests hold this against the installed package.
 """
 
 import copy
+import itertools
 from collections.abc import Iterable, Iterator, Set
 from datetime import datetime
 from pathlib import Path
@@ -134,8 +135,13 @@ class Cast(msgspec.Struct):
     meant: dict[str, str] = msgspec.field(default_factory=dict)
 
 
+def _have_roles(messages: list[Message]) -> bool:
+    """Whether they are those of a training example, which says itself who the assistant is."""
+    return bool(messages) and messages[0].role is not None
+
+
 def merge_file(path: Path, file: Sink, delimiter: str, max_gap_s: float | None = None) -> Merged:
-    """Write the sessions of a file merged, as `merge_runs` does, one a line.
+    """Write the sessions of a file merged, as `merge_runs` does, one a line; training examples stay as they are.
 
     Raises:
         InputError: the file holds something that is no session.
@@ -148,13 +154,17 @@ def merge_file(path: Path, file: Sink, delimiter: str, max_gap_s: float | None =
             yield block
 
     for session, blocks in read_streams(path):
-        runs = merge_runs(counted(blocks), delimiter, max_gap_s)
+        first = next(blocks, [])
+        read = counted(itertools.chain([first], blocks))
+        runs = read if _have_roles(first) else merge_runs(read, delimiter, max_gap_s)
         merged.after += write_stream(file, Stream(session, runs))
     return merged
 
 
 def cast_file(path: Path, file: Sink, assistant: frozenset[str]) -> Cast:
     """Write the sessions of a file with their roles, as `map_roles` gives them, one a line.
+
+    The messages of training examples keep theirs.
 
     Args:
         assistant: senders; OWNER is the owner.
@@ -166,7 +176,7 @@ def cast_file(path: Path, file: Sink, assistant: frozenset[str]) -> Cast:
 
     def acted(blocks: Iterator[list[Message]]) -> Iterator[list[Message]]:
         for block in blocks:
-            count = give_roles(block, assistant)
+            count = sum(message.is_me for message in block) if _have_roles(block) else give_roles(block, assistant)
             cast.assistant += count
             cast.user += len(block) - count
             cast.senders.update({message.sender for message in block})

@@ -11,7 +11,7 @@ import msgspec
 from pipeline.config.settings import Config
 from pipeline.dataset.checks import FEWEST_EXAMPLES, check_example, too_few_to_learn, too_long_to_learn
 from pipeline.dataset.funnel import Lost, Tally, Unaccounted, funnel
-from pipeline.dataset.preset import most_tokens
+from pipeline.dataset.preset import most_tokens, require_fitting
 from pipeline.durable import HashingWriter, atomic_writer
 from pipeline.errors import InputError
 from pipeline.steps.outputs import Convert, Load, Map
@@ -31,7 +31,7 @@ def run(config: Config, mapped: Map, load: Load, work: Work) -> Convert:
     """Write 05_train.jsonl and, if asked for, 05_valid.jsonl; account for every message of the archive.
 
     Raises:
-        InputError: fewer than `convert.min_examples` usable examples.
+        InputError: fewer than `convert.min_examples` usable examples, or another preset goes with what was loaded.
         Unaccounted: a bug of ours lost messages.
     """
     import statistics
@@ -39,9 +39,10 @@ def run(config: Config, mapped: Map, load: Load, work: Work) -> Convert:
     from pipeline.models.base_models import is_prepared
 
     settings = config.convert
+    require_fitting(config, ready=load.ready)
     if settings.tokens == "exact" and not is_prepared(config.create_job.model):
         work.display.note(f"converting {config.create_job.model} for this machine, once (about 25 s)")
-    made = _Texting(config, mapped, load, work) if settings.preset == "texting" else _Notebook(config, mapped, work)
+    made = _made_by(config, mapped, load, work)
     valid: HashingWriter | None = None
     with contextlib.ExitStack() as files:
         train = files.enter_context(atomic_writer(work.run_dir / TRAIN))
@@ -62,7 +63,7 @@ def run(config: Config, mapped: Map, load: Load, work: Work) -> Convert:
         work.display.table(list(found.lines()))
     for warning in (
         too_few_to_learn(len(tokens), found.target),
-        too_long_to_learn(made.too_long, made.beyond, found.target, most_tokens(config)),
+        too_long_to_learn(made.too_long, made.beyond, found.target, most_tokens(config), settings.preset),
     ):
         if warning is not None:
             work.display.note(warning)
@@ -84,6 +85,50 @@ def run(config: Config, mapped: Map, load: Load, work: Work) -> Convert:
         beyond=made.beyond,
         redacted=made.redacted(),
     )
+
+
+def _made_by(config: Config, mapped: Map, load: Load, work: Work) -> "_Notebook | _Texting | _Ready":
+    if config.convert.preset == "texting":
+        return _Texting(config, mapped, load, work)
+    return (_Notebook if config.convert.preset == "notebook" else _Ready)(config, mapped, work)
+
+
+class _Ready:
+    """The examples of the archive, as they stand."""
+
+    def __init__(self, config: Config, mapped: Map, work: Work) -> None:
+        from pipeline.dataset.ready import Ready, examples
+        from pipeline.dataset.split import validation_ids
+        from pipeline.dataset.tokens import tokens_of
+
+        path, settings = work.run_dir / mapped.sessions.path, config.convert
+        chosen: frozenset[str] = frozenset()
+        if settings.validation_fraction:
+            chosen = validation_ids([where for where, _ in examples(path)], settings.validation_fraction)
+        self._made = Ready(
+            path,
+            tokens_of(config.create_job.model, settings.tokens),
+            held_out=chosen,
+            most_tokens=most_tokens(config),
+            text_only=config.backend.kind == "embedded",
+        )
+        self._prompts: Counter[str] = Counter()
+        self.train, self.valid = self._made.train, self._made.valid
+        self.weights = True
+        self.too_long = self.beyond = 0
+        self.dropped: Counter[str] = Counter()
+
+    def write(self, train: "Sink", validation: "Callable[[], Sink]") -> tuple[Sequence[int], int]:
+        """Write the examples; returns the tokens of each in the training file, and how many are in the other."""
+        noted = self._made.write(train, validation)
+        self.too_long, self.beyond, self._prompts = noted.too_long, noted.beyond, noted.prompts
+        return noted.tokens, noted.held_out
+
+    def redacted(self) -> dict[str, int]:
+        return {}
+
+    def system_prompt(self) -> str | None:
+        return max(self._prompts, key=self._prompts.__getitem__, default="") or None
 
 
 class _Notebook:
@@ -187,19 +232,21 @@ class _Texting:
         return max(self._made.prompts, key=self._made.prompts.__getitem__, default="") or None
 
 
-def _too_few(found: int, held_out: int, needed: int, made: _Notebook | _Texting) -> InputError:
-    dropped = made.dropped or made.train.dropped + made.train.own_context
+def _too_few(found: int, held_out: int, needed: int, made: _Notebook | _Texting | _Ready) -> InputError:
+    dropped = made.dropped or made.train.dropped
+    if isinstance(made, _Texting):
+        dropped = dropped + made.train.own_context
     unit = "" if made.dropped or not dropped else " messages"
     reasons = "".join(f"; {number:,}{unit} left out: {reason}" for reason, number in dropped.most_common())
     held = f"; {held_out:,} held out for validation" if held_out else ""
     shorter = ", or lower convert.session_gap_s so that more talks come of them" if isinstance(made, _Texting) else ""
+    what = "Add more examples" if isinstance(made, _Ready) else "Load more conversations"
     lower = ", or lower convert.min_examples" if needed > FEWEST_EXAMPLES else ""
     return InputError(
         "convert.min_examples",
         f"needs at least {counted(needed, 'example')} to train on",
         got=f"{found:,}{held}{reasons}",
-        fix=f"Load more conversations{shorter}{lower} "
-        f"(OpenAI and the embedded server refuse fewer than {FEWEST_EXAMPLES}).",
+        fix=f"{what}{shorter}{lower} (OpenAI and the embedded server refuse fewer than {FEWEST_EXAMPLES}).",
     )
 
 

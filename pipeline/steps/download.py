@@ -15,11 +15,15 @@ def run(config: Config, work: Work) -> Download:
 
     A good file that is there is never replaced by a bad one.
     """
+    from pipeline.fetch import file_name
+
     sources = listed(config.download.source)
     if len(sources) == 1:
-        return Download(_fetch(config, sources[0], "01_archive", work))
-    first, *more = (_fetch(config, each, f"01_archive-{n}", work, n) for n, each in enumerate(sources, start=1))
-    return Download(first, tuple(more))
+        first, more = _fetch(config, sources[0], "01_archive", work), []
+    else:
+        first, *more = (_fetch(config, each, f"01_archive-{n}", work, n) for n, each in enumerate(sources, start=1))
+    names = tuple(map(file_name, sources))
+    return Download(first, tuple(more), names if any(names) else ())
 
 
 def _fetch(config: Config, source: str, stem: str, work: Work, number: int | None = None) -> Artifact:

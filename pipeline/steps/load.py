@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pipeline.config.settings import Config
+from pipeline.dataset.preset import require_fitting
 from pipeline.durable import atomic_writer
 from pipeline.errors import InputError
 from pipeline.steps.outputs import Download, Load
@@ -16,17 +17,27 @@ def run(config: Config, download: Download, work: Work) -> Load:
     """Read every session of the archive.
 
     Raises:
-        InputError: the archive cannot be read, a filter names nobody in it, or no message is left.
+        InputError: the archive cannot be read, is not what `convert.preset` takes, a filter names nobody in it, or no
+            message is left.
     """
     from pipeline.archives.addresses import region_of
+    from pipeline.archives.readers import EXAMPLES
     from pipeline.archives.reading import resolved
     from pipeline.archives.several import load_archives, readings_of
 
-    found = [resolved(each) for each in readings_of(config.load, download.paths(work.run_dir))]
+    found = [resolved(each) for each in readings_of(config.load, download.originals(work.run_dir))]
     for reading, what in found:
         if what:
             named = f"{Path(reading.path).name} is" if len(found) > 1 else "the archive is"
             work.display.note(f"{named} {what}")
+    ready = {reading.source == EXAMPLES for reading, _ in found}
+    if len(ready) > 1:
+        raise InputError(
+            "download.source",
+            "some of these archives hold chats, others training examples that are ready",
+            fix="Make two runs of them, or write the examples of both into one file.",
+        )
+    require_fitting(config, ready=True in ready)
     with atomic_writer(work.run_dir / SESSIONS) as file:
         loaded = load_archives([reading for reading, _ in found], file, work.run_dir)
         if not loaded.messages:
@@ -44,6 +55,7 @@ def run(config: Config, download: Download, work: Work) -> Load:
         loaded.messages,
         dict(sorted(loaded.dropped.items())),
         region_of(loaded.numbers),
+        True in ready,
     )
 
 
@@ -52,6 +64,7 @@ STEP = Step(
     version=3,
     needs=("download",),
     declares=("load",),
+    also_reads=("convert.preset",),  # to refuse what convert would
     output=Load,
     run=run,
 )

@@ -28,14 +28,22 @@ class Download(Output, frozen=True, omit_defaults=True):
 
     Attributes:
         more: further ones, where `download.source` is a list.
+        names: what each file was called where it came from, for apps that write a chat's name there; "" for what is no
+            file.
     """
 
     archive: Artifact
     more: tuple[Artifact, ...] = ()
+    names: tuple[str, ...] = ()
 
     def paths(self, run_dir: Path) -> list[Path]:
         """Where all of them lie."""
         return [run_dir / each.path for each in (self.archive, *self.more)]
+
+    def originals(self, run_dir: Path) -> list[tuple[Path, str]]:
+        """Where all of them lie, each with its name."""
+        paths = self.paths(run_dir)
+        return list(zip(paths, self.names or [""] * len(paths), strict=True))
 
     def summary(self) -> str:  # noqa: D102 - see Output
         return ", ".join(f"{each.path} ({in_bytes(each.size)})" for each in (self.archive, *self.more))
@@ -44,7 +52,8 @@ class Download(Output, frozen=True, omit_defaults=True):
 class Load(Output, frozen=True, omit_defaults=True):
     """Sessions as the archive has them; `dropped` counts the rows that are no utterances, by reason.
 
-    `region` is the country of most telephone numbers in it, such as "DE".
+    `region` is the country of most telephone numbers in it, such as "DE"; `ready` says that the sessions are training
+    examples already.
     """
 
     sessions: Artifact
@@ -52,8 +61,11 @@ class Load(Output, frozen=True, omit_defaults=True):
     messages: int
     dropped: dict[str, int]
     region: str | None = None
+    ready: bool = False
 
     def summary(self) -> str:  # noqa: D102
+        if self.ready:
+            return f"{counted(self.count, 'training example')} of {counted(self.messages, 'message')}"
         return f"{counted(self.count, 'session')}, {counted(self.messages, 'message')}{_dropped(self.dropped)}"
 
 

@@ -92,7 +92,7 @@ def read_examples(path: Path, param: FileParam) -> Iterator[Example]:
             message counts examples and messages from 1.
     """
     for number, line in _lines(path):
-        yield _example(line, number, param)
+        yield parse_example(line, number, param)
 
 
 def read_preferences(path: Path, param: FileParam) -> Iterator[Preference]:
@@ -121,7 +121,12 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
         yield from enumerate((line for line in file if line.strip()), start=1)
 
 
-def _example(line: bytes, number: int, param: FileParam) -> Example:
+def parse_example(line: bytes, number: int, param: FileParam) -> Example:
+    """One line.
+
+    Raises:
+        ExamplesError: as `read_examples`.
+    """
     fix = 'Write {"messages": [{"role": ..., "content": ...}, ...]} with text only, one example a line.'
     try:
         turns = _decoder.decode(line).messages

@@ -214,19 +214,6 @@ def test_an_answer_to_what_is_long_past_is_told_as_one_to_nothing(path: Path, mo
     assert (isinstance(old.reply_to, str), new.reply_to) == (False, "4")
 
 
-EXAMPLE = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]}
-
-
-def test_training_examples_are_recognised_and_answered(path: Path) -> None:
-    path.write_text(written(EXAMPLE, EXAMPLE))
-    message = (
-        f"{path}: training examples already, not chats. There is nothing to convert: run `finetune serve`, and give "
-        "the file to its API with the openai client; docs/jsonl.md shows how."
-    )
-    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
-        recognise(path)
-
-
 def test_other_archives_are_not_taken_for_it(tmp_path: Path) -> None:
     path = telegram(tmp_path)
     with pytest.raises(InputError, match=rf"^{re.escape(str(path))}:1: no message \(Object missing required field"):

@@ -12,8 +12,8 @@ from pipeline.errors import InputError
 from tests.archives.exports import EXPORTS, telegram, whatsapp_zip
 
 KNOWN = (
-    "Known are iMessage, WhatsApp, Telegram, Messenger, Instagram, Slack, Discord, Signal, Google Chat, WeChat, SMS "
-    "and JSON lines; docs/archives.md says what to give of each."
+    "Known are iMessage, WhatsApp, Telegram, Messenger, Instagram, Slack, Discord, Signal, Google Chat, WeChat, SMS, "
+    "JSON lines and OpenAI JSONL; docs/archives.md says what to give of each."
 )
 
 

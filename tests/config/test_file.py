@@ -34,6 +34,7 @@ def test_there_are_configs_to_load() -> None:
         "wechat.yaml",
         "sms.yaml",
         "jsonl.yaml",
+        "examples.yaml",
         "telegram.yaml",
         "discord.yaml",
         "messenger.yaml",

@@ -63,3 +63,9 @@ def test_settings_are_not_changed_once_they_are_read() -> None:
     config = Config(name="x")
     with pytest.raises(ValidationError):
         config.name = "y"  # type: ignore[misc]
+
+
+def test_a_system_prompt_does_not_go_with_examples_that_stay_as_they_are() -> None:
+    said = "Value error, `system_prompt` does not go with `preset: ready`, whose examples stay as they are"
+    assert refusal(convert={"preset": "ready", "system_prompt": "x"}) == said
+    assert refusal(convert={"preset": "ready", "me": "x"}) == "Value error, `me` goes with `preset: texting` only"

@@ -153,3 +153,6 @@ def test_replies_that_the_trainer_will_leave_out_are_told_before_anything_is_sen
         "WARNING: 1 example is longer than the 2,048 tokens that the trainer takes, and will be cut: about 72 of 148 "
         "replies will not be learnt. `convert.preset: texting` makes examples that fit."
     )
+    assert str(too_long_to_learn(1, 72, 148, 2048, "ready")).endswith(
+        "about 72 of 148 replies will not be learnt. Shorten them, or make several of one."
+    )

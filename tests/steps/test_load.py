@@ -1,12 +1,14 @@
 """Step 2: every row of the archive is a message or counted among those that are none."""
 
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.steps import load
+from pipeline.steps import download, load
 from pipeline.steps.outputs import Download, Load
 from tests.steps.bench import Bench
 
@@ -44,3 +46,20 @@ def test_a_filter_that_names_nobody_is_refused(bench: Bench) -> None:
         loaded(bench, CHAT, only_people=["Cy"])
     assert "Cy" in str(caught.value)
     assert not (bench.run_dir / "02_sessions.jsonl").exists()
+
+
+@pytest.mark.parametrize("source", ["whatsapp", "auto"])
+@pytest.mark.parametrize("name", ["WhatsApp Chat with Hiking.txt", "WhatsApp Chat - Hiking.zip"])
+def test_a_group_is_called_as_its_file_was_before_it_was_copied(
+    bench: Bench, tmp_path: Path, name: str, source: str
+) -> None:
+    text, path = f"{CHAT}01/02/2023, 10:03 - Cy: me too\n", tmp_path / name
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("_chat.txt", text)
+    else:
+        path.write_text(text)
+    config = bench.config(download={"source": str(path)}, load={"source": source})
+    made = load.run(config, download.run(config, bench.work), bench.work)
+    (session,) = map(msgspec.json.decode, bench.read(made.sessions).splitlines())
+    assert (session["kind"], session["title"]) == ("group", "Hiking")

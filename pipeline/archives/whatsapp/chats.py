@@ -48,7 +48,7 @@ def file_of(member: Member, layout: Layout) -> File:
 def title_of(member: Member) -> str | None:
     """The name in "WhatsApp Chat with Hare.txt", in any language; an iPhone gives it to the zip of _chat.txt."""
     *folders, own = (part.removesuffix(".zip").removesuffix(".txt") for part in member.parts)
-    names = [own, *reversed(folders), member.path.name.removesuffix(".zip").removesuffix(".txt")]
+    names = [own, *reversed(folders), member.file_name.removesuffix(".zip").removesuffix(".txt")]
     if not _UNNAMED.fullmatch(_COPY.sub("", own)):
         names = [own]
     for name in names:

@@ -47,7 +47,7 @@ def recognise(members: Members) -> Recognised | None:
         because = "its chats, which have messages and avatars"
         return Recognised("WhatsApp's chats by WhatsApp-Chat-Exporter", because)
     if len(texts) == 1:
-        is_all = texts[0].name == members.path.name
+        is_all = texts[0].name == members.name
         where = "its lines" if is_all else f"the lines of {texts[0].name} in it"
         return Recognised("a chat exported by WhatsApp", f"{where}, which begin with date, time and name")
     if texts:
@@ -113,7 +113,7 @@ def _place(member: Member) -> tuple[object, ...]:
 
 
 def _is_zipped(member: Member) -> bool:
-    return member.path.name != member.parts[-1]
+    return member.file_name != member.parts[-1]
 
 
 def _may_be_chat(member: Member, members: Members) -> bool:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import yaml
 
+from pipeline.archives.readers import EXAMPLES
 from pipeline.backends.profiles import PROFILES
 from pipeline.config.settings import Backend
 from pipeline.sessions.session import OWNER
@@ -16,6 +17,7 @@ from pipeline.wording import visible
 _COLUMN = 40
 _SCHEMA = Path(__file__).parents[3] / "configs" / "schema.json"
 _LONGEST_SUFFIX = 18  # OpenAI API reference, fine-tuning jobs
+_TEXTED = ["    - What are you up to this weekend?", "    - Did you see what I sent you?"]
 
 
 class Answers(NamedTuple):
@@ -40,13 +42,14 @@ class Answers(NamedTuple):
 
 def config_text(answers: Answers, path: Path) -> str:
     """The YAML text to be written to `path`, with comments."""
+    is_ready = answers.load == EXAMPLES
     who = "you" if answers.assistant == OWNER else answers.assistant
     embedded = answers.backend.kind == "embedded"
     where = "on this machine; nothing leaves it" if embedded else f"by {PROFILES[answers.backend.kind].title}"
     return "\n".join(
         [
             *_schema_line(path),
-            f"# A model that texts like {_one_line(who)}, trained {where}.",
+            f"# A model that {_learns(is_ready, who)}, trained {where}.",
             f"# The archive: {answers.what}.",
             "#",
             f"#     finetune run {quoted(str(path))}",
@@ -67,20 +70,33 @@ def config_text(answers: Answers, path: Path) -> str:
             "load:",
             _key("  source", answers.load, "which reader; auto finds out by looking"),
             "",
-            "map:",
-            _key("  assistant", answers.assistant, _about_the_assistant(answers.assistant)),
+            *([] if is_ready else _map(answers.assistant)),
+            *(_ready(embedded) if is_ready else _convert(answers.assistant, embedded)),
             "",
-            *_convert(answers.assistant, embedded),
-            "",
-            *_create_job(answers, embedded),
+            *_create_job(answers, embedded, is_ready=is_ready),
             "",
             "smoke_test:",
             "  prompts:                              # asked of the tuned model, and of the base model",
-            "    - What are you up to this weekend?",
-            "    - Did you see what I sent you?",
+            *(["    - Hello! Who are you?"] if is_ready else _TEXTED),
             "",
         ]
     )
+
+
+def _learns(is_ready: bool, who: str) -> str:
+    return "answers as the examples do" if is_ready else f"texts like {_one_line(who)}"
+
+
+def _map(assistant: str) -> list[str]:
+    return ["map:", _key("  assistant", assistant, _about_the_assistant(assistant)), ""]
+
+
+def _ready(embedded: bool) -> list[str]:
+    lines = [
+        "convert:",
+        _key("  preset", "ready", "the examples are learnt as they stand; nothing is replaced in them"),
+    ]
+    return [*lines, _key("  tokens", "exact", "counted as the model itself does")] if embedded else lines
 
 
 def _schema_line(path: Path) -> list[str]:
@@ -119,12 +135,14 @@ def _convert(assistant: str, embedded: bool) -> list[str]:
     return lines
 
 
-def _create_job(answers: Answers, embedded: bool) -> list[str]:
+def _create_job(answers: Answers, embedded: bool, *, is_ready: bool) -> list[str]:
     lines = ["create_job:"]
     local = "or the path of a Hugging Face model directory" if embedded else "the base model, as the backend names it"
     lines.append(_key("  model", answers.model, local))
     suffix = re.sub(r"[^a-z0-9]+", "-", answers.assistant.lower()).strip("-")[:_LONGEST_SUFFIX].strip("-")
-    if suffix and not suffix.replace("-", "").isdigit():  # a telephone number has no place in a model's name
+    if (
+        suffix and not suffix.replace("-", "").isdigit() and not is_ready
+    ):  # a telephone number has no place in a model's name
         lines.append(_key("  suffix", suffix, "becomes part of the model's name"))
     lines.append(_key("  seed", 42, "the same data and seed make the same model"))
     if answers.backend.kind == "openai":

@@ -12,7 +12,7 @@ from typing import NamedTuple, get_args
 from pydantic import ValidationError
 
 from pipeline.archives.files import is_file
-from pipeline.archives.readers import READERS
+from pipeline.archives.readers import EXAMPLES, READERS
 from pipeline.archives.reading import Reading, read_archive
 from pipeline.archives.recognise import Archive, recognise
 from pipeline.archives.sqlite import HEADER
@@ -178,6 +178,8 @@ def _is_database(path: Path) -> bool:
 
 def _in_words(found: _Found) -> str:
     people = found.people
+    if found.archive.source == EXAMPLES:
+        return f"{people.sessions:,} {found.archive.what}, of {counted(people.messages, 'message')}"
     span = f", {people.first} to {people.last}" if people.first else ""
     chats = f" in {people.sessions:,} conversations" if people.sessions > 1 else ""
     who = counted(len(people.counts), "person", "people")
@@ -192,6 +194,9 @@ def _tell(found: _Found, questions: Questions) -> None:
 
 
 def _assistant(given: Given, questions: Questions, found: _Found) -> str:
+    if found.archive.source == EXAMPLES:
+        questions.say("The model will answer as the assistant of the examples does.")
+        return OWNER
     counts = found.people.counts
     names = list(counts)
     if OWNER in counts:

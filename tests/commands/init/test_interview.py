@@ -310,3 +310,26 @@ def test_a_home_that_this_machine_does_not_know_is_said(shop: Workshop, flag: st
         f"error: {flag}: this machine knows no such home directory, got ~nobody-of-that-name/x. "
         "Write the whole path.\n",
     )
+
+
+def test_examples_that_are_ready_need_no_owner_and_go_through_the_steps_as_they_are(
+    shop: Workshop, tmp_path: Path
+) -> None:
+    lines = [
+        json.dumps({"messages": [{"role": "user", "content": f"Hi {n}"}, {"role": "assistant", "content": "Ho"}]})
+        for n in range(10)
+    ]
+    path = tmp_path / "train.jsonl"
+    path.write_text("\n".join(lines))
+    made = shop.finetune("init", "--source", str(path), "--yes", "--out", "mine")
+    assert (made.code, made.err) == (0, "")
+    assert made.out.startswith(
+        f"Reading {path} …\nFound 10 training examples in OpenAI's form, of 20 messages.\nRecognised by the keys of "
+        "the first line of train.jsonl.\nThe model will answer as the assistant of the examples does.\n"
+    )
+    ran = shop.finetune("run", "mine.yaml", "--until", "convert", "--set", "convert.tokens=estimate")
+    assert (ran.code, ran.err) == (0, "")
+    assert "10 training examples of 20 messages" in ran.out
+    assert (shop.folder / "runs/mine/05_train.jsonl").read_text().splitlines() == lines
+    shown = shop.finetune("inspect", "mine.yaml", "--examples", "1", "--set", "convert.tokens=estimate")
+    assert "user      Hi 5\nassistant Ho\n" in shown.out
