@@ -96,7 +96,9 @@ def expectations(config: Config, converted: Convert, work: Work) -> Iterator[lis
     )
     yield []
     yield [("what to expect", "bold")]
-    for label, said in before_training(config, data).long():
+    expected = before_training(config, data)
+    refused = [("memory", f"WARNING: {expected.refusal}")] if expected.refusal else []
+    for label, said in [*expected.long(), *refused]:
         yield [(f"{label:<{_LABEL}}", "dim"), (said, "bold yellow" if said.startswith("WARNING") else "")]
 
 

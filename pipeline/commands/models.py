@@ -41,7 +41,7 @@ class Asked(NamedTuple):
 
 def usual() -> Asked:
     """The chats of nobody in particular."""
-    return Asked(USUAL, f"1,500 replies ({USUAL.tokens:,} tokens with every repetition), dialogues of 2,048 tokens")
+    return Asked(USUAL, f"1,500 replies ({USUAL.tokens:,} tokens with every repetition)")
 
 
 def of_data(data: Data) -> Asked:
@@ -50,7 +50,7 @@ def of_data(data: Data) -> Asked:
     told = in_words(data.languages) or "a language that could not be told"
     replies = counted(data.replies, "reply", "replies")
     tokens = f"{about}{data.tokens or 0:,} tokens with every repetition"
-    return Asked(data.task, f"{about}{replies} in {told} ({tokens}), dialogues of up to {data.longest:,} tokens")
+    return Asked(data.task, f"{about}{replies}, {told} ({tokens})")
 
 
 def asked_of(config: Config, state: State, progress: Progress) -> Asked | None:
@@ -70,26 +70,11 @@ def asked_of(config: Config, state: State, progress: Progress) -> Asked | None:
 
 
 def table(found: list[Offer], asked: Asked, machine: Machine, width: int) -> Iterator[list[Piece]]:
-    """The models a line or two each; a block each where the terminal is narrow. The last piece may be broken."""
+    """The models, and which one suits best. The last piece of a line may be broken."""
     yield [("", ""), (f"On this machine: {machine}.", "")]
     yield [("", ""), (f"For {asked.said}.", "")]
     yield []
-    if width >= _NEEDED:
-        heads = f"{'download':>{_COLUMN}}{'train':>{_COLUMN}}{'chat':>{_COLUMN}}{'takes':>{_TAKES}}"
-        yield [(f"{'  create_job.model':<{_NAME}}{heads}", "bold")]
-    for offer in found:
-        sizes = [_download(offer), _gb(offer.train), _gb(offer.chat)]
-        takes = "" if offer.seconds is None else how_long(offer.seconds)
-        style = "bold green" if offer.is_best else "" if offer.fits is not False else "dim"
-        name = f"{'* ' if offer.is_best else '  '}{offer.pick.name}"
-        if width >= _NEEDED:
-            numbers = "".join(f"{size:>{_COLUMN}}" for size in sizes)
-            yield [(f"{name:<{_NAME}}{numbers}{takes:>{_TAKES}}", style)]
-        else:
-            yield [(name, style or "bold")]
-            told = f"download {sizes[0]}, train {sizes[1]}, chat {sizes[2]}{f', takes {takes}' if takes else ''}"
-            yield [("    ", ""), (told, "")]
-        yield [("    ", ""), (about(offer, asked.task.language), "dim")]
+    yield from list_of(found, asked.task.language) if width >= _NEEDED else blocks_of(found, asked.task.language)
     yield []
     best = next(offer for offer in found if offer.is_best)
     name = name_of(asked.task.language) if asked.task.language else ""
@@ -100,6 +85,41 @@ def table(found: list[Offer], asked: Asked, machine: Machine, width: int) -> Ite
         f"As of {date_of_picks()}. Other models of the Hub work by their names, too.",
     ):
         yield [("", ""), (line, "")]
+
+
+def list_of(found: list[Offer], language: str | None, *, numbered: bool = False) -> Iterator[list[Piece]]:
+    """The models two lines each, under a head; with numbers to choose by, without what chatting takes."""
+    heads = ["download", "train", *([] if numbered else ["chat"])]
+    before = 3 if numbered else 0
+    head = f"{'  create_job.model':<{_NAME}}{''.join(f'{each:>{_COLUMN}}' for each in heads)}{'takes':>{_TAKES}}"
+    yield [(" " * before, ""), (head, "bold")]
+    for number, offer in enumerate(found, start=1):
+        sizes = [_download(offer), _gb(offer.train), *([] if numbered else [_gb(offer.chat)])]
+        numbers = "".join(f"{size:>{_COLUMN}}" for size in sizes)
+        name = f"{'* ' if offer.is_best else '  '}{offer.pick.name}"
+        yield [
+            (f"{number:>2} " if numbered else "", ""),
+            (f"{name:<{_NAME}}{numbers}{_takes(offer):>{_TAKES}}", _style(offer)),
+        ]
+        yield [(" " * (before + 4), ""), (about(offer, language), "dim")]
+
+
+def blocks_of(found: list[Offer], language: str | None) -> Iterator[list[Piece]]:
+    """The models a block each, for a narrow terminal."""
+    for offer in found:
+        yield [(f"{'* ' if offer.is_best else '  '}{offer.pick.name}", _style(offer) or "bold")]
+        takes = f", takes {_takes(offer)}" if _takes(offer) else ""
+        sizes = f"download {_download(offer)}, train {_gb(offer.train)}, chat {_gb(offer.chat)}"
+        yield [("    ", ""), (f"{sizes}{takes}", "")]
+        yield [("    ", ""), (about(offer, language), "dim")]
+
+
+def _style(offer: Offer) -> str:
+    return "bold green" if offer.is_best else "dim" if offer.fits is False else ""
+
+
+def _takes(offer: Offer) -> str:
+    return "" if offer.seconds is None else how_long(offer.seconds)
 
 
 def about(offer: Offer, language: str | None = None) -> str:

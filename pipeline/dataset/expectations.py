@@ -12,7 +12,7 @@ from pipeline.durable import reading
 from pipeline.errors import InputError
 from pipeline.models.choice import Offer, Task, offers
 from pipeline.models.machine import Machine, this_machine
-from pipeline.models.needs import memory_to_train, seconds_to_train
+from pipeline.models.needs import memory_to_train, seconds_to_train, tokens_at_once
 from pipeline.models.picks import Pick, Shape, pick_named, shape_of
 from pipeline.training.protocol import automatic_epochs
 from pipeline.wording import counted
@@ -22,11 +22,12 @@ FEW, SOME, ENOUGH = 100, 500, 1400
 person does at another time (1,482 replies, one person, one training), but made little sense."""
 
 _SENSE = {
-    1: "but it makes little sense",
-    2: "and makes sense in short answers only",
-    3: "and its small talk mostly makes sense",
-    4: "and its small talk convinces",
+    1: "what it says makes little sense",
+    2: "short answers make sense, longer ones do not",
+    3: "its small talk mostly makes sense",
+    4: "its small talk convinces",
 }
+_LITTLE_SENSE = 2
 _NAMED = 4
 _NOTABLE = 0.12
 _WINDOWS = (1024, 512, 256)
@@ -41,7 +42,7 @@ class Data(NamedTuple):
         replies: turns of the person's that are learnt.
         languages: as `languages_of` says, of these replies.
         tokens: of all epochs; None where the trainer is not ours.
-        longest: tokens of the longest example.
+        at_once: tokens that go through the model at once, at most.
         is_sample: the ten dialogues that come with this package.
         is_rough: the archive has only been looked through.
     """
@@ -49,7 +50,7 @@ class Data(NamedTuple):
     replies: int
     languages: dict[str, float]
     tokens: int | None
-    longest: int
+    at_once: int
     is_sample: bool = False
     is_rough: bool = False
 
@@ -59,9 +60,14 @@ class Data(NamedTuple):
         return next(iter(self.languages), None)
 
     @property
+    def notable(self) -> list[str]:
+        """Those that more than a little is written in."""
+        return [code for code, share in self.languages.items() if share >= _NOTABLE]
+
+    @property
     def task(self) -> Task:
         """What there is to be trained."""
-        return Task(self.tokens or 0, self.longest, self.language)
+        return Task(self.tokens or 0, self.at_once, self.language)
 
 
 class Expectations(NamedTuple):
@@ -74,7 +80,7 @@ class Expectations(NamedTuple):
         tight: a warning that the memory is not free now.
         expect: what such a model makes of so much.
         helps: what would help most.
-        is_foreign: the model does not speak the language at all.
+        is_foreign: the model does not speak the language at all; `is_halting`: not well, or not another that is there.
         refusal: the training takes more memory than the machine has, used or not.
     """
 
@@ -85,19 +91,21 @@ class Expectations(NamedTuple):
     expect: str
     helps: str
     is_foreign: bool
+    is_halting: bool
     refusal: InputError | None
 
     def short(self) -> list[str]:
         """A line or two for a run."""
-        begin = "WARNING: " if self.is_foreign else ""
-        lines = [f"{begin}{self.replies}; {self.speaks if self.is_foreign else self.expect}. {self.helps}".rstrip()]
+        said = f"WARNING: {self.replies}; {self.speaks}" if self.is_foreign else f"{self.replies}: {self.expect}"
+        said += f"; {self.speaks}" if self.is_halting else ""
+        lines = [f"{said}. What helps most: {self.helps}." if self.helps else f"{said}."]
         return [*lines, *filter(None, [f"training takes {self.takes}" if self.takes else "", self.tight])]
 
     def long(self) -> list[tuple[str, str]]:
         """Each part with its label."""
         parts = [
             ("replies", self.replies), ("language", self.speaks), ("takes", self.takes), ("memory", self.tight),
-            ("expect", self.expect), ("helps most", self.helps),
+            ("expect", self.expect), ("would help", self.helps),
         ]  # fmt: skip
         return [(label, said) for label, said in parts if said]
 
@@ -119,7 +127,9 @@ def data_of(config: Config, train: Path, *, replies: int, examples: int, tokens:
     is_ours = config.backend.kind == "embedded"
     is_sample = all(source.startswith("sample:") for source in listed(config.download.source))
     told = languages_of(_replies(train))
-    return Data(replies, told, tokens * times if is_ours else None, longest, is_sample)
+    batch = config.create_job.hyperparameters.batch_size
+    at_once = tokens_at_once(longest, examples, None if batch == "auto" else batch)
+    return Data(replies, told, tokens * times if is_ours else None, at_once, is_sample)
 
 
 def expect(data: Data, model: str, machine: Machine | None, *, can_cut: bool = False) -> Expectations:
@@ -142,6 +152,7 @@ def expect(data: Data, model: str, machine: Machine | None, *, can_cut: bool = F
         expect="" if is_foreign else _outlook(data, pick),
         helps=_helps(data, pick, found, is_foreign=is_foreign),
         is_foreign=is_foreign,
+        is_halting=not is_foreign and pick is not None and any(pick.speaks(code) is not True for code in data.notable),
         refusal=memory.refusal(),
     )
 
@@ -170,10 +181,17 @@ def _replies(train: Path) -> Iterator[str]:
                 file.readline()  # the rest of a line
             left = SAMPLE // places
             while left > 0 and (line := file.readline()):
-                for message in msgspec.json.decode(line, type=_Example).messages:
-                    if message.role == "assistant" and message.weight != 0:
-                        left -= len(message.content)
-                        yield message.content
+                for said in _learnt(line):
+                    left -= len(said)
+                    yield said
+
+
+def _learnt(line: bytes) -> list[str]:
+    try:
+        messages = msgspec.json.decode(line, type=_Example).messages
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return []  # whoever trains on it says what is wrong with it
+    return [each.content for each in messages if each.role == "assistant" and each.weight != 0]
 
 
 class _Message(msgspec.Struct):
@@ -187,10 +205,15 @@ class _Example(msgspec.Struct):
 
 
 def _how_many(data: Data) -> str:
-    about = "about " if data.is_rough else ""
-    replies = f"{about}{counted(data.replies, 'reply', 'replies')} to learn"
-    told = in_words(data.languages)
-    return f"{replies}, in {told}" if told else f"{replies}, in a language that could not be told"
+    number, about = (_rounded(data.replies), "about ") if data.is_rough else (data.replies, "")
+    told = in_words(data.languages) or "in a language that could not be told"
+    return f"{about}{counted(number, 'reply', 'replies')} to learn, {'in ' if len(data.languages) == 1 else ''}{told}"
+
+
+def _rounded(number: int) -> int:
+    """To two digits."""
+    tens: int = 10 ** max(0, len(str(number)) - 2)
+    return round(number / tens) * tens
 
 
 def _speaks(data: Data, pick: Pick | None) -> str:
@@ -214,8 +237,9 @@ def _takes(data: Data, shape: Shape | None, machine: Machine | None) -> str:
     if shape is None or machine is None or machine.measured is None or data.tokens is None:
         return ""
     seconds = seconds_to_train(shape, machine, data.tokens)
-    needed = _gb(memory_to_train(shape, machine.measured.dtype, data.longest))
-    return f"{how_long(seconds or 0)} and {needed} of memory on this machine ({machine})"
+    needed = _gb(memory_to_train(shape, machine.measured.dtype, data.at_once))
+    up_to = "up to " if data.is_rough else ""
+    return f"{how_long(seconds or 0)} and {up_to}{needed} of memory on this machine ({machine})"
 
 
 class _Memory(NamedTuple):
@@ -241,8 +265,8 @@ class _Memory(NamedTuple):
             return None
         return InputError(
             "create_job.model",
-            f"training it takes about {_gb(self._needed())} of memory with examples of up to {self.data.longest:,} "
-            f"tokens, and this machine has {_gb(self.machine.memory)} in all",
+            f"training it takes about {_gb(self._needed())} of memory for {self.data.at_once:,} tokens at once, "
+            f"and this machine has {_gb(self.machine.memory)} in all",
             got=self.model,
             fix=self._ways_out(),
         )
@@ -250,14 +274,15 @@ class _Memory(NamedTuple):
     def _needed(self, window: int | None = None) -> int:
         if self.shape is None or self.machine is None or self.machine.measured is None:
             return 0  # nobody knows
-        return memory_to_train(self.shape, self.machine.measured.dtype, window or self.data.longest)
+        return memory_to_train(self.shape, self.machine.measured.dtype, window or self.data.at_once)
 
     def _ways_out(self) -> str:
         free, memory = (self.machine.free or 0, self.machine.memory or 0) if self.machine else (0, 0)
         ways = ["close other programs"] if self._needed() <= memory else []
-        windows = [window for window in _WINDOWS if window < self.data.longest and self._needed(window) <= free]
+        windows = [window for window in _WINDOWS if window < self.data.at_once and self._needed(window) <= free]
         if self.can_cut and windows:
-            ways.append(f"set `convert.window_tokens: {windows[0]}` (about {_gb(self._needed(windows[0]))})")
+            keys = f"`convert.window_tokens: {windows[0]}` and `create_job.hyperparameters.batch_size: 1`"
+            ways.append(f"set {keys} (about {_gb(self._needed(windows[0]))})")
         size = self.shape.parameters if self.shape else 0
         smaller = [each for each in self.found if each.fits and each.pick.shape.parameters < size]
         if smaller:
@@ -271,36 +296,28 @@ def _outlook(data: Data, pick: Pick | None) -> str:
     if data.is_sample:
         return "it will recite its ten dialogues, which is what this sample shows"
     if data.replies < FEW:
-        return f"it will recite them: fewer than {FEW} are learnt by heart, not understood"
+        return f"it will recite them: fewer than {FEW} are learnt by heart"
     style = "it picks up greetings and habits, and still recites often"
     if data.replies >= SOME:
         style = "it begins to write like them"
     if data.replies >= ENOUGH:
         style = "enough to write like them"
-    if pick is None:
-        return style
-    sense = {
-        1: "but to make little sense",
-        2: "with sense in short answers only",
-        3: "and small talk mostly makes sense",
-    }
-    return f"{style}, {sense.get(pick.sense, 'and small talk convinces')}"
+    return style if pick is None else f"{style}; {_SENSE[pick.sense]}"
 
 
 def _helps(data: Data, pick: Pick | None, found: Iterable[Offer], *, is_foreign: bool) -> str:
     best = next((each for each in found if each.is_best), None)
-    name = name_of(data.language or "")
+    named = f": `create_job.model: {best.pick.name}`" if best else ""
     if is_foreign:
         able = best is not None and best.pick.speaks(data.language or "") is not False
-        named = f"`create_job.model: {best.pick.name}`; `finetune models CONFIG` lists more" if best and able else ""
-        return f"A model that speaks {name} helps most: {named or '`finetune models CONFIG` lists them'}."
+        return f"a model that speaks {name_of(data.language or '')}{named if able else ''} (`finetune models CONFIG`)"
     if data.is_sample:
-        return "About 1,500 replies of your own make it write like you."
+        return "chats of your own (about 1,500 replies make it write like you)"
     if data.replies < SOME:
-        return "More of their messages help most: from some 500 it is worth while, about 1,500 are plenty."
-    if pick is not None and pick.sense <= 2 and best is not None and best.pick.sense > pick.sense:
-        return f"A larger model helps most: `create_job.model: {best.pick.name}`; `finetune models CONFIG` lists more."
-    return "" if data.replies >= ENOUGH else "More of their messages help most: about 1,500 are plenty."
+        return "more of their messages (500 replies are worth while, about 1,500 plenty)"
+    if pick is not None and pick.sense <= _LITTLE_SENSE and best is not None and best.pick.sense > pick.sense:
+        return f"a larger model{named} (`finetune models CONFIG`)"
+    return "" if data.replies >= ENOUGH else "more of their messages (about 1,500 replies are plenty)"
 
 
 def _gb(size: int) -> str:

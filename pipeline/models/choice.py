@@ -20,17 +20,17 @@ class Task(msgspec.Struct, frozen=True):
 
     Attributes:
         tokens: of all epochs.
-        longest: tokens of the longest example.
+        at_once: tokens that go through the model at once, at most.
         language: the one that most is written in (ISO 639-1); None where that is not known.
     """
 
     tokens: int
-    longest: int
+    at_once: int
     language: str | None = None
 
 
-USUAL = Task(tokens=212_000, longest=2048)
-"""Of 1,482 replies in two epochs, as measured on one person's chats, whose longest talks fill the window."""
+USUAL = Task(tokens=212_000, at_once=2048)
+"""Of 1,482 replies in two epochs, as measured on one person's chats, which fill what the trainer takes at once."""
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -73,12 +73,12 @@ def why_best(offer: Offer, task: Task, name: str) -> str:
 
 def _offer(pick: Pick, machine: Machine, task: Task) -> Offer:
     dtype = machine.measured.dtype if machine.measured else "float32"
-    train = memory_to_train(pick.shape, dtype, task.longest)
+    train = memory_to_train(pick.shape, dtype, task.at_once)
     return Offer(
         pick,
         is_here=not pick.download_gb or in_hub_cache(pick.name) is not None,
         train=train,
-        chat=memory_to_chat(pick.shape, dtype, task.longest),
+        chat=memory_to_chat(pick.shape, dtype, task.at_once),
         seconds=seconds_to_train(pick.shape, machine, task.tokens),
         fits=None if machine.free is None else train <= _FREE * machine.free,
     )

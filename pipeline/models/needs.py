@@ -12,6 +12,7 @@ from pipeline.models.picks import Shape
 RANK = 16
 """Of the adapters that the trainer makes."""
 
+_TOKENS_AT_ONCE = 2048
 _LIBRARIES = 500_000_000
 _ADAPTER_BYTES = 16
 """Of each of its parameters: itself, its gradient and Adam's two moments, in float32."""
@@ -26,8 +27,20 @@ _PASSES = 3400
 _BYTES = {"float32": 4, "bfloat16": 2}
 
 
+def tokens_at_once(longest: int, examples: int, batch_size: int | None) -> int:
+    """How many tokens the trainer sends through a model at once, at most: it fills 2,048 where the batch divides.
+
+    Args:
+        longest: tokens of the longest example.
+        batch_size: None where the trainer chooses: one for every fifty examples, from 1 to 8.
+    """
+    batch = batch_size or max(1, min(8, examples // 50))
+    allowed = max(1, _TOKENS_AT_ONCE // longest)
+    return longest * max(size for size in range(1, batch + 1) if batch % size == 0 and size <= allowed)
+
+
 def memory_to_train(shape: Shape, dtype: str, tokens: int) -> int:
-    """Bytes at the peak of a training whose longest example has so many tokens."""
+    """Bytes at the peak of a training that sends so many tokens through the model at once."""
     per_layer = _KEPT_BYTES * (_KEPT_HIDDEN * shape.hidden + _KEPT_WIDE * shape.feed_forward)
     kept = shape.layers * per_layer + round(_TARGETS * _LOGIT_BYTES * shape.vocabulary)
     return _LIBRARIES + shape.parameters * _BYTES[dtype] + _adapter(shape) * _ADAPTER_BYTES + tokens * kept

@@ -2,12 +2,14 @@
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import yaml
 
 from pipeline.backends.profiles import PROFILES
+from pipeline.commands.init.small_talk import SMALL_TALK
 from pipeline.config.settings import Backend
 from pipeline.sessions.session import OWNER
 from pipeline.terminal.invocation import quoted
@@ -27,6 +29,7 @@ class Answers(NamedTuple):
         load: as `load.source` takes it.
         assistant: as `map.assistant` takes it.
         model: as `create_job.model` takes it.
+        prompts: what the models are asked in the end.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Answers(NamedTuple):
     assistant: str
     backend: Backend
     model: str
+    prompts: Sequence[str] = SMALL_TALK["en"]
 
 
 def config_text(answers: Answers, path: Path) -> str:
@@ -76,8 +80,7 @@ def config_text(answers: Answers, path: Path) -> str:
             "",
             "smoke_test:",
             "  prompts:                              # asked of the tuned model, and of the base model",
-            "    - What are you up to this weekend?",
-            "    - Did you see what I sent you?",
+            *(f"    - {scalar(prompt)}" for prompt in answers.prompts),
             "",
         ]
     )
@@ -121,7 +124,11 @@ def _convert(assistant: str, embedded: bool) -> list[str]:
 
 def _create_job(answers: Answers, embedded: bool) -> list[str]:
     lines = ["create_job:"]
-    local = "or the path of a Hugging Face model directory" if embedded else "the base model, as the backend names it"
+    local = (
+        "`finetune models` lists others; or the path of a model's directory"
+        if embedded
+        else "the base model, as the backend names it"
+    )
     lines.append(_key("  model", answers.model, local))
     suffix = re.sub(r"[^a-z0-9]+", "-", answers.assistant.lower()).strip("-")[:_LONGEST_SUFFIX].strip("-")
     if suffix and not suffix.replace("-", "").isdigit():  # a telephone number has no place in a model's name
