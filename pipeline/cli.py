@@ -21,6 +21,7 @@ from pipeline.wording import visible
 
 VERBS = {
     "init": "pipeline.commands.init",
+    "models": "pipeline.commands.models",
     "doctor": "pipeline.commands.doctor",
     "run": "pipeline.commands.run",
     "status": "pipeline.commands.status",

@@ -14,6 +14,7 @@ from pipeline.commands.options import ConfigPath, Overrides
 from pipeline.config.settings import Config
 from pipeline.dataset.checks import too_few_to_learn, too_long_to_learn
 from pipeline.dataset.example import Example, as_text
+from pipeline.dataset.expectations import before_training, data_of
 from pipeline.dataset.funnel import Listener, Lost, Tally
 from pipeline.dataset.notebook import to_example
 from pipeline.dataset.preset import most_tokens, redactor_of, texting_of
@@ -30,7 +31,7 @@ from pipeline.steps.outputs import Convert, Download, Load, Map, replaced
 from pipeline.steps.step import Work
 from pipeline.terminal.style import INDENT, Piece
 
-_ROLE = 10
+_ROLE, _LABEL = 10, 12
 
 
 def require_done(config: Config, state: State, work: Work) -> None:
@@ -71,6 +72,7 @@ def overview(config: Config, state: State, work: Work, examples: int) -> Iterato
     ):
         if warning is not None:
             yield [(warning, "bold yellow")]
+    yield from expectations(config, converted, work)
     for number, example in _samples(work.run_dir / converted.train.path, converted.examples, examples):
         yield []
         yield [(f"example {number:,} of {converted.examples:,}", "bold")]
@@ -80,6 +82,26 @@ def overview(config: Config, state: State, work: Work, examples: int) -> Iterato
             for words in message["content"].split("\n"):
                 yield [(f"{label:<{_ROLE}}", "bold green" if is_target else "dim"), (words, "" if is_target else "dim")]
                 label = ""
+
+
+def expectations(config: Config, converted: Convert, work: Work) -> Iterator[list[Piece]]:
+    """What to expect of training on it, a part a line; nothing of the scripted trainer, which learns nothing."""
+    if config.backend.trainer == "scripted":
+        return
+    data = data_of(
+        config,
+        work.run_dir / converted.train.path,
+        replies=converted.funnel.target,
+        examples=converted.examples,
+        tokens=converted.tokens,
+        longest=converted.tokens_most,
+    )
+    yield []
+    yield [("what to expect", "bold")]
+    expected = before_training(config, data)
+    refused = [("memory", f"WARNING: {expected.refusal}")] if expected.refusal else []
+    for label, said in [*expected.long(), *refused]:
+        yield [(f"{label:<{_LABEL}}", "dim"), (said, "bold yellow" if said.startswith("WARNING") else "")]
 
 
 def left_out(config: Config, state: State, work: Work, reason: str, listener: Listener) -> None:

@@ -1,10 +1,10 @@
-"""Where and in which precision a model runs, and loading it there. Imports torch."""
+"""Loading a model where it runs, and in which precision. Imports torch and transformers."""
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
@@ -12,40 +12,15 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from pipeline.errors import InputError
 from pipeline.models.base_models import quiet_transformers, unloadable
 from pipeline.models.exit_codes import exit_status
-
-Dtype = Literal["float32", "bfloat16"]
+from pipeline.models.precision import Dtype as Dtype
+from pipeline.models.precision import cpu_dtype as cpu_dtype
+from pipeline.models.precision import pick_device as pick_device
+from pipeline.models.precision import pick_dtype as pick_dtype
 
 MAX_LAYERS = 1_000
 """More than any model has; to lay out a million takes minutes and gigabytes before anything is seen to be missing."""
 
 _LAYERS = re.compile("num_hidden_layers|num_layers|n_layers?")
-_FAST_BFLOAT16 = ("amx_bf16", "avx512_bf16")
-
-
-def pick_device() -> torch.device:
-    """CUDA or MPS where there is one, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def pick_dtype(device: torch.device) -> Dtype:
-    """The faster precision of frozen weights on `device`; always the same on the same machine, however busy it is."""
-    if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    if device.type == "mps":
-        return "float32"
-    return cpu_dtype(torch.cpu.get_capabilities())
-
-
-def cpu_dtype(capabilities: Mapping[str, object]) -> Dtype:
-    """The faster precision on a CPU that can do this, named as by torch.cpu.get_capabilities.
-
-    Matrix products as large as a small model's take a seventh of the time in bfloat16 with AMX, and half of it with
-    AVX512-BF16 (measured); without either they take longer. A measurement at the start of each training would be
-    another one on a busy machine, and the same job would train another model.
-    """
-    return "bfloat16" if any(capabilities.get(name) for name in _FAST_BFLOAT16) else "float32"
 
 
 def load_model(directory: Path, dtype: Dtype, device: torch.device) -> PreTrainedModel:

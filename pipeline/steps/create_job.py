@@ -12,13 +12,37 @@ def made_of(config: Config, convert: Convert) -> str:
 
 
 def run(config: Config, convert: Convert, files: PollFile, work: Work) -> CreateJob:
-    """Create the fine-tuning job, or find the one that this data and config already have."""
+    """Create the fine-tuning job, or find the one that this data and config already have.
+
+    Raises:
+        InputError: the training would take more memory than this machine has.
+    """
     work.connection.check_model()
+    if config.backend.trainer == "lora":
+        _say_what_to_expect(config, convert, work)
     what = made_of(config, convert)
     job, generation = work.ledger.create_job(
         config.create_job, files.train_file, files.valid_file, what, work.generation
     )
     return CreateJob(job, f"{what}:{generation}", files.train_file, files.valid_file)
+
+
+def _say_what_to_expect(config: Config, convert: Convert, work: Work) -> None:
+    from pipeline.dataset.expectations import before_training, data_of
+
+    data = data_of(
+        config,
+        work.run_dir / convert.train.path,
+        replies=convert.funnel.target,
+        examples=convert.examples,
+        tokens=convert.tokens,
+        longest=convert.tokens_most,
+    )
+    expected = before_training(config, data)
+    for line in expected.short():
+        work.display.note(line)
+    if expected.refusal is not None:
+        raise expected.refusal
 
 
 STEP = Step(

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +10,9 @@ import yaml
 
 from pipeline.archives.readers import EXAMPLES
 from pipeline.backends.profiles import PROFILES
+from pipeline.commands.init.small_talk import SMALL_TALK
 from pipeline.config.settings import Backend
+from pipeline.dataset.preset import LIKE_A_PERSON
 from pipeline.sessions.session import OWNER
 from pipeline.terminal.invocation import quoted
 from pipeline.wording import visible
@@ -17,7 +20,8 @@ from pipeline.wording import visible
 _COLUMN = 40
 _SCHEMA = Path(__file__).parents[3] / "configs" / "schema.json"
 _LONGEST_SUFFIX = 18  # OpenAI API reference, fine-tuning jobs
-_TEXTED = ["    - What are you up to this weekend?", "    - Did you see what I sent you?"]
+
+_READY_PROMPTS = ("Hello! Who are you?",)
 
 
 class Answers(NamedTuple):
@@ -29,6 +33,7 @@ class Answers(NamedTuple):
         load: as `load.source` takes it.
         assistant: as `map.assistant` takes it.
         model: as `create_job.model` takes it.
+        prompts: what the models are asked in the end.
     """
 
     name: str
@@ -38,6 +43,7 @@ class Answers(NamedTuple):
     assistant: str
     backend: Backend
     model: str
+    prompts: Sequence[str] = SMALL_TALK["en"]
 
 
 def config_text(answers: Answers, path: Path) -> str:
@@ -77,7 +83,8 @@ def config_text(answers: Answers, path: Path) -> str:
             "",
             "smoke_test:",
             "  prompts:                              # asked of the tuned model, and of the base model",
-            *(["    - Hello! Who are you?"] if is_ready else _TEXTED),
+            *(f"    - {scalar(prompt)}" for prompt in (_READY_PROMPTS if is_ready else answers.prompts)),
+            *([] if is_ready else [_key("  temperature", LIKE_A_PERSON, "as a person; 0 says the likeliest words")]),
             "",
         ]
     )
@@ -137,7 +144,11 @@ def _convert(assistant: str, embedded: bool) -> list[str]:
 
 def _create_job(answers: Answers, embedded: bool, *, is_ready: bool) -> list[str]:
     lines = ["create_job:"]
-    local = "or the path of a Hugging Face model directory" if embedded else "the base model, as the backend names it"
+    local = (
+        "`finetune models` lists others; or the path of a model's directory"
+        if embedded
+        else "the base model, as the backend names it"
+    )
     lines.append(_key("  model", answers.model, local))
     suffix = re.sub(r"[^a-z0-9]+", "-", answers.assistant.lower()).strip("-")[:_LONGEST_SUFFIX].strip("-")
     if (

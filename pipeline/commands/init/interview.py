@@ -18,19 +18,22 @@ from pipeline.archives.recognise import Archive, recognise
 from pipeline.archives.sqlite import HEADER
 from pipeline.backends.profiles import PROFILES
 from pipeline.commands.init.archive_summary import People, likely_owner, survey
+from pipeline.commands.init.base_model import Chats, base_model
 from pipeline.commands.init.config_text import Answers, config_text
 from pipeline.commands.init.naming import free_path, run_name
 from pipeline.commands.init.questions import Questions, pick
 from pipeline.commands.init.scratch import scratch
+from pipeline.commands.init.small_talk import small_talk
 from pipeline.config.file import load_config
 from pipeline.config.settings import Backend, check_base_url
+from pipeline.dataset.expectations import Expectations
 from pipeline.durable import expand_home, write_atomically
 from pipeline.errors import InputError
 from pipeline.fetch import check_any, fetch_archive
 from pipeline.fetch.local import explain, missing_log
+from pipeline.models.machine import this_machine
 from pipeline.sessions.session import OWNER
 from pipeline.terminal.invocation import is_text
-from pipeline.training.protocol import automatic_epochs
 from pipeline.wording import counted
 
 MESSAGES = Path("~/Library/Messages/chat.db")
@@ -39,10 +42,6 @@ _LISTED = 12
 _APP = max(len(reader.app) for reader in READERS)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # which can only be of the copy's disk
 _KINDS: tuple[str, ...] = get_args(Backend.model_fields["kind"].annotation)
-_BASE_MODEL = {"embedded": "smollm2-135m-instruct", "openai": "gpt-4.1-nano-2025-04-14"}
-_TOKENS_A_SECOND = 200  # SmolLM2-135M on two CPU cores: 300 where they multiply matrices (AMX), 130 where they do not
-_CHARACTERS_A_TOKEN = 3.5
-_TOKENS_AN_EXAMPLE = 250
 _ELSEWHERE = ("http://", "https://", "sample:")
 
 
@@ -64,11 +63,11 @@ class _Found(NamedTuple):
 
 
 class Made(NamedTuple):
-    """A config that was written, and how long its training may take here, in words."""
+    """A config that was written, and what to expect of it."""
 
     path: Path
     backend: Backend
-    takes: str
+    expectations: Expectations
 
 
 def write_config(given: Given, questions: Questions) -> Made:
@@ -81,11 +80,22 @@ def write_config(given: Given, questions: Questions) -> Made:
         found = _archive(given, questions, folder)
     _tell(found, questions)
     assistant = _assistant(given, questions, found)
-    backend, model = _backend(given, questions, found.people)
+    chats = Chats.of(found.people, assistant, found.source)
+    backend = _backend(given, questions, chats)
+    model = base_model(given.model, questions, backend, chats)
     path = _out(given, questions, found)
-    answers = Answers(run_name(path), found.source, _in_words(found), found.archive.source, assistant, backend, model)
+    answers = Answers(
+        run_name(path),
+        found.source,
+        _in_words(found),
+        found.archive.source,
+        assistant,
+        backend,
+        model,
+        small_talk(chats.data.language),
+    )
     _write(path, config_text(answers, path))
-    return Made(path, backend, how_long(found.people.characters))
+    return Made(path, backend, chats.expectations(backend, model))
 
 
 def _archive(given: Given, questions: Questions, folder: Path) -> _Found:
@@ -223,12 +233,13 @@ def _assistant(given: Given, questions: Questions, found: _Found) -> str:
     return assistant
 
 
-def _backend(given: Given, questions: Questions, people: People) -> tuple[Backend, str]:
+def _backend(given: Given, questions: Questions, chats: Chats) -> Backend:
     if questions.asks and given.backend is None:
+        takes = chats.takes(this_machine())
         questions.say("")
         questions.say("Where shall it be trained?")
         for number, kind in enumerate(_KINDS, start=1):
-            questions.say(f"  {number:>2}  {kind:<11} {_about(kind, people)}")
+            questions.say(f"  {number:>2}  {kind:<11} {_about(kind, takes)}")
     kind = questions.answer(
         "Number or name",
         "--backend",
@@ -241,11 +252,8 @@ def _backend(given: Given, questions: Questions, people: People) -> tuple[Backen
     base_url = given.base_url
     if kind in ("azure", "compatible"):
         base_url = questions.answer("Its address, such as https://…/v1", "--base-url", base_url, None, _url)
-    model = _BASE_MODEL.get(kind)
-    if model is None or given.model is not None:
-        model = questions.answer("Base model, as the backend names it", "--model", given.model, None, str)
     try:
-        return Backend.model_validate({"kind": kind, "base_url": base_url}), model
+        return Backend.model_validate({"kind": kind, "base_url": base_url})
     except ValidationError as error:
         raise _no_address(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
 
@@ -262,26 +270,13 @@ def _no_address(what: str) -> InputError:
     return InputError("--base-url", what, fix="Give the address as the provider's documentation has it.")
 
 
-def _about(kind: str, people: People) -> str:
+def _about(kind: str, takes: str) -> str:
     profile = PROFILES[kind]
     if profile.key_env is None:
-        return (
-            f"this machine: free, offline, nothing leaves it; {how_long(people.characters)} of training without a GPU"
-        )
+        return f"this machine: free, no chat leaves it{takes}"
     whose = "any server with OpenAI's API" if kind == "compatible" else profile.title
     is_set = "is set" if os.environ.get(profile.key_env) else "is not set yet"
     return f"{whose}: the chats are sent there; {profile.key_env} {is_set}"
-
-
-def how_long(characters: int) -> str:
-    """How long a training on two cores without a GPU may take, in words; very rough."""
-    tokens = characters / _CHARACTERS_A_TOKEN
-    epochs = automatic_epochs(max(1, round(tokens / _TOKENS_AN_EXAMPLE)))
-    minutes = tokens * epochs / _TOKENS_A_SECOND / 60
-    for most, words in ((5, "minutes"), (25, "some 15 minutes"), (90, "about an hour"), (60 * 12, "hours")):
-        if minutes < most:
-            return words
-    return "days"
 
 
 def _out(given: Given, questions: Questions, found: _Found) -> Path:

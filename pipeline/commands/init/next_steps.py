@@ -16,9 +16,15 @@ def what_next(made: Made, called: Invocation, lines: Lines) -> Iterator[str]:
     yield ""
     yield lines.flow(f"Wrote {made.path}, readable by you alone. Look at it if you like: every key says what it does.")
     yield ""
+    yield "What to expect:"
+    for label, said in made.expectations.long():
+        yield lines.line((f"  {label:<12}", ""), text=called.typable(said))
+    if made.expectations.refusal is not None:
+        yield lines.line((f"  {'memory':<12}", ""), text=called.typable(str(made.expectations.refusal)))
+    yield ""
     profile = PROFILES[made.backend.kind]
     if profile.key_env is None:
-        trains = f"trains on this machine ({made.takes} without a GPU; Ctrl-C pauses, the same command goes on)"
+        trains = "trains on this machine (Ctrl-C pauses, the same command goes on)"
         try:
             require_libraries()
         except InputError as error:

@@ -1,0 +1,33 @@
+"""The arithmetic of memory and time, held to what was measured."""
+
+import pytest
+
+from pipeline.models.machine import Machine, Measured
+from pipeline.models.needs import memory_to_train, seconds_to_train
+from pipeline.models.picks import Shape, picks
+
+SMOLLM2_135M, SMOLLM2_360M = picks()[0].shape, picks()[1].shape
+MEASURED_ON = Machine(1, Measured("cpu", "", "float32", 73e9, 9.7e9), 24 * 10**9, 12 * 10**9)
+
+
+@pytest.mark.parametrize(
+    ("shape", "tokens", "gigabytes"),
+    [(SMOLLM2_135M, 268, 1.825), (SMOLLM2_135M, 1064, 3.831), (SMOLLM2_360M, 268, 3.182)],
+)
+def test_memory_is_what_a_training_took(shape: Shape, tokens: int, gigabytes: float) -> None:
+    assert memory_to_train(shape, "float32", tokens) / 1e9 == pytest.approx(gigabytes, rel=0.05)
+
+
+@pytest.mark.parametrize(("shape", "milliseconds"), [(SMOLLM2_135M, 12.6), (SMOLLM2_360M, 30.0)])
+def test_time_is_what_a_training_took(shape: Shape, milliseconds: float) -> None:
+    assert seconds_to_train(shape, MEASURED_ON, 1000) == pytest.approx(milliseconds, rel=0.1)
+
+
+def test_what_was_not_measured_has_no_time() -> None:
+    assert seconds_to_train(SMOLLM2_135M, Machine(2, None, None, None), 1000) is None
+
+
+def test_two_cores_are_nearly_twice_as_fast_and_a_gpu_is_one() -> None:
+    one, two = (Machine(cores, MEASURED_ON.measured, None, None).threads for cores in (1, 2))
+    assert (one, two) == (1.0, pytest.approx(1.9, rel=0.01))
+    assert Machine(16, Measured("cuda", "A GPU", "bfloat16", 1e14, 1e12, 8 * 10**9), None, None).threads == 1.0
