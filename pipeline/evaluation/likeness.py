@@ -25,7 +25,7 @@ FEWEST = 30
 
 _MOST = 3000  # replies of each side
 _CUT = 300  # characters: what has no end must not count for more than what has
-_GRAMS, _JUDGED = 1 << 13, 1 << 18  # places that n-grams are hashed to
+_GRAMS, _JUDGED = 1 << 13, 1 << 16  # places that n-grams are hashed to
 _RESAMPLES = 120
 _DRAWN = (1500, 6000)  # characters that are compared at a time
 _APART = 1.0  # standard deviations between person and others, below which a measure does not count
@@ -162,7 +162,7 @@ class _Ruler:
 def _judge(seen: Any, own: int, others: int) -> "LogisticRegression":
     from sklearn.linear_model import LogisticRegression
 
-    judge = LogisticRegression(C=10.0, class_weight="balanced", max_iter=200)
+    judge = LogisticRegression(C=10.0, class_weight="balanced", solver="liblinear", random_state=0)
     judge.fit(seen, [1] * own + [0] * others)
     return judge
 
