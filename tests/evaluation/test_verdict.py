@@ -18,11 +18,16 @@ GOOD = (
 )
 
 
-def advised(*parts: Surprise | Likeness | Sense | Leaks, replies: int = 1500, epochs: int | None = 2) -> list[str]:
-    of = {type(part): part for part in parts}
-    return advice(
-        of.get(Surprise), of.get(Likeness), of.get(Sense), of.get(Leaks), trained_replies=replies, epochs=epochs
-    )  # type: ignore[arg-type]  # each by its type
+def advised(
+    surprise: Surprise | None = None,
+    likeness: Likeness | None = None,
+    sense: Sense | None = None,
+    leaks: Leaks | None = None,
+    *,
+    replies: int = 1500,
+    epochs: int | None = 2,
+) -> list[str]:
+    return advice(surprise, likeness, sense, leaks, trained_replies=replies, epochs=epochs)
 
 
 def test_a_good_model() -> None:
@@ -51,7 +56,7 @@ def test_a_model_that_was_trained_too_long_recites() -> None:
         "training came out unasked; one code in its answers is made up.",
         "It has learnt Theo's words (4.09 nats a token before, 3.90 now).",
     ]
-    assert advised(surprise, leaks, epochs=20) == [
+    assert advised(surprise, leaks=leaks, epochs=20) == [
         "Let convert.redact replace what came out, or name it in convert.redact_words, and train anew before anybody "
         "else talks to this model.",
         "Fewer epochs than 20: the model knows what it was trained on by heart rather than how it is said.",
@@ -75,7 +80,7 @@ def test_a_training_that_did_harm_is_said() -> None:
         "Makes sense hardly ever; of 100 answers 80 go wrong (70 loops, 60 endless).",
         "Theo's own words surprise it more than they did before the training (4.09 nats a token before, 6.20 now).",
     ]
-    assert advised(surprise, sense) == [
+    assert advised(surprise, sense=sense) == [
         "The training did harm: a tenth of create_job.hyperparameters.learning_rate_multiplier, or fewer epochs.",
         "A larger base model (create_job.model): this one writes like the person, and understands little.",
     ]
@@ -98,7 +103,7 @@ def test_what_cannot_be_told_is_said_and_not_a_number() -> None:
 
 def test_few_replies_are_the_first_thing_to_mend() -> None:
     likeness = Likeness(100, score=about(30, 9))
-    assert advised(likeness, replies=120) == [
+    assert advised(likeness=likeness, replies=120) == [
         "More chats: 120 replies to learn from are few, and from 1,000 on it takes hold."
     ]
 

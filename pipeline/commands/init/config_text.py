@@ -79,6 +79,8 @@ def config_text(answers: Answers, path: Path) -> str:
             "    - What are you up to this weekend?",
             "    - Did you see what I sent you?",
             "",
+            *_evaluate(answers.backend),
+            "",
         ]
     )
 
@@ -130,6 +132,13 @@ def _create_job(answers: Answers, embedded: bool) -> list[str]:
     if answers.backend.kind == "openai":
         lines.append(_key("  max_cost_usd", 10.0, "stop before anything is sent that would cost more"))
     return lines
+
+
+def _evaluate(backend: Backend) -> list[str]:
+    about = "does it sound like them, does it make sense, does it leak: measured, and said in words"
+    if backend.kind == "openai":
+        return [f"{'evaluate:':<{_COLUMN - 2}}  # {about}", _key("  max_cost_usd", 1.0, "its answers cost no more")]
+    return [f"{'evaluate: {}':<{_COLUMN - 2}}  # {about}"]
 
 
 def _key(key: str, value: str | float | None, about: str) -> str:
