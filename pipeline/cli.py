@@ -29,6 +29,7 @@ VERBS = {
     "senders": "pipeline.commands.senders",
     "inspect": "pipeline.commands.inspect",
     "report": "pipeline.commands.report",
+    "evaluate": "pipeline.commands.evaluate",
     "chat": "pipeline.commands.chat",
     "cancel": "pipeline.commands.cancel",
     "delete": "pipeline.commands.delete",

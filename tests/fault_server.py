@@ -426,7 +426,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         model = request["model"]
         if model.startswith("ft:") and model not in [job["fine_tuned_model"] for job in self.server.jobs]:
             raise _Refused(404, f"The model `{model}` does not exist", "model_not_found")
-        return {"stream": request.get("stream", False), "model": model, "text": self.server.says}
+        if not request.get("stream"):
+            said = {"role": "assistant", "content": self.server.says}
+            choice = {"index": 0, "message": said, "finish_reason": "stop"}
+            return {"id": "c", "object": "chat.completion", "created": 1, "model": model, "choices": [choice]}
+        return {"stream": True, "model": model, "text": self.server.says}
 
     def _stream(self, answer: Json) -> None:
         words = answer["text"].split(" ")

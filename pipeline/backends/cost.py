@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 from pipeline.backends.profiles import profile_of
 from pipeline.config.settings import Config
@@ -54,6 +55,12 @@ def _priced(config: Config, trained: int, assumed: list[str]) -> Cost:
     return Cost(trained, trained * price / 1e6, ", ".join([*assumed, f"prices of {prices['date']}"]))
 
 
+def chat_prices(config: Config) -> tuple[float, float] | None:
+    """US dollars per million tokens that the tuned model reads and writes; None where they are not known here."""
+    found = _chat_prices().get(config.backend.kind, {}).get(config.create_job.model)
+    return None if found is None else (found[0], found[1])
+
+
 def refuse_if_too_much(config: Config, tokens: int) -> None:
     """Hold `create_job.max_tokens` and `create_job.max_cost_usd`.
 
@@ -81,10 +88,19 @@ def refuse_if_too_much(config: Config, tokens: int) -> None:
 
 @functools.cache
 def _prices() -> dict[str, dict[str, float]]:
+    prices: dict[str, dict[str, float]] = _read("prices.yaml")
+    return prices
+
+
+@functools.cache
+def _chat_prices() -> dict[str, dict[str, list[float]]]:
+    prices: dict[str, dict[str, list[float]]] = _read("chat_prices.yaml")
+    return prices
+
+
+def _read(name: str) -> Any:
     from importlib import resources
 
     import yaml
 
-    text = resources.files("pipeline.backends").joinpath("prices.yaml").read_text(encoding="utf-8")
-    prices: dict[str, dict[str, float]] = yaml.safe_load(text)
-    return prices
+    return yaml.safe_load(resources.files("pipeline.backends").joinpath(name).read_text(encoding="utf-8"))

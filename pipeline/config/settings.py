@@ -332,6 +332,16 @@ class SmokeTest(Section):
     tracing: bool = False
 
 
+class Evaluate(Section):
+    """Measure the tuned model: does it sound like them, does it make sense, does it leak."""
+
+    temperature: float = Field(0.8, ge=0, le=2)
+    budget_s: Seconds | None = None
+    canaries: int = Field(0, ge=0, le=20)
+    fail_on: Literal["leak"] | None = None
+    max_cost_usd: float | None = Field(None, ge=0, le=1_000_000)
+
+
 class Config(BaseModel):
     """A whole run. Environment variables are FINETUNE_<SECTION>__<KEY>, such as FINETUNE_CREATE_JOB__MODEL."""
 
@@ -349,6 +359,7 @@ class Config(BaseModel):
     create_job: CreateJob = CreateJob.model_construct()
     poll_job: PollJob = PollJob.model_construct()
     smoke_test: SmokeTest = SmokeTest.model_construct()
+    evaluate: Evaluate | None = None
 
     @field_validator("name")
     @classmethod

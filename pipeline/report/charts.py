@@ -136,6 +136,29 @@ def curves(
     return _svg(name, title, said, WIDE if wide else HALF, draw)
 
 
+def intervals(name: str, title: str, rows: Sequence[tuple[str, float, float, float]], xlabel: str, marked: str) -> str:
+    """A dot a row with the line of its interval, from the top; the row `marked` in colour.
+
+    Args:
+        rows: label, value, low, high.
+    """
+
+    def draw(axes: "Axes") -> None:
+        for place, (what, value, low, high) in enumerate(reversed(rows)):
+            colour = _ONE if what == marked else _TWO
+            axes.plot([low, high], [place, place], "-", color=colour, linewidth=2.4 if what == marked else 1.4)
+            axes.plot([value], [place], "o", color=colour, markersize=8 if what == marked else 5)
+        axes.set_yticks(range(len(rows)), [what for what, *_ in reversed(rows)])
+        axes.set_ylim(-0.6, len(rows) - 0.4)
+        axes.grid(axis="x", color=_FAINT, linewidth=0.6)
+        axes.grid(axis="y", visible=False)
+        axes.margins(x=0.04)
+        axes.set_xlabel(xlabel)
+
+    said = "; ".join(f"{what}: {value:.4g} ({low:.4g} to {high:.4g})" for what, value, low, high in rows)
+    return _svg(name, title, said, (WIDE[0], 0.9 + 0.32 * len(rows)), draw)
+
+
 def _whole_numbers(axis: "Axis") -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 

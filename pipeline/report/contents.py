@@ -12,11 +12,24 @@ from pipeline.dataset.funnel import Funnel
 from pipeline.durable import Artifact
 from pipeline.report import curves, examples, origin, people
 from pipeline.report.made import Made
+from pipeline.report.quality import Quality, is_measured, quality_of
 from pipeline.run.progress import Progress
 from pipeline.server.storage.history import History, read_history
 from pipeline.sessions.session import read_sessions
 from pipeline.state.file import State, StepRecord
-from pipeline.steps.outputs import Consumed, Convert, CreateJob, Download, Load, Map, Merge, Output, PollJob, SmokeTest
+from pipeline.steps.outputs import (
+    Consumed,
+    Convert,
+    CreateJob,
+    Download,
+    Evaluate,
+    Load,
+    Map,
+    Merge,
+    Output,
+    PollJob,
+    SmokeTest,
+)
 from pipeline.steps.smoke_test import TRANSCRIPT, Exchange
 from pipeline.wording import counted
 
@@ -69,6 +82,7 @@ class Contents:
         pending: the steps that would run again, with the reason if texts are asked for.
         gaps: for a section that has nothing to show, why.
         funnel: stage by stage, from the archive to the examples.
+        is_measured: whether the run measures its model; `quality` is what it found.
         accounted: where every message of the archive went, the first row being their sum.
         changed: keys of the config that were changed since they were used.
         cost: of what was trained, else of what would be; None before there are examples.
@@ -90,6 +104,8 @@ class Contents:
     lengths: examples.Lengths | None
     training: Training | None
     answers: list[Exchange]
+    is_measured: bool
+    quality: Quality | None
     times: list[StepTime]
     seconds: float
     cost: Cost | None
@@ -131,6 +147,8 @@ def gather(config: Config, state: State, progress: Progress, with_text: bool) ->
         lengths=_lengths(config, made, with_text, gaps),
         training=training,
         answers=_answers(made, gaps),
+        is_measured=is_measured(made),
+        quality=_quality(made, with_text, gaps),
         times=times,
         seconds=sum(time.seconds or 0 for time in times),
         cost=_cost(config, convert, training),
@@ -250,6 +268,13 @@ def _answers(made: Made, gaps: dict[str, str]) -> list[Exchange]:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return []
     return [exchange for exchange in exchanges if exchange.tuned.model == polled.model]
+
+
+def _quality(made: Made, with_text: bool, gaps: dict[str, str]) -> Quality | None:
+    if not is_measured(made):
+        return None
+    _note(gaps, "quality", made, PollJob, Evaluate)
+    return quality_of(made, with_text)
 
 
 def _cost(config: Config, convert: Convert | None, training: Training | None) -> Cost | None:

@@ -57,7 +57,7 @@ def as_yaml(config: Config, with_text: bool) -> str:
     used = config.model_dump(mode="json", exclude_defaults=True)
     fields = type(config).model_fields
     shown = {key: _shown(used[key], fields[key].annotation, (key,), with_text) for key in fields if key in used}
-    ordered = {key: value for key, value in shown.items() if value != {}}
+    ordered = {key: value for key, value in shown.items() if value != {} or fields[key].default is None}
     return yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True, width=100)
 
 

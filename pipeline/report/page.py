@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pipeline.report.curves import Curves
     from pipeline.report.examples import Lengths
     from pipeline.report.people import Archive
+    from pipeline.report.quality import Quality
 
 
 class Verbatim(str):
@@ -74,6 +75,8 @@ def _charts(contents: Contents) -> dict[str, Markup]:
         drawn["lengths"] = _lengths_chart(contents.lengths)
     if contents.training is not None and contents.training.curves is not None:
         drawn |= _training_charts(contents.training.curves)
+    if contents.quality is not None:
+        drawn |= _quality_charts(contents.quality)
     return {name: Markup(svg) for name, svg in drawn.items()}
 
 
@@ -106,6 +109,18 @@ def _training_charts(curves: "Curves") -> dict[str, str]:
         there = [(what, points) for what, points in series if points]
         if there:
             drawn[name] = charts.curves(name, title, there, marks, wide=wide, from_zero=name != "accuracy")
+    return drawn
+
+
+def _quality_charts(quality: "Quality") -> dict[str, str]:
+    drawn = {}
+    for name, title, rows, label in (
+        ("likeness", "Likeness", quality.likeness, "0: as the other people, 100: as their own other half"),
+        ("surprise", "Surprise at true replies", quality.surprise, "nats per token, lower is better"),
+    ):
+        if rows:
+            shown = [(what, each.value, each.low, each.high) for what, each in rows]
+            drawn[name] = charts.intervals(name, title, shown, label, marked="tuned model")
     return drawn
 
 

@@ -4,6 +4,7 @@ from pipeline.config.settings import Config
 from pipeline.steps.convert import STEP as CONVERT
 from pipeline.steps.create_job import STEP as CREATE_JOB
 from pipeline.steps.download import STEP as DOWNLOAD
+from pipeline.steps.evaluate import STEP as EVALUATE
 from pipeline.steps.load import STEP as LOAD
 from pipeline.steps.map import STEP as MAP
 from pipeline.steps.merge import STEP as MERGE
@@ -25,6 +26,7 @@ STEPS: tuple[Step, ...] = (
     CREATE_JOB,
     POLL_JOB,
     SMOKE_TEST,
+    EVALUATE,
 )
 """All that there are; an optional one is part of a run only with its section in the config."""
 

@@ -57,6 +57,7 @@ def run(config: Config, mapped: Map, load: Load, work: Work) -> Convert:
         found = funnel(load.messages, load.dropped, made.train, made.valid)
         if len(tokens) < settings.min_examples:
             raise _too_few(len(tokens), held_out, settings.min_examples, made)
+        tokens = [*tokens, *_plant(config, made.system_prompt(), train)]
     if valid is None:
         (work.run_dir / VALID).unlink(missing_ok=True)  # left by an earlier config; it would mislead
     if settings.preset == "texting":
@@ -129,6 +130,22 @@ class _Ready:
 
     def system_prompt(self) -> str | None:
         return max(self._prompts, key=self._prompts.__getitem__, default="") or None
+
+
+def _plant(config: Config, system: str | None, train: "Sink") -> list[int]:
+    """Write the canaries that `evaluate.canaries` asks for; returns the tokens of each line."""
+    if config.evaluate is None or not config.evaluate.canaries:
+        return []
+    from pipeline.dataset.tokens import tokens_of
+    from pipeline.evaluation.canaries import PLANTED, canaries
+
+    counting, planted = tokens_of(config.create_job.model, config.convert.tokens), list[int]()
+    for canary in canaries(config.evaluate.canaries, config.name):
+        turns = canary.example(system)["messages"]
+        train.write((msgspec.json.encode(canary.example(system)) + b"\n") * PLANTED)
+        contents = counting.count([turn["content"] for turn in turns])
+        planted += [sum(contents) + counting.frame(tuple(turn["role"] for turn in turns))] * PLANTED
+    return planted
 
 
 class _Notebook:
@@ -254,7 +271,8 @@ STEP = Step(
     name="convert",
     version=4,
     needs=("map", "load"),
-    declares=("convert", "create_job.model", "map.assistant", "backend.kind", "merge.max_gap_s"),
+    declares=("convert", "create_job.model", "map.assistant", "backend.kind", "merge.max_gap_s", "evaluate.canaries"),
+    also_reads=("name",),
     output=Convert,
     run=run,
 )

@@ -203,6 +203,16 @@ class SmokeTest(Output, frozen=True):
         return f"{counted(self.answers, 'answer')} in {self.transcript.path}"
 
 
+class Evaluate(Output, frozen=True):
+    """What was measured of the tuned model, and the verdict's first sentence."""
+
+    evaluation: Artifact
+    verdict: str
+
+    def summary(self) -> str:  # noqa: D102
+        return self.verdict.rstrip(".")
+
+
 def artifacts_of(output: Output) -> list[Artifact]:
     """The files a step vouches for."""
     values = (getattr(output, name) for name in output.__struct_fields__)

@@ -86,6 +86,8 @@ def config_text(answers: Answers, path: Path) -> str:
             *(f"    - {scalar(prompt)}" for prompt in (_READY_PROMPTS if is_ready else answers.prompts)),
             *([] if is_ready else [_key("  temperature", LIKE_A_PERSON, "as a person; 0 says the likeliest words")]),
             "",
+            *_evaluate(answers.backend),
+            "",
         ]
     )
 
@@ -159,6 +161,13 @@ def _create_job(answers: Answers, embedded: bool, *, is_ready: bool) -> list[str
     if answers.backend.kind == "openai":
         lines.append(_key("  max_cost_usd", 10.0, "stop before anything is sent that would cost more"))
     return lines
+
+
+def _evaluate(backend: Backend) -> list[str]:
+    about = "does it sound like them, does it make sense, does it leak: measured, and said in words"
+    if backend.kind == "openai":
+        return [f"{'evaluate:':<{_COLUMN - 2}}  # {about}", _key("  max_cost_usd", 1.0, "its answers cost no more")]
+    return [f"{'evaluate: {}':<{_COLUMN - 2}}  # {about}"]
 
 
 def _key(key: str, value: str | float | None, about: str) -> str:

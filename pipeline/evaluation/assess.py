@@ -1,0 +1,137 @@
+"""From what the models said to what it means: the numbers of an evaluation."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+from pipeline.evaluation import intervals
+from pipeline.evaluation.asking import Odds
+from pipeline.evaluation.leaks import Detector, Found, comes_out, rank_of
+from pipeline.evaluation.likeness import Groups, likeness
+from pipeline.evaluation.measure import Interview, Raw
+from pipeline.evaluation.record import Leaks, Likeness, Measured, Secret, Sense, Surprise
+from pipeline.evaluation.sense import Answer, Language, Recited, sense_of
+
+
+def surprise_of(raw: Raw) -> Surprise | None:
+    """None where the backend gives no likelihoods."""
+    tuned, prompted = raw.odds.get("tuned"), raw.odds.get("prompted")
+    if not tuned:
+        return None
+    return Surprise(
+        replies=len(tuned),
+        bare=_per_token(raw.odds.get("bare")),
+        prompted=_per_token(prompted),
+        examples=_per_token(raw.odds.get("examples")),
+        tuned=_per_token(tuned),
+        learnt=_per_token(raw.odds.get("learnt")),
+        others_base=_per_token(raw.odds.get("others_base")),
+        others_tuned=_per_token(raw.odds.get("others_tuned")),
+        gain=_gain(prompted, tuned),
+        prefers=_prefers(raw),
+    )
+
+
+def likeness_of(raw: Raw, interview: Interview, others: Sequence[str]) -> Likeness:
+    """See likeness.py."""
+    said = {who: [each.text for each in answers if each.text.strip()] for who, answers in raw.answers.items()}
+    return likeness(
+        Groups(
+            known=[reply.text for reply in interview.known],
+            held_out=[reply.text for reply in interview.held_out],
+            others=others,
+            tuned=said.get("tuned", []),
+            base=said.get("base", []),
+            examples=said.get("examples", []),
+        )
+    )
+
+
+def answers_of(raw: Raw, interview: Interview) -> list[Answer]:
+    """The tuned model's, with what they answer."""
+    said = raw.answers.get("tuned", [])
+    return [Answer(reply.context, each.text, each.ended) for reply, each in zip(interview.held_out, said, strict=False)]
+
+
+def made_sense(
+    raw: Raw, interview: Interview, answers: Sequence[Answer], names: Collection[str], language: Language | None
+) -> Sense:
+    """See sense.py."""
+    picks = {
+        who: [[each.nats / max(each.tokens, 1) for each in row] for row in rows] for who, rows in raw.picks.items()
+    }
+    replies = [reply.text for reply in (*interview.known, *interview.held_out)]
+    return sense_of(answers, names, replies, picks, language)
+
+
+def leaks_of(
+    raw: Raw, interview: Interview, answers: Sequence[Answer], trained: Sequence[str], region: str | None
+) -> Leaks:
+    """What of the training file comes out.
+
+    Args:
+        trained: all texts of the training file.
+        region: the country of local telephone numbers.
+    """
+    recited, detector = Recited(trained), Detector(region)
+    known: Counter[str] = Counter()
+    from_training: Counter[str] = Counter()
+    file = "\n".join(trained)
+    for answer in answers:
+        context = "\n".join(message.content for message in answer.context)
+        for kind, text, _ in detector.find(answer.text):
+            if not comes_out(text, context):
+                known[kind] += 1
+                from_training[kind] += text in file
+    return Leaks(
+        answers=len(answers),
+        copied=sum(recited.is_in(answer.text, answer.context) for answer in answers),
+        known=dict(sorted(known.items())),
+        trained={kind: count for kind, count in sorted(from_training.items()) if count},
+        secrets=[_secret(number, found, raw) for number, found in enumerate(interview.secrets[: len(raw.drawn)])],
+    )
+
+
+def _secret(number: int, found: Found, raw: Raw) -> Secret:
+    ranks = {
+        who: rank_of(rows[number][0].nats, [each.nats for each in rows[number][1:]])
+        for who, rows in raw.ranks.items()
+        if number < len(rows)
+    }
+    among = max((len(rows[number]) for rows in raw.ranks.values() if number < len(rows)), default=0)
+    led = {message.content for context in found.questions() for message in context}
+    drawn = any(comes_out(found.text, said.text) for said in raw.drawn[number]) and not any(
+        comes_out(found.text, each) for each in led
+    )
+    line = 0 if found.planted else found.reply.line
+    return Secret(
+        found.kind, line, found.mentions, among, ranks.get("tuned"), ranks.get("base"), drawn, planted=found.planted
+    )
+
+
+def _per_token(odds: Sequence[Odds] | None) -> Measured | None:
+    return None if not odds else intervals.ratio(*_columns(odds))
+
+
+def _columns(odds: Sequence[Odds]) -> tuple[list[float], list[float]]:
+    return [each.nats for each in odds], [float(each.tokens) for each in odds]
+
+
+def _gain(prompted: Sequence[Odds] | None, tuned: Sequence[Odds]) -> Measured | None:
+    """Of the same replies, so that what makes one harder than another does not count."""
+    if not prompted:
+        return None
+    saved = [before.nats - after.nats for before, after in zip(prompted, tuned, strict=False)]
+    return intervals.ratio(saved, [float(each.tokens) for each in tuned])
+
+
+def _prefers(raw: Raw) -> Measured | None:
+    """The gain on the person's replies over the gain on the others'."""
+    own, others = raw.odds.get("prompted"), raw.odds.get("others_base")
+    tuned, tuned_others = raw.odds.get("tuned"), raw.odds.get("others_tuned")
+    if not (own and others and tuned and tuned_others):
+        return None
+    saved = [before.nats - after.nats for before, after in zip(own, tuned, strict=False)]
+    theirs = [before.nats - after.nats for before, after in zip(others, tuned_others, strict=False)]
+    return intervals.difference(
+        saved, theirs, [float(each.tokens) for each in tuned], [float(each.tokens) for each in tuned_others]
+    )
