@@ -254,7 +254,7 @@ class _Memory(NamedTuple):
 
     def warning(self) -> str:
         """Of too little that is free now."""
-        if self.machine is None or self.machine.free is None or self._needed() <= self.machine.free:
+        if self.machine is None or self.machine.free is None or self._needed() <= self.machine.free or self.refusal():
             return ""
         free = f"only {_gb(self.machine.free)} of memory are free"
         return f"WARNING: {free}, and the training takes about {_gb(self._needed())}. {self._ways_out()}"

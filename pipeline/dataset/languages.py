@@ -28,8 +28,8 @@ SAMPLE = 200_000
 """Characters that are enough to tell, and are told in a tenth of a second."""
 
 _PIECE = 200  # letters
-_ENOUGH = 60  # letters; of scripts with a sign a word or syllable a third will do
-_DENSE = re.compile("[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
+_ENOUGH = 60  # letters; of scripts with a sign for a word or a syllable a third will do
+_DENSE = re.compile("[\u0900-\u0dff\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _SURE = 0.8
 _SURE_OF_ONE = 0.95
 _LEAST_SHARE, _TELLING_SHARE = 0.05, 0.1
@@ -45,8 +45,6 @@ def languages_of(texts: Iterable[str]) -> dict[str, float]:
     if sum(weights) < _ENOUGH:
         return {}
     of_pieces = _of_pieces(lines, weights)
-    if not of_pieces:
-        return {}
     # Languages mixed line by line make mixed pieces. Some lines are sure by themselves; where there are no languages to
     # choose from but those, most lines are.
     sure = _sure_lines(lines, weights, None)
