@@ -184,6 +184,5 @@ def write_model(directory: Path, kind: Kind) -> None:
         initializer_range=0.4,  # or no answer could stand out
         **kind.config,
     )
-    model = AutoModelForCausalLM.from_config(config)
-    model.generation_config = None
-    model.save_pretrained(directory)
+    AutoModelForCausalLM.from_config(config).save_pretrained(directory)
+    write_tokenizer(directory, kind)  # again: its list of ends takes the place of transformers'

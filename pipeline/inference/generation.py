@@ -7,6 +7,7 @@ from typing import Protocol
 
 from pipeline.errors import InputError
 from pipeline.inference.protocol import Finish, ModelRef, Piece, Sampling, TokenOdds
+from pipeline.inference.thoughts import Thoughts
 from pipeline.models.messages import ChatMessage
 
 
@@ -91,10 +92,16 @@ class StopFilter:
 
 
 class Speech:
-    """Turns the tokens of one answer into pieces: text that no stop string can end any more, and its tokens' odds."""
+    """Turns the tokens of one answer into pieces: text that no stop string can end any more, and its tokens' odds.
 
-    def __init__(self, stops: Sequence[str]) -> None:
+    Args:
+        stops: the stop strings.
+        thinks: whether what is said may hold thoughts, which are left out with their tokens.
+    """
+
+    def __init__(self, stops: Sequence[str], *, thinks: bool = False) -> None:
         self._filter = StopFilter(stops)
+        self._thoughts = Thoughts() if thinks else None
         self._said = 0  # characters
         self._fed = 0
         self._waiting: deque[tuple[int, TokenOdds]] = deque()  # where each token's text begins
@@ -106,6 +113,10 @@ class Speech:
 
     def feed(self, text: str, odds: TokenOdds | None) -> Iterator[Piece]:
         """Take a token, and the text that it completes; yields a piece if there is something to say."""
+        for said in [(text, odds)] if self._thoughts is None else self._thoughts.feed(text, odds):
+            yield from self._feed(*said)
+
+    def _feed(self, text: str, odds: TokenOdds | None) -> Iterator[Piece]:
         if odds is not None:
             self._waiting.append((self._fed, odds))
         self._fed += len(text)
@@ -113,6 +124,8 @@ class Speech:
 
     def finish(self) -> Iterator[Piece]:
         """Yield what was held back, once no more comes. Tokens of a stop string are left out, as its text is."""
+        for said in () if self._thoughts is None else self._thoughts.flush():
+            yield from self._feed(*said)
         yield from self._say(self._filter.flush(), last=not self.ended)
 
     def _say(self, text: str, *, last: bool = False) -> Iterator[Piece]:

@@ -46,7 +46,7 @@ class LocalEngine:
             raise ContextLengthError(resident.context, len(prompt))
         limit = room if sampling.max_tokens is None else min(room, sampling.max_tokens)
         choice = Choice(_name(model), sampling, resident.chat_format.token_bytes)
-        speech = Speech(sampling.stop)
+        speech = Speech(sampling.stop, thinks=resident.chat_format.thinks)
         text_of = resident.chat_format.detokenizer()
         cache = DynamicCache()
         unseen, used, ended = prompt, 0, False

@@ -8,25 +8,33 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch
-from transformers import AttentionInterface, Cache, DynamicCache, PreTrainedModel
+from transformers import AttentionInterface, Cache, DynamicCache, PretrainedConfig, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 Part = tuple[Sequence[int], DynamicCache]
 """New tokens of one conversation, and what was computed of those before them."""
 
-# Models that know a token's place by its position id alone, and do nothing with keys but hand them to attention.
-_PACKABLE = ("llama", "qwen2", "qwen3")
+# Models that know a token's place by its position id alone, and do nothing with keys but hand them to attention. What
+# is not among them is computed one by one.
+_PACKABLE = ("gemma3_text", "llama", "mistral", "qwen2", "qwen3", "smollm3")
+# With these, what a token's place means depends on the longest conversation in the row.
+_ROW_DEPENDENT = ("dynamic", "longrope")
 _ATTENTION = "by_conversation"
 
 
 def make_packable(model: PreTrainedModel) -> bool:
     """Prepare a model for `forward`, if it is of a kind that can be; whether it was."""
-    has_windows = "sliding_attention" in (getattr(model.config, "layer_types", None) or ())
-    if model.config.model_type not in _PACKABLE or has_windows:
+    if model.config.model_type not in _PACKABLE or _depends_on_row(model.config):
         return False
     AttentionInterface.register(_ATTENTION, _attend)
     model.set_attn_implementation(_ATTENTION)
     return True
+
+
+def _depends_on_row(config: PretrainedConfig) -> bool:
+    rope = getattr(config, "rope_parameters", None) or {}
+    kinds = [each.get("rope_type") for each in (rope, *rope.values()) if isinstance(each, dict)]
+    return any(kind in _ROW_DEPENDENT for kind in kinds) or bool(getattr(config, "use_bidirectional_attention", False))
 
 
 def forward(model: PreTrainedModel, parts: Sequence[Part]) -> torch.Tensor:
@@ -75,14 +83,21 @@ def _attend(
     *,
     news: list[int],
     scaling: float | None = None,
+    sliding_window: int | None = None,
     **_: object,
 ) -> tuple[torch.Tensor, None]:
-    """Attention of each conversation's new tokens to all of its own: (1, tokens, heads, size)."""
+    """Attention of each conversation's new tokens to all of its own: (1, tokens, heads, size).
+
+    With a window, a token sees itself and those before it, so many in all (transformers, masking_utils.py).
+    """
     found = []
     for asks, key, value in zip(torch.split(query, news, 2), keys, values, strict=True):
         new, size = asks.shape[2], key.shape[2]
         sees = None  # one token sees all; a whole prompt what is before each token, which is the default
-        if 1 < new < size:
-            sees = torch.ones(new, size, dtype=torch.bool, device=asks.device).tril(size - new)[None, None]
+        is_cut = sliding_window is not None and size > sliding_window
+        if 1 < new < size or is_cut:
+            sees = torch.ones(new, size, dtype=torch.bool, device=asks.device).tril(size - new)
+            sees = sees.triu(size - new - sliding_window + 1) if is_cut and sliding_window else sees
+            sees = sees[None, None]
         found.append(sdpa_attention_forward(module, asks, key, value, sees, scaling=scaling)[0])
     return torch.cat(found, 1), None

@@ -7,6 +7,7 @@ own system prompt before a conversation that has none) is the same in both, and 
 that can think are told not to: see layout.py. Today is always the same day: see template_process.py.
 """
 
+import codecs
 import functools
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -168,10 +169,22 @@ class ChatFormat:
     def detokenizer(self) -> Callable[[int], str]:
         """A function that takes an answer's tokens one by one and returns the text that each adds.
 
-        It returns nothing while the bytes so far end within a character.
+        It returns nothing while the bytes so far end within a character, and U+FFFD for what can be none any more.
         """
-        stream = DecodeStream(skip_special_tokens=False)  # it is given none that end an answer
-        return lambda token: stream.step(self._control, token) or ""
+        if not self._letters and "ByteFallback(" not in str(self._control.decoder):
+            stream = DecodeStream(skip_special_tokens=False)  # it is given none that end an answer
+            return lambda token: stream.step(self._control, token) or ""
+        # The stream gives up where a vocabulary has single bytes and a model writes some that are no character.
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        begins = self._encoder.marks_begin
+
+        def text_of(token: int) -> str:
+            nonlocal begins
+            text, begun = decode(self.token_bytes(token)), begins
+            begins = False
+            return text.removeprefix(" ") if begun else text
+
+        return text_of
 
     def token_bytes(self, token: int) -> bytes:
         """What a token stands for; the bytes of an answer's tokens, one after the other, are its text.
@@ -183,7 +196,7 @@ class ChatFormat:
         if token in self._added:
             return written.encode()
         if self._letters:
-            return bytes(self._letters[letter] for letter in written)
+            return b"".join(self._letters.get(letter) or letter.encode() for letter in written)
         if match := _SINGLE_BYTE.fullmatch(written):
             return bytes.fromhex(match[1])
         return written.replace("\u2581", " ").encode()
@@ -243,11 +256,12 @@ class ChatFormat:
         return next((n for n, token in enumerate(ids, start=1) if token in self.stop_ids), 0)
 
 
-def _byte_letters() -> dict[str, int]:
+def _byte_letters() -> dict[str, bytes]:
     """The letter that stands for each byte in a byte-level vocabulary: itself if it can be printed, else the next free.
 
     As in GPT-2's encoder.py, bytes_to_unicode.
     """
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = (byte for byte in range(256) if byte not in printable)
-    return {chr(byte): byte for byte in printable} | {chr(256 + n): byte for n, byte in enumerate(others)}
+    letters = {chr(byte): byte for byte in printable} | {chr(256 + n): byte for n, byte in enumerate(others)}
+    return {letter: bytes([byte]) for letter, byte in letters.items()}

@@ -44,6 +44,9 @@ class Encoder:
     Args:
         control: encodes control tokens as such.
         plain: takes them for text.
+
+    Attributes:
+        marks_begin: whether it is such a vocabulary.
     """
 
     def __init__(self, control: Tokenizer, plain: Tokenizer) -> None:
@@ -51,7 +54,7 @@ class Encoder:
         self._plain = plain
         self._added = frozenset(control.get_added_tokens_decoder())
         before, alone, after = _encode(plain, [_BEFORE, "a", _BEFORE + "a"])
-        self._marks_begin = after[: len(before)] == before and after[len(before) :] != alone
+        self.marks_begin = after[: len(before)] == before and after[len(before) :] != alone
         mark = next((token.content for token in control.get_added_tokens_decoder().values() if token.special), "")
         # Of these vocabularies, some write a space after each control token, too.
         self._marks_after_control = _encode(control, [mark + "a"])[0][1:] == alone
@@ -66,7 +69,7 @@ class Encoder:
 
     def _ids(self, tokenizer: Tokenizer, texts: Sequence[str], before: int | None) -> list[list[int]]:
         begins = before is None or (before in self._added and self._marks_after_control)
-        if begins or not self._marks_begin:
+        if begins or not self.marks_begin:
             return _encode(tokenizer, texts)
         skipped = len(_encode(tokenizer, [_BEFORE])[0])
         return [ids[skipped:] for ids in _encode(tokenizer, [_BEFORE + text for text in texts])]

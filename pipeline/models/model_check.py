@@ -18,6 +18,7 @@ import msgspec
 
 from pipeline.errors import InputError
 from pipeline.models import environment
+from pipeline.models.architectures import check_architecture
 from pipeline.models.base_models import is_path, prepare
 from pipeline.models.exit_codes import signal_name
 from pipeline.models.messages import ChatMessage
@@ -85,6 +86,7 @@ class Checker:
         if not is_path(name):
             return True
         directory = prepare(name)
+        check_architecture(directory)
         found = self._found.get((directory, _looks(directory)))
         if found is not None:
             found.refuse()

@@ -142,3 +142,12 @@ def test_a_token_that_the_files_name_as_an_end_is_one_even_if_it_is_no_control_t
     assert ids["<end>"] in found.stop_ids
     assert ids["<|im_end|>"] in found.stop_ids
     assert not found.stop_ids & {5, ids["<other>"], 1}
+
+
+@pytest.mark.parametrize("name", ["gemma 3", "mistral", "qwen 3"])
+def test_bytes_that_are_no_character_are_said_as_such_and_stop_nothing(name: str, tmp_path: Path) -> None:
+    write_tokenizer(tmp_path, KINDS[name])
+    found = ChatFormat(tmp_path)
+    text_of = found.detokenizer()
+    turtle = found.answer(messages(ASKED[0]), ChatMessage("assistant", "r🐢 é"))[:-1]
+    assert "".join(map(text_of, [*turtle, *turtle[1:3], *turtle, *turtle[:2]])) == "r🐢 é\ufffdr🐢 ér"
