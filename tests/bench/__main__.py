@@ -22,13 +22,17 @@ from pipeline.archives.imessage.typedstream import decode_attributed_body
 from tests.bench.archive import build_archive
 from tests.bench.exports import EXPORTS
 from tests.bench.measure import Measured
+from tests.bench.oracles import agreements
 from tests.bench.readers import GOAL, Read
+from tests.bench.redaction import GOAL as LEAST
+from tests.bench.redaction import scores
 from tests.bench.startup import no_op_seconds
 
 ROOT = Path(__file__).parents[2]
 BODIES = 20_000
 MILLION = 1_000_000
 EXPORTED = 100_000
+REDACTED = 2_000
 EVERY_S = 0.05
 STARTS = 15
 
@@ -59,7 +63,7 @@ class Archives(NamedTuple):
 def main() -> None:
     """Build the archives, take turns, print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Benchmarks, as ratios to named peers.")
-    parser.add_argument("only", nargs="?", choices=["startup", "readers"], help="do that alone")
+    parser.add_argument("only", nargs="?", choices=["startup", "readers", "redaction"], help="do that alone")
     parser.add_argument("--messages", type=int, default=MILLION)
     parser.add_argument("--chats", type=int, default=400)
     parser.add_argument("--runs", type=int, default=3, help="of each way; the median counts")
@@ -73,6 +77,9 @@ def main() -> None:
         if arguments.only == "readers":
             _print_table(_readers(folder))
             return
+        if arguments.only == "redaction":
+            _print_redaction()
+            return
         archives = _build(folder, arguments.messages, arguments.chats)
         _say(f"taking turns, {arguments.runs} times, the notebook once ...")
         taken = _turns(archives.usual, arguments.runs)
@@ -85,6 +92,7 @@ def main() -> None:
     _say(f"\n{chats}; {os.cpu_count()} cores, Python {sys.version.split()[0]}\n")
     _print_table(lines)
     _print_steps(taken)
+    _print_redaction()
 
 
 def _readers(folder: Path) -> list[Line]:
@@ -101,6 +109,19 @@ def _readers(folder: Path) -> list[Line]:
         if found.peer is not None:
             theirs = found.messages / found.peer
             lines.append(Line(f"reading {name}", f"{rate:,.0f}/s", f"LangChain {theirs:,.0f}/s", rate / theirs))
+    return [*lines, *_oracles(folder)]
+
+
+def _oracles(folder: Path) -> list[Line]:
+    _say("reading WhatsApp beside whatstk and chat-miner, installed for that and thrown away ...")
+    found = agreements(folder, EXPORTED)
+    if not found:
+        _say("whatstk and chat-miner cannot be had here")
+    lines = []
+    for each in found:
+        rate, theirs = f"{each.ours:,.0f}/s", f"{each.peer} {each.theirs:,.0f}/s"
+        lines.append(Line(f"reading {each.form}", rate, theirs, each.ours / each.theirs))
+        lines.append(Line("... and the same is found", f"{each.share:.2%}", f"as {each.peer}", each.share))
     return lines
 
 
@@ -269,6 +290,15 @@ def _print_steps(taken: dict[str, list[Measured]]) -> None:
         f"time; the bare scan takes them as they lie in {scan:.2f} s. The rest, and nearly all of the other steps, is\n"
         "work on each message in Python, halved by a second process; texting's convert is one process and a thread."
     )
+
+
+def _print_redaction() -> None:
+    _say(f"\nwhat is replaced in texts, {REDACTED:,} of each kind and as many harmless ones, made by rules\n")
+    rows = [("kind", "precision", "recall", "goal", "")]
+    for each in scores(REDACTED, seed=3):
+        verdict = "reached" if min(each.precision, each.recall) >= LEAST else "NOT REACHED"
+        rows.append((each.kind, f"{each.precision:.2%}", f"{each.recall:.2%}", f"{LEAST:.0%} or more", verdict))
+    _print_columns(rows, right=(1, 2))
 
 
 def _print_columns(rows: Sequence[Sequence[str]], right: Sequence[int]) -> None:
