@@ -9,6 +9,7 @@ import yaml
 
 from pipeline.backends.profiles import PROFILES
 from pipeline.config.settings import Backend
+from pipeline.models import hub_cache
 from pipeline.sessions.session import OWNER
 from pipeline.terminal.invocation import quoted
 from pipeline.wording import visible
@@ -121,8 +122,12 @@ def _convert(assistant: str, embedded: bool) -> list[str]:
 
 def _create_job(answers: Answers, embedded: bool) -> list[str]:
     lines = ["create_job:"]
-    local = "or the path of a Hugging Face model directory" if embedded else "the base model, as the backend names it"
-    lines.append(_key("  model", answers.model, local))
+    about = "the base model, as the backend names it"
+    if embedded:
+        about = "or ORG/NAME on the Hugging Face Hub, or the path of such a model's directory"
+    if embedded and hub_cache.parse(answers.model) is not None:
+        about = "of the Hugging Face Hub: fetched once; its commit is kept for this run"
+    lines.append(_key("  model", answers.model, about))
     suffix = re.sub(r"[^a-z0-9]+", "-", answers.assistant.lower()).strip("-")[:_LONGEST_SUFFIX].strip("-")
     if suffix and not suffix.replace("-", "").isdigit():  # a telephone number has no place in a model's name
         lines.append(_key("  suffix", suffix, "becomes part of the model's name"))

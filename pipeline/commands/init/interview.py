@@ -28,6 +28,8 @@ from pipeline.durable import expand_home, write_atomically
 from pipeline.errors import InputError
 from pipeline.fetch import check_any, fetch_archive
 from pipeline.fetch.local import explain, missing_log
+from pipeline.models import hub_cache
+from pipeline.models.base_models import BASE_MODELS, is_path
 from pipeline.sessions.session import OWNER
 from pipeline.terminal.invocation import is_text
 from pipeline.training.protocol import automatic_epochs
@@ -64,11 +66,12 @@ class _Found(NamedTuple):
 
 
 class Made(NamedTuple):
-    """A config that was written, and how long its training may take here, in words."""
+    """A config that was written, and how long its training may take here, in words; None where nobody knows."""
 
     path: Path
     backend: Backend
-    takes: str
+    takes: str | None
+    model: str
 
 
 def write_config(given: Given, questions: Questions) -> Made:
@@ -85,7 +88,8 @@ def write_config(given: Given, questions: Questions) -> Made:
     path = _out(given, questions, found)
     answers = Answers(run_name(path), found.source, _in_words(found), found.archive.source, assistant, backend, model)
     _write(path, config_text(answers, path))
-    return Made(path, backend, how_long(found.people.characters))
+    takes = how_long(found.people.characters) if model == _BASE_MODEL["embedded"] else None
+    return Made(path, backend, takes, model)
 
 
 def _archive(given: Given, questions: Questions, folder: Path) -> _Found:
@@ -238,11 +242,19 @@ def _backend(given: Given, questions: Questions, people: People) -> tuple[Backen
         base_url = questions.answer("Its address, such as https://…/v1", "--base-url", base_url, None, _url)
     model = _BASE_MODEL.get(kind)
     if model is None or given.model is not None:
-        model = questions.answer("Base model, as the backend names it", "--model", given.model, None, str)
+        understand = _trained_here if kind == "embedded" else str
+        model = questions.answer("Base model, as the backend names it", "--model", given.model, None, understand)
     try:
         return Backend.model_validate({"kind": kind, "base_url": base_url}), model
     except ValidationError as error:
         raise _no_address(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+
+
+def _trained_here(said: str) -> str:
+    if said in BASE_MODELS or is_path(said) or hub_cache.parse(said) is not None:
+        return said
+    fix = f"Give {', '.join(BASE_MODELS)}, ORG/NAME as on the Hugging Face Hub, or a path that starts with / or ./."
+    raise InputError("--model", "not a model that can be trained on this machine", got=said, fix=fix)
 
 
 def _url(said: str) -> str:
