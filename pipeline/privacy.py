@@ -22,6 +22,8 @@ _NAMES = (
     "OPENAI_API_TYPE", "OPENAI_API_VERSION",
     "LC_OUTPUT_VERSION",  # langchain_openai then asks another API, or gives answers another form
     "HF_DEBUG",
+    "HF_ENDPOINT",  # see `for_the_hub`, as for the tokens
+    "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN",
     "SSLKEYLOGFILE",  # Python's ssl writes the keys there by which whatever is sent can be read
 )  # fmt: skip
 _OFFLINE = {
@@ -32,6 +34,15 @@ _OFFLINE = {
     "DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
 }
+_OF_THE_HUB = ("HF_ENDPOINT", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+_OFFLINE_SWITCHES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")  # huggingface_hub.constants takes either
+_ALONE = {
+    **{name: "1" for name in _OFFLINE if name not in _OFFLINE_SWITCHES},
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+    "HF_HUB_DISABLE_XET": "1",  # what is cut short there begins anew; plain HTTP goes on
+    "HF_HUB_VERBOSITY": "error",
+}
 _TRACING = (
     "LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2", "LANGCHAIN_TRACING", "LANGCHAIN_HANDLER",
 )  # fmt: skip
@@ -40,6 +51,9 @@ _NEVER_TRACING = ("LANGCHAIN_HANDLER", "LANGSMITH_GATEWAY", "LANGCHAIN_WANDB", "
 """LangChain refuses to work with the first; the second redirects requests; the others send to more than LangSmith."""
 
 _withheld: dict[str, str] = {}
+_asked_offline: list[str] = []
+"""What the user's own switches said, once ours stand in their place."""
+_umask: int | None = None
 _keys: set[str] = set()
 HIDDEN_KEY = "[key]"
 _SHORTEST_KEY = 8  # characters; a shorter one is a placeholder such as "none", and also a part of other words
@@ -50,7 +64,33 @@ def withhold() -> None:
     """Take such variables out of the environment of this process and its children, and keep Hugging Face offline."""
     for name in [name for name in os.environ if name.startswith(_PREFIXES) or name in _NAMES]:
         _withheld[name] = os.environ.pop(name)
+        if name.endswith("_TOKEN"):
+            remember_key(_withheld[name])
+    if not _asked_offline:
+        _asked_offline.extend(os.environ.get(name, "") for name in _OFFLINE_SWITCHES)
     os.environ.update(_OFFLINE)
+
+
+def is_offline() -> bool:
+    """Whether the user wants nothing asked of the Hugging Face Hub (HF_HUB_OFFLINE)."""
+    return any(value.upper() in ("1", "ON", "YES", "TRUE") for value in _asked_offline)
+
+
+def for_the_hub() -> dict[str, str]:
+    """The environment for the one process that fetches a model: it may know the user's token and address of the Hub.
+
+    No other process does. Telemetry stays off there, too, and no other keys are in it.
+    """
+    found = {name: value for name, value in os.environ.items() if not name.endswith("_KEY")}
+    for name in _OFFLINE_SWITCHES:
+        found.pop(name, None)
+    ours = {name: value for name, value in _withheld.items() if name in _OF_THE_HUB}
+    return {**found, **ours, **_ALONE}
+
+
+def ordinary_umask() -> int:
+    """What this process was started with: the user's Hugging Face cache may be shared with others."""
+    return -1 if _umask is None else _umask
 
 
 def withhold_account() -> None:
@@ -96,7 +136,9 @@ def settle_process() -> None:
 
     Processes that are started from here inherit both.
     """
-    os.umask(0o077)
+    global _umask
+    before = os.umask(0o077)
+    _umask = before if _umask is None else _umask
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

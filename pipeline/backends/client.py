@@ -47,7 +47,7 @@ class Connection:
         """Nothing is started yet.
 
         Args:
-            model: may be the path of a local model, which the embedded server must be told of when it starts.
+            model: may be a local model's path or a name of the Hub, which the embedded server is told when it starts.
             owner: the run at work in `run_dir`, if that is another process: its embedded server is used.
             say: is told what is passed over in the backend's answers.
         """
@@ -243,6 +243,10 @@ class Connection:
     def open(self) -> None:
         """Make sure that there is a key and, if the server is ours, that it answers."""
         _ = self.key
+
+    def use_model(self, name: str) -> None:
+        """The base model, as it is found out only now: before the embedded server starts."""
+        self._model = name
 
     def check_model(self) -> None:
         """See that a base model on this machine's disk can be trained, before anything is sent or created.

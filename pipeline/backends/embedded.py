@@ -63,8 +63,8 @@ class EmbeddedServer:
         if backend.trainer == "scripted":
             command.append("--mock")
             command += ["--script", backend.script] if backend.script is not None else []
-        if model is not None and model.startswith(("/", "./", "../", "~")):
-            command += ["--model", model]
+        if model is not None and "/" in model:  # a path, or a name of the Hugging Face Hub
+            command += ["--models", model]
         try:
             keyless = {name: value for name, value in os.environ.items() if not name.endswith("_KEY")}
             # A session of its own: Ctrl-C in the terminal reaches us alone, and we stop the server in good order.

@@ -15,6 +15,7 @@ from pipeline.commands.options import ConfigPath, Overrides
 from pipeline.config.settings import Config
 from pipeline.dataset.preset import inference_prompt, inference_temperature
 from pipeline.errors import InputError
+from pipeline.run.base_model import bring_back
 from pipeline.run.progress import Progress
 from pipeline.sessions.session import OWNER
 from pipeline.signals import SignalStop
@@ -167,4 +168,6 @@ def chat(
     if message is not None and not message.strip():
         raise InputError("--message", "says nothing", fix="Say something, or leave it out to talk in turns.")
     with at_work(config_path, overrides, asks=True, beside=True) as (config, state, work):
+        if work.beside is None:
+            bring_back(config, state, work)
         converse(config, state, work, message, temperature)

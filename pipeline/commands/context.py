@@ -96,6 +96,7 @@ def locked_state(
     from pipeline.config.file import load_config
     from pipeline.config.settings import run_directory
     from pipeline.durable import make_private_dir
+    from pipeline.run.base_model import pinned
     from pipeline.state.file import State, locked
 
     called = Invocation.of(config_path, overrides)
@@ -109,7 +110,8 @@ def locked_state(
                 if beside is None:
                     raise
                 beside.append(busy.holder)
-            yield config, State.load(run_dir)
+            state = State.load(run_dir)
+            yield pinned(config, state), state
 
 
 @contextlib.contextmanager
@@ -135,6 +137,7 @@ def at_work(
     from pipeline.backends.ledger import Ledger
     from pipeline.backends.lent import take_back
     from pipeline.clock import SystemClock, stamp
+    from pipeline.run.base_model import pinned
     from pipeline.run.progress import Progress
     from pipeline.steps.step import Work
     from pipeline.terminal.display import Display, JsonDisplay, TextDisplay
@@ -172,7 +175,7 @@ def at_work(
                         display.end("")
                         connection.close()
         except SignalStop as stop:
-            is_done = runs and Progress(state, config, connection.identity).is_done()
+            is_done = runs and Progress(state, pinned(config, state), connection.identity).is_done()
             left = left_to_do(state, jobs, connection.profile.free) if runs else ""
             said = f"stopped by {stop}{'; every step is done' if is_done else left}."
             if not asks:
@@ -192,6 +195,7 @@ def read_only(config_path: Path, overrides: list[str] | None) -> "tuple[Config, 
     from pipeline.clock import SystemClock
     from pipeline.config.file import load_config
     from pipeline.config.settings import run_directory
+    from pipeline.run.base_model import pinned
     from pipeline.run.progress import Progress
     from pipeline.state.file import State
 
@@ -199,6 +203,7 @@ def read_only(config_path: Path, overrides: list[str] | None) -> "tuple[Config, 
     with in_words_of(called):
         config = load_config(config_path, called.overrides)
         state = State.load(run_directory(config.name))
+        config = pinned(config, state)
         identity = Connection(config.backend, state.run_dir, SystemClock()).identity
         return config, state, Progress(state, config, identity)
 

@@ -23,14 +23,14 @@ from pipeline.commands.options import Overrides
 from pipeline.config.file import load_config
 from pipeline.config.settings import Config, listed, run_directory
 from pipeline.durable import expand_home, reading
-from pipeline.errors import FinetuneError, InputError
+from pipeline.errors import FinetuneError, InputError, TryLater
 from pipeline.fetch.local import explain, missing_log
-from pipeline.models import base_models
+from pipeline.models import base_models, hub_cache
 from pipeline.models.environment import require_libraries
 from pipeline.network import Transient
 from pipeline.terminal.invocation import Invocation
 from pipeline.terminal.streams import show_in_place
-from pipeline.wording import counted
+from pipeline.wording import counted, in_bytes
 
 MESSAGES = Path("~/Library/Messages/chat.db")
 _GB = 1_000_000_000
@@ -211,12 +211,15 @@ def _training(config: Config | None) -> Iterator[Finding]:
 
 
 def _base_model(name: str) -> Finding:
+    hub_name = hub_cache.parse(name)
+    if hub_name is not None:
+        return _of_the_hub(name, hub_name)
     if not base_models.is_known(name):
         return Finding(
             "fail",
             "base model",
-            f"{name} is neither a known name nor a Hugging Face directory",
-            f"Set create_job.model to {', '.join(base_models.BASE_MODELS)} or to the path of one.",
+            f"{name} is no known name, no name on the Hugging Face Hub and no Hugging Face directory",
+            f"Set create_job.model to {', '.join(base_models.BASE_MODELS)}, to ORG/NAME on the Hub or to a path.",
         )
     if base_models.is_prepared(name):
         return Finding("ok", "base model", f"{name} is ready")
@@ -225,6 +228,23 @@ def _base_model(name: str) -> Finding:
     except InputError as error:
         return Finding("fail", "base model", error.what, error.fix)
     return Finding("ok", "base model", f"{name} is installed; the first run converts it, once (about 25 s)")
+
+
+def _of_the_hub(name: str, asked: hub_cache.HubName) -> Finding:
+    """The Hub is asked only for what is not here yet, and nothing is fetched."""
+    from pipeline.fetch.hub import fetch
+
+    if (there := hub_cache.snapshot(asked)) is not None:
+        return Finding("ok", "base model", f"{asked.repo} at commit {there.name[:7]} is in {hub_cache.cache()}")
+    notes: list[str] = []
+    try:
+        found = fetch(name, look=True, note=notes.append)
+    except TryLater as error:
+        return Finding("warn", "base model", f"{asked.repo}: {error.what}", error.fix)
+    except FinetuneError as error:
+        got = "" if error.got is None else f", got {error.got}"
+        return Finding("fail", "base model", f"{asked.repo}: {error.what}{got}", error.fix)
+    return Finding("ok", "base model", f"{asked.repo} is on the Hub; the first run fetches it ({in_bytes(found.size)})")
 
 
 def _device() -> Finding:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -26,13 +27,17 @@ def serve(
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="How many jobs may train at once.")] = 1,
     model: Annotated[
-        list[str] | None, typer.Option(metavar="PATH", help="A local Hugging Face model directory to offer too.")
+        list[str] | None,
+        typer.Option(
+            "--models", "--model", metavar="MODEL", help="Offer it, too: ORG/NAME[@REVISION], fetched now, or a folder."
+        ),
     ] = None,
     requests_per_minute: Annotated[int | None, typer.Option(min=1, help="How many each key may make.")] = None,
     embedded: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Serve the OpenAI-compatible API until stopped; its key is FINETUNE_SERVER_KEY, or made and printed once."""
     from pipeline.durable import unusable
+    from pipeline.models import hub_cache
     from pipeline.server import logs
     from pipeline.server.keys import FILE as KEYS
     from pipeline.server.main import run as run_server
@@ -46,6 +51,8 @@ def serve(
     forgotten = data_dir is None and mock
     if forgotten:
         data_dir = scratch.enter_context(temporary_store())
+    if not embedded:
+        _fetch([name for name in model or () if hub_cache.parse(name) is not None])
     settings = ServerSettings(
         data_dir=data_dir or Path("server"),
         key=given,
@@ -55,6 +62,7 @@ def serve(
         script=script,
         workers=workers,
         models=tuple(model or ()),
+        offers_cache=not embedded and not mock,
         requests_per_minute=requests_per_minute,
     )
     logs.write_to_stderr(requests=not embedded)
@@ -89,3 +97,24 @@ def serve(
         elif "`backend.script`" in said.fix:  # there is no config here
             said = InputError(said.where, said.what, got=said.got, fix=said.fix.replace("`backend.script`", "--script"))
         raise said from None
+
+
+def _fetch(names: Sequence[str]) -> None:
+    """Bring models of the Hub into the cache, to be offered: whoever starts a server may, its clients may not."""
+    from pipeline.clock import SystemClock
+    from pipeline.fetch.hub import fetch
+    from pipeline.models import hub_cache
+    from pipeline.terminal.display import TextDisplay
+    from pipeline.terminal.style import Lines
+    from pipeline.wording import in_bytes
+
+    display = TextDisplay(None, SystemClock(), lines=Lines(sys.stderr))  # what clients are told is on stdout
+    for name in names:
+        display.preparing("fetch the model")
+
+        def progress(done: int, total: int, name: str = name) -> None:
+            display.progress(done, total, f"{name}: {in_bytes(done)} of {in_bytes(total)}")
+
+        found = fetch(name, progress=progress, note=display.note)
+        display.note(f"{name} at commit {found.sha[:7]} is in {hub_cache.cache()}")
+        display.end("")

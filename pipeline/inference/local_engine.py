@@ -10,7 +10,7 @@ from pipeline.errors import FinetuneError
 from pipeline.inference.batching import Batcher, Step
 from pipeline.inference.generation import ContextLengthError, Speech
 from pipeline.inference.protocol import Finish, ModelRef, Piece, Sampling
-from pipeline.models import base_models, environment
+from pipeline.models import base_models, environment, hub_cache
 from pipeline.models.messages import ChatMessage
 
 if TYPE_CHECKING:
@@ -111,5 +111,5 @@ class LocalEngine:
 
 
 def _name(model: ModelRef) -> str:
-    base = f"base model {Path(model.base_model).name}"
+    base = f"base model {hub_cache.short_name(model.base_model)}"
     return base if model.adapter is None else f"a model tuned from {base}"

@@ -1,8 +1,9 @@
 """Base models by name: each becomes a plain Hugging Face directory on this machine. Torch is imported only to convert.
 
-A base model is either one of BASE_MODELS, which comes out of an installed package and is converted once, or the path of
-a Hugging Face directory (config.json, safetensors, tokenizer.json) that somebody already has. Nothing is downloaded
-here, and code that lies beside a model's weights is never run.
+A base model is one of BASE_MODELS, which comes out of an installed package and is converted once; or the path of a
+Hugging Face directory (config.json, safetensors, tokenizer.json) that somebody already has; or the name of a model on
+the Hugging Face Hub that is in the user's cache (hub_cache.py). Nothing is downloaded here, and code that lies beside a
+model's weights is never run.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ import platformdirs
 
 from pipeline.durable import expand_home, make_private_dir, open_file, publish, read_file, write_atomically
 from pipeline.errors import InputError
+from pipeline.models import hub_cache
 
 
 class PackagedGguf(msgspec.Struct, frozen=True):
@@ -70,12 +72,12 @@ def is_path(name: str) -> bool:
 
 
 def is_known(name: str) -> bool:
-    """Whether `prepare(name)` has something to prepare: a known name, or the path of a Hugging Face directory.
+    """Whether `prepare(name)` has something to prepare: a known name, a Hugging Face directory, a model in the cache.
 
     Cheap: looks at a few file names at most. A known name counts even where its package is not installed.
     """
     if not is_path(name):
-        return name in BASE_MODELS
+        return name in BASE_MODELS or hub_cache.pinned(name) is not None
     try:
         return not _missing_from(expand_home(name, "create_job.model"))
     except InputError:
@@ -89,8 +91,11 @@ def is_prepared(name: str) -> bool:
 
 def positions(name: str) -> int | None:
     """How many tokens a base model can look at, as its config.json says; None where it does not or is not here yet."""
+    hub_name = hub_cache.parse(name)
     if is_path(name):
         config = expand_home(name, "create_job.model") / "config.json"
+    elif hub_name is not None:
+        config = (hub_cache.snapshot(hub_name) or Path("-")) / "config.json"
     else:
         config = next((cache_dir() / "base-models").glob(f"{name}-*/config.json"), Path("-"))
     try:
@@ -107,16 +112,18 @@ def prepare(name: str) -> Path:
     meanwhile, in this process or another, wait. A damaged copy is made again.
 
     Raises:
-        InputError: no such model, its package is not installed, or the directory lacks a file.
+        InputError: no such model, its package is not installed, the directory lacks a file, or it is not in the cache.
     """
     if is_path(name):
         return _local_directory(name)
+    if (hub_name := hub_cache.parse(name)) is not None:
+        return _snapshot(hub_name)
     if name not in BASE_MODELS:
         raise InputError(
             "base model",
-            f"expected {', '.join(BASE_MODELS)} or the path of a Hugging Face directory",
+            f"expected {', '.join(BASE_MODELS)}, a model of the Hugging Face Hub or the path of a directory",
             got=repr(name),
-            fix="Name one of these; a path is absolute or starts with ./ or ~.",
+            fix="Name one of these: ORG/NAME, as the Hub has it; a path is absolute or starts with ./ or ~.",
         )
     gguf = find_gguf(name)
     with gguf.open("rb") as file:
@@ -153,6 +160,17 @@ def _local_directory(name: str) -> Path:
     return directory.absolute()
 
 
+def _snapshot(name: hub_cache.HubName) -> Path:
+    found = hub_cache.snapshot(name)
+    if found is None:
+        raise InputError(
+            f"base model {name.repo}",
+            f"is not, or not whole, in the Hugging Face cache {hub_cache.cache()}",
+            fix="`finetune run CONFIG` fetches it, and `finetune serve --models NAME` does.",
+        )
+    return found
+
+
 def _missing_from(directory: Path) -> str | None:
     """Name the first thing that `directory` lacks to be a Hugging Face directory."""
     for file in ("config.json", "tokenizer.json"):
@@ -167,17 +185,22 @@ def _missing_from(directory: Path) -> str | None:
 def unloadable(directory: Path, what: str, error: BaseException) -> InputError:
     """The error for a base model's directory that transformers cannot load; `what` is the part that is wrong."""
     said = " ".join(str(error).split())[:200]
+    where = f"base model {hub_cache.title(directory)}"
     if "trust_remote_code" in said or "custom code" in said:
         return InputError(
-            f"base model {directory.name}",
+            where,
             f"{what} needs code of its own (`auto_map`), which is never run",
             fix="Choose a model of an architecture that transformers knows.",
         )
-    return InputError(
-        f"base model {directory.name}",
-        f"transformers cannot load {what} ({type(error).__name__}: {said})",
-        fix="Mend the directory, or choose another base model.",
-    )
+    return InputError(where, f"transformers cannot load {what} ({type(error).__name__}: {said})", fix=mend(directory))
+
+
+def mend(directory: Path, local: str = "Mend the directory, or choose another base model.") -> str:
+    """What helps where a base model's directory is not as it should be: `local`, for one that is the user's own."""
+    if hub_cache.title(directory) == directory.name:
+        return local
+    # What somebody put onto the Hub cannot be mended here; but a file may have been damaged since it was fetched.
+    return f"Choose another base model; if this one worked before, remove {directory.parents[1]} and run again."
 
 
 def find_gguf(name: str) -> Path:

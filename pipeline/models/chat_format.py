@@ -19,6 +19,7 @@ from tokenizers.decoders import DecodeStream
 from pipeline.errors import InputError
 from pipeline.models.base_models import quiet_transformers, unloadable
 from pipeline.models.encoding import Encoder, explained
+from pipeline.models.hub_cache import title
 from pipeline.models.layout import END_THINK, PLACEHOLDER, THINK, Layout
 from pipeline.models.messages import ChatMessage, Role
 from pipeline.models.tokenizer_files import end_tokens, load_template, load_tokenizer, special_words
@@ -55,7 +56,7 @@ class ChatFormat:
             InputError: the directory has no usable tokenizer or chat template.
         """
         self._directory = directory
-        self._where = f"base model {directory.name}"
+        self._where = f"base model {title(directory)}"
         self._control = load_tokenizer(directory)
         self._layout = Layout(load_template(directory))
         self._plain = load_tokenizer(directory)

@@ -10,8 +10,9 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from pipeline.errors import InputError
-from pipeline.models.base_models import quiet_transformers, unloadable
+from pipeline.models.base_models import mend, quiet_transformers, unloadable
 from pipeline.models.exit_codes import exit_status
+from pipeline.models.hub_cache import title
 from pipeline.models.precision import Dtype as Dtype
 from pipeline.models.precision import cpu_dtype as cpu_dtype
 from pipeline.models.precision import pick_device as pick_device
@@ -51,7 +52,8 @@ def check_model(directory: Path, example: Sequence[int], tokens: Iterable[int]) 
         InputError: it could not.
     """
     model = _pretrained(directory, device_map="meta", dtype=torch.float32)
-    where, fix = f"base model {directory.name}", f"Put files that belong together into {directory}."
+    where = f"base model {title(directory)}"
+    fix = mend(directory, f"Put files that belong together into {directory}.")
     rows, highest = _rows(model), max(*example, *tokens)
     if highest >= rows:
         what = f"its tokenizer has a token {highest}, but the model knows only those below {rows}"
@@ -59,7 +61,8 @@ def check_model(directory: Path, example: Sequence[int], tokens: Iterable[int]) 
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if positions is not None and positions < len(example):
         what = f"its max_position_embeddings has no room for a question and an answer, which take {len(example)} tokens"
-        raise InputError(where, what, got=str(positions), fix="Mend its config.json, or choose another base model.")
+        fix = mend(directory, "Mend its config.json, or choose another base model.")
+        raise InputError(where, what, got=str(positions), fix=fix)
     try:
         _send_through_one_layer(model, example)
     except Exception as error:
@@ -93,10 +96,10 @@ def _check_layers(directory: Path) -> None:
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
             if _LAYERS.fullmatch(name) and is_number and not 1 <= value <= MAX_LAYERS:
                 raise InputError(
-                    f"base model {directory.name}",
+                    f"base model {title(directory)}",
                     f"expected 1 to {MAX_LAYERS} layers in its config.json",
                     got=f"{name}: {value}",
-                    fix="Mend the directory, or choose another base model.",
+                    fix=mend(directory),
                 )
 
 
@@ -150,9 +153,9 @@ def _pretrained(directory: Path, **how: object) -> PreTrainedModel:
     if wrong:
         more = f" and {len(wrong) - 1} more" if wrong[1:] else ""
         raise InputError(
-            f"base model {directory.name}",
+            f"base model {title(directory)}",
             f"its weights are not those of its config.json ({wrong[0]}{more})",
-            fix=f"Put files that belong together into {directory}, or choose another base model.",
+            fix=mend(directory, f"Put files that belong together into {directory}, or choose another base model."),
         )
     return model
 

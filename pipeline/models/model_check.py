@@ -17,9 +17,9 @@ from pathlib import Path
 import msgspec
 
 from pipeline.errors import InputError
-from pipeline.models import environment
+from pipeline.models import environment, hub_cache
 from pipeline.models.architectures import check_architecture
-from pipeline.models.base_models import is_path, prepare
+from pipeline.models.base_models import is_path, mend, prepare
 from pipeline.models.exit_codes import signal_name
 from pipeline.models.messages import ChatMessage
 
@@ -83,7 +83,7 @@ class Checker:
         Raises:
             InputError: it is known that it cannot; see `check`.
         """
-        if not is_path(name):
+        if not is_path(name) and hub_cache.parse(name) is None:
             return True
         directory = prepare(name)
         check_architecture(directory)
@@ -161,9 +161,9 @@ def _death(directory: Path, process: subprocess.Popen[bytes]) -> _Found:
 
 def _dead(directory: Path, how: str, *, lasts: bool) -> _Found:
     return _Found(
-        f"base model {directory.name}",
+        f"base model {hub_cache.title(directory)}",
         f"cannot be loaded: the process that tried it has ended ({how})",
-        "Mend the directory, or choose another base model.",
+        mend(directory),
         lasts=lasts,
     )
 
@@ -174,7 +174,7 @@ _ours = Checker()
 def check(name: str) -> None:
     """See that the tokenizer, the chat template and the weights of a base model on disk fit and work together.
 
-    Takes some seconds for a path, once as long as its files stay as they are; nothing for a known name.
+    Takes some seconds for what is on disk, once as long as its files stay as they are; nothing for a known name.
 
     Raises:
         InputError: they do not; names what is wrong and what to do.
@@ -196,8 +196,8 @@ def _looks(directory: Path) -> _Files:
         except OSError as error:
             if entry.name in _READ or entry.name.endswith(".safetensors"):
                 what = f"its {entry.name} cannot be read ({error.strerror})"
-                fix = f"Put the file into {directory}, or choose another base model."
-                raise InputError(f"base model {directory.name}", what, fix=fix) from None
+                fix = mend(directory, f"Put the file into {directory}, or choose another base model.")
+                raise InputError(f"base model {hub_cache.title(directory)}", what, fix=fix) from None
             continue
         looks.append((entry.name, looked.st_size, looked.st_mtime_ns))
     return tuple(looks)

@@ -10,6 +10,7 @@ from pipeline.durable import read_file
 from pipeline.errors import InputError
 from pipeline.models.base_models import unloadable
 from pipeline.models.chat_template import ChatTemplate
+from pipeline.models.hub_cache import title
 
 _CONFIG = "tokenizer_config.json"
 _NAMING_ENDS = ("config.json", "generation_config.json")
@@ -65,7 +66,7 @@ def load_template(directory: Path) -> ChatTemplate:
     Raises:
         InputError: there is none, or a file is no text or no JSON.
     """
-    where = f"base model {directory.name}"
+    where = f"base model {title(directory)}"
     source: object = _object(directory, _CONFIG).get("chat_template")
     if isinstance(source, list):
         named = {each.get("name"): each.get("template") for each in source if isinstance(each, Mapping)}

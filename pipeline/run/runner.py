@@ -12,6 +12,7 @@ from pipeline.clock import stamp
 from pipeline.config.settings import Config
 from pipeline.durable import DISK_ERRORS, unusable
 from pipeline.errors import FinetuneError, InputError, RemoteEnded, StateDamaged
+from pipeline.run.base_model import settle
 from pipeline.run.progress import NEVER_RAN, Progress
 from pipeline.run.purchase import FREE, generation_of, give_up_others
 from pipeline.signals import this_process
@@ -88,7 +89,10 @@ def run(config: Config, state: State, work: Work, chosen: Range) -> None:
     names = [step.name for step in steps]
     begin = names.index(chosen.first) if chosen.first else 0
     end = names.index(chosen.last) if chosen.last else len(steps) - 1
-    _require_key(progress, work, steps[begin : end + 1])
+    in_range = steps[begin : end + 1]
+    _require_key(progress, work, in_range)
+    config = settle(config, state, work, [step for step in in_range if progress.why(step) or step.name == chosen.first])
+    progress = Progress(state, config, work.connection.identity)
     for number, step in enumerate(steps[: end + 1], start=1):
         why = progress.why(step)
         if number - 1 < begin:
@@ -219,6 +223,8 @@ def forget(config: Config, state: State, name: str) -> Sequence[str]:
     _require_step("forget", name, config)
     after = STEPS[STEPS.index(step_named(name)) :]  # also what an earlier config had, and this one has not
     gone = [step for step in after if state.body.steps.pop(step.name, None) is not None]
+    if any(step.buys for step in gone):
+        state.body.models.clear()  # what the Hub has now is asked for anew
     sent = {step.name for step in gone if not step.buys}
     bought = {step.name for step in gone if step.buys}
     state.body.remote = {op: each for op, each in state.body.remote.items() if each.step not in sent}

@@ -5,7 +5,8 @@ from typing import Annotated, TypeVar
 import msgspec
 from fastapi import Depends, Query, Request, Response
 
-from pipeline.models.base_models import is_known
+from pipeline.models import hub_cache
+from pipeline.models.base_models import is_known, is_path
 from pipeline.server import responses
 from pipeline.server.generations import Chats
 from pipeline.server.http.envelope import json_response
@@ -30,13 +31,23 @@ class Context(msgspec.Struct, frozen=True):
     model_checks: ModelChecks
     file_fault: str | None  # scripted: every upload ends in `error`, with these status_details
 
-    def has_base_model(self, name: str) -> bool:
-        """Whether a request may name this base model; looks at the disk only for paths that the settings name."""
-        return name in self.own_models or (name in self.settings.models and is_known(name))
+    def base_model(self, name: str) -> str | None:
+        """What a request means by this name: for a model of the Hub at the commit that is in the cache now.
+
+        What is made of it belongs to that commit, whatever the name will mean later. None if it may not be named; looks
+        at the disk only for names that the settings allow.
+        """
+        if name in self.own_models:
+            return name
+        if name in self.settings.models and is_known(name):
+            return name if is_path(name) else hub_cache.pinned(name)
+        return hub_cache.pinned(name) if self.settings.offers_cache else None
 
     def base_models(self) -> list[str]:
         """Every base model that a request may name."""
-        return [name for name in (*self.own_models, *self.settings.models) if self.has_base_model(name)]
+        cached = hub_cache.chat_models() if self.settings.offers_cache else ()
+        names = dict.fromkeys((*self.own_models, *self.settings.models, *cached))
+        return [name for name in names if self.base_model(name) is not None]
 
 
 async def _context(request: Request) -> Context:

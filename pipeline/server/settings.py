@@ -18,7 +18,9 @@ class ServerSettings:
         key: the bearer keys that clients show, separated by blanks; without any, the store's own is asked for.
         port: 0 takes a free one.
         models: base models on disk that may be named besides the packaged ones, as clients will write them: paths
-            of Hugging Face directories. A request that names any other path touches no file.
+            of Hugging Face directories, and names of the Hugging Face Hub that are in the user's cache. A request that
+            names any other path touches no file, and none makes anything be fetched.
+        offers_cache: whether whatever chat model is in the user's Hugging Face cache may be named, too.
         requests_per_minute: how many each key may make; None is any number.
         script: the scripted trainer's instructions, a JSON file.
         workers: how many jobs may train at once.
@@ -31,6 +33,7 @@ class ServerSettings:
     host: str = "127.0.0.1"
     port: int = 0
     models: tuple[str, ...] = ()
+    offers_cache: bool = False
     trainer: Literal["lora", "scripted"] = "lora"
     script: Path | None = None
     workers: int = 1

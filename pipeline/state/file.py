@@ -118,8 +118,9 @@ class StepRecord(msgspec.Struct, kw_only=True):
 class Body(msgspec.Struct, kw_only=True):
     """Everything the checksum covers.
 
-    `remote` is the ledger, keyed by the effect's op. `rebuilt` says that an earlier state was lost: what it knew of the
-    backend is looked for with patience.
+    `remote` is the ledger, keyed by the effect's op. `models` has, for each base model by its name on the Hugging Face
+    Hub, as the config has it, the commit that this run takes (a sha). `rebuilt` says that an earlier state was lost:
+    what it knew of the backend is looked for with patience.
     """
 
     lineage: str
@@ -127,6 +128,7 @@ class Body(msgspec.Struct, kw_only=True):
     rebuilt: bool = False
     steps: dict[str, StepRecord] = {}
     remote: dict[str, Attempt] = {}
+    models: dict[str, str] = {}
 
 
 class _File(msgspec.Struct, kw_only=True):

@@ -31,6 +31,9 @@ class Display(Protocol):
     def begin(self, name: str, backend: str, run_dir: Path, steps: Sequence[str]) -> None:
         """A run begins; `steps` names all that there are, in order."""
 
+    def preparing(self, what: str) -> None:
+        """Something is seen to before the first step; `progress` may follow."""
+
     def started(self, step: str, why: str | None) -> None:
         """A step begins; `why` it runs, unless it never ran."""
 
@@ -83,6 +86,7 @@ class TextDisplay:
         self._heads: dict[str, str] = {}
         self._below: Below | None = None
         self._step = ""
+        self._is_preparing = False
         self._began = 0.0
         self._tenth = -1
         self._speaking = False
@@ -94,8 +98,16 @@ class TextDisplay:
         self._heads = {step: head(number, len(steps), step) for number, step in enumerate(steps, start=1)}
         self._line((name, "bold"), text=f" with {backend}, in {run_dir}/")
 
+    def preparing(self, what: str) -> None:  # noqa: D102
+        self._clear()
+        self._step, self._tenth, self._began = what, -1, self._clock.monotonic()
+        self._is_preparing = True
+        self.progress(0, None, "")
+
     def started(self, step: str, why: str | None) -> None:  # noqa: D102
+        self._clear()
         self._step, self._tenth, self._began = step, -1, self._clock.monotonic()
+        self._is_preparing = False
         if why is not None:
             self._line((INDENT, ""), text=f"{step} runs again: {why}", style="yellow")
         self.progress(0, None, "")
@@ -118,7 +130,7 @@ class TextDisplay:
             self.note(line)
 
     def progress(self, done: float, total: float | None, text: str) -> None:  # noqa: D102
-        in_place = bool(self._heads) and self._lines.is_terminal
+        in_place = (bool(self._heads) or self._is_preparing) and self._lines.is_terminal
         if in_place:
             below = self._moving()
             below.show(self._step)
@@ -216,6 +228,9 @@ class JsonDisplay:
 
     def begin(self, name: str, backend: str, run_dir: Path, steps: Sequence[str]) -> None:  # noqa: D102 - see Display
         self._emit("begin", {"name": name, "backend": backend, "run_dir": str(run_dir), "steps": list(steps)})
+
+    def preparing(self, what: str) -> None:  # noqa: D102
+        self._emit("preparing", {"what": what})
 
     def started(self, step: str, why: str | None) -> None:  # noqa: D102
         self._emit("started", {"step": step, "why": why})

@@ -13,6 +13,7 @@ from rich.progress import Task as Row
 from rich.table import Column
 from rich.text import Text
 
+from pipeline.terminal.style import INDENT
 from pipeline.wording import visible
 
 BAR_WIDTH = 24
@@ -42,7 +43,7 @@ class Below:
         self._console.print(Text.from_ansi(text.removesuffix("\n")), soft_wrap=True)
 
     def show(self, step: str) -> None:
-        """Begin with a step, or go on showing it."""
+        """Begin with a step, or with what is done before the first; or go on showing it."""
         if self._live is not None:
             return
         self._progress = Progress(
@@ -55,7 +56,7 @@ class Below:
             console=self._console,
             auto_refresh=False,
         )
-        self._progress.add_task(self._heads[step], total=None, text="")
+        self._progress.add_task(self._heads.get(step, f"{INDENT}{step}"), total=None, text="")
         self._live = Live(
             Group(self._progress, *self._to_come(step)), console=self._console, transient=True, refresh_per_second=8
         )
@@ -81,7 +82,8 @@ class Below:
             self._live = self._progress = None
 
     def _to_come(self, step: str) -> list[Text]:
-        after = list(self._heads.values())[list(self._heads).index(step) + 1 :]
+        steps = list(self._heads)
+        after = list(self._heads.values())[steps.index(step) + 1 if step in steps else 0 :]
         room = max(0, self._console.height - 4)
         return [Text(head, style="dim") for head in after[:room]]
 

@@ -31,8 +31,8 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(InputError) as caught:
         prepare("gpt-4o")
     assert str(caught.value) == (
-        "base model: expected smollm2-135m-instruct or the path of a Hugging Face directory, got 'gpt-4o'. "
-        "Name one of these; a path is absolute or starts with ./ or ~."
+        "base model: expected smollm2-135m-instruct, a model of the Hugging Face Hub or the path of a directory, got "
+        "'gpt-4o'. Name one of these: ORG/NAME, as the Hub has it; a path is absolute or starts with ./ or ~."
     )
 
 

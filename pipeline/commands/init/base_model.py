@@ -1,6 +1,5 @@
 """Which base model, asked with what each takes here; and what to expect of it, before anything is trained."""
 
-import re
 from typing import NamedTuple
 
 from pipeline.commands.init.archive_summary import People
@@ -11,6 +10,7 @@ from pipeline.dataset.expectations import Data, Expectations, expect, how_long
 from pipeline.dataset.languages import languages_of
 from pipeline.dataset.tokens import estimated
 from pipeline.errors import InputError
+from pipeline.models import hub_cache
 from pipeline.models.base_models import is_known, is_path
 from pipeline.models.choice import offers
 from pipeline.models.machine import Machine, this_machine
@@ -20,7 +20,6 @@ from pipeline.training.protocol import MAX_TOKENS, automatic_epochs
 
 _HOSTED = {"openai": "gpt-4.1-nano-2025-04-14"}
 _TOKENS_AN_EXAMPLE = 250
-_ON_THE_HUB = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
 
 
 class Chats(NamedTuple):
@@ -93,6 +92,6 @@ def _understood(said: str) -> str:
     known = pick_named(said)
     if known is not None and "@" not in said:
         return known.name
-    if _ON_THE_HUB.fullmatch(said):
+    if hub_cache.parse(said) is not None:
         return said
     return pick(said, [each.name for each in picks()], "--model")

@@ -13,6 +13,7 @@ from pipeline.backends.profiles import PROFILES
 from pipeline.commands.init.small_talk import SMALL_TALK
 from pipeline.config.settings import Backend
 from pipeline.dataset.preset import LIKE_A_PERSON
+from pipeline.models import hub_cache
 from pipeline.sessions.session import OWNER
 from pipeline.terminal.invocation import quoted
 from pipeline.wording import visible
@@ -146,12 +147,12 @@ def _convert(assistant: str, embedded: bool) -> list[str]:
 
 def _create_job(answers: Answers, embedded: bool, *, is_ready: bool) -> list[str]:
     lines = ["create_job:"]
-    local = (
-        "`finetune models` lists others; or the path of a model's directory"
-        if embedded
-        else "the base model, as the backend names it"
-    )
-    lines.append(_key("  model", answers.model, local))
+    about = "the base model, as the backend names it"
+    if embedded:
+        about = "`finetune models` lists others; or the path of a model's directory"
+    if embedded and hub_cache.parse(answers.model) is not None:
+        about = "of the Hugging Face Hub: fetched once; its commit is kept for this run"
+    lines.append(_key("  model", answers.model, about))
     suffix = re.sub(r"[^a-z0-9]+", "-", answers.assistant.lower()).strip("-")[:_LONGEST_SUFFIX].strip("-")
     if (
         suffix and not suffix.replace("-", "").isdigit() and not is_ready

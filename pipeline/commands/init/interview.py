@@ -68,6 +68,7 @@ class Made(NamedTuple):
     path: Path
     backend: Backend
     expectations: Expectations
+    model: str
 
 
 def write_config(given: Given, questions: Questions) -> Made:
@@ -95,7 +96,7 @@ def write_config(given: Given, questions: Questions) -> Made:
         small_talk(chats.data.language),
     )
     _write(path, config_text(answers, path))
-    return Made(path, backend, chats.expectations(backend, model))
+    return Made(path, backend, chats.expectations(backend, model), model)
 
 
 def _archive(given: Given, questions: Questions, folder: Path) -> _Found:

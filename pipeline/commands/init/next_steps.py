@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pipeline.backends.profiles import PROFILES
 from pipeline.commands.init.interview import Made
 from pipeline.errors import InputError
+from pipeline.models import hub_cache
 from pipeline.models.environment import require_libraries
 from pipeline.terminal.invocation import Invocation
 from pipeline.terminal.style import Lines
@@ -23,6 +24,7 @@ def what_next(made: Made, called: Invocation, lines: Lines) -> Iterator[str]:
         yield lines.line((f"  {'memory':<12}", ""), text=called.typable(str(made.expectations.refusal)))
     yield ""
     profile = PROFILES[made.backend.kind]
+    is_fetched = profile.free and hub_cache.parse(made.model) is not None
     if profile.key_env is None:
         trains = "trains on this machine (Ctrl-C pauses, the same command goes on)"
         try:
@@ -34,7 +36,8 @@ def what_next(made: Made, called: Invocation, lines: Lines) -> Iterator[str]:
         if not os.environ.get(profile.key_env):
             yield f"First  export {profile.key_env}=…"
     yield f"Next   {called.command('run')}"
-    yield lines.flow(f"       reads the archive, makes training examples, {trains} and shows what it learnt")
+    fetches = f"fetches {made.model} from the Hugging Face Hub, once, " if is_fetched else ""
+    yield lines.flow(f"       {fetches}reads the archive, makes training examples, {trains} and shows what it learnt")
     yield f"Then   {called.command('chat')}"
     yield ""
     yield lines.flow(f"See what it would learn from, before anything is trained, with: {called.command('inspect')}")

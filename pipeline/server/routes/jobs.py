@@ -3,12 +3,12 @@
 import hashlib
 import re
 import secrets
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
+from pipeline.models.hub_cache import short_name
 from pipeline.server import requests, responses
 from pipeline.server.context import After, Context, ContextDep, list_response
 from pipeline.server.http.envelope import ApiError, json_response
@@ -98,7 +98,8 @@ def _new_job(body: requests.JobCreate, context: Context) -> NewJob:
             param="model",
             code="unsupported_value",
         )
-    if not context.has_base_model(body.model):
+    base = context.base_model(body.model)
+    if base is None:
         # As the live API says it (reported in Denis2054/Transformers-for-NLP-and-Computer-Vision-3rd-Edition, issue 5).
         message = f"Model {body.model} is not available for fine-tuning or does not exist."
         raise ApiError(400, message, code="model_not_available")
@@ -118,8 +119,8 @@ def _new_job(body: requests.JobCreate, context: Context) -> NewJob:
     if body.validation_file is not None:
         _check_file(body.validation_file, "validation_file", context)
     return NewJob(
-        model=body.model,
-        model_name=_model_name(body.model, body.suffix),
+        model=base,
+        model_name=_model_name(base, body.suffix),
         training_file=body.training_file,
         validation_file=body.validation_file,
         seed=secrets.randbelow(2**31) if body.seed is None else body.seed,
@@ -155,9 +156,9 @@ def _hyperparameters(body: requests.JobCreate, method: responses.MethodName) -> 
 
 
 def _model_name(base: str, suffix: str | None) -> str:
-    """`ft:BASE:ORG:SUFFIX:ID`; of a model on disk only its folder's name, of a suffix only what fits between colons."""
+    """`ft:BASE:ORG:SUFFIX:ID`; of a model on disk only its last name, of a suffix only what fits between colons."""
     readable = re.sub(r"[^a-z0-9_-]+", "-", (suffix or "").lower())
-    return f"ft:{Path(base).name}:personal:{readable}:{secrets.token_hex(4)}"
+    return f"ft:{short_name(base)}:personal:{readable}:{secrets.token_hex(4)}"
 
 
 _BY_METADATA: Json = {

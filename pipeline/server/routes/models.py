@@ -29,7 +29,7 @@ def retrieve_model(model: str, context: ContextDep) -> Response:
     tuned = context.store.model(model)
     if tuned is not None:
         return json_response(responses.Model(tuned.name, tuned.created_at, context.store.org_id))
-    if context.has_base_model(model):
+    if context.base_model(model) is not None:
         return json_response(_base(model))
     raise unknown_model(model)
 
@@ -42,7 +42,7 @@ def delete_model(model: str, context: ContextDep) -> Response:
         for adapter in adapters:
             context.chats.engine.unload(adapter)
         return json_response(responses.Deleted(model, "model"))
-    if context.has_base_model(model):
+    if context.base_model(model) is not None:
         raise ApiError(403, f"The model `{model}` is a base model: it cannot be deleted.", param="model")
     raise unknown_model(model)
 
@@ -56,8 +56,8 @@ def find_model(name: str, context: Context) -> ModelRef:
     tuned, adapter = context.store.model(name), context.store.adapter_path(name)
     if tuned is not None and adapter is not None:
         return ModelRef(tuned.base_model, adapter)
-    if context.has_base_model(name):
-        return ModelRef(name)
+    if (base := context.base_model(name)) is not None:
+        return ModelRef(base)
     raise unknown_model(name)
 
 

@@ -17,7 +17,7 @@ def test_what_is_to_be_typed_stands_on_one_line_however_narrow_the_terminal(monk
     monkeypatch.setattr("sys.argv", ["/opt/not on the path/__main__.py"])
     monkeypatch.delenv("NEBIUS_API_KEY", raising=False)
     path = Path("a folder/with a long name/my-imessage.yaml")
-    made = Made(path, Backend(kind="nebius"), "minutes")
+    made = Made(path, Backend(kind="nebius"), "minutes", "meta-llama/Llama-3.1-8B-Instruct")
     assert "\n".join(what_next(made, Invocation(path), Lines(io.StringIO(), is_terminal=True))) == (
         "\n"
         "Wrote a folder/with a long name/my-imessage.yaml,\n"
