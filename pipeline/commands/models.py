@@ -21,6 +21,7 @@ from pipeline.state.file import State
 from pipeline.steps import STEPS, step_of
 from pipeline.steps.outputs import Convert
 from pipeline.terminal.invocation import Invocation
+from pipeline.terminal.streams import say_aside
 from pipeline.terminal.style import Lines, Piece
 from pipeline.wording import counted, visible
 
@@ -179,7 +180,7 @@ def models(
             what = f"The chats of {config.name} are not converted yet; `finetune inspect CONFIG` does that."
             say(lines.line(text=Invocation.of(config_path, overrides).typable(what)))
         asked = of_run or asked
-    machine = this_machine()
+    machine = this_machine((lambda _: None) if as_json else say_aside)
     found = offers(machine, asked.task)
     if as_json:
         for offer in found:

@@ -82,7 +82,7 @@ def test_a_training_that_this_machine_cannot_hold_is_not_created(
     bench: Bench, server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = Machine(2, Measured("cpu", "", "float32", 73e9, 9.7e9), 4 * 10**9, 3 * 10**9)
-    monkeypatch.setattr(expectations, "this_machine", lambda: small)
+    monkeypatch.setattr(expectations, "this_machine", lambda _: small)
     monkeypatch.setattr(bench.connection, "check_model", lambda: None)
     model = {"model": "smollm2-135m-instruct"}
     config = bench.config(create_job=model).model_copy(update={"backend": Backend()})

@@ -23,6 +23,7 @@ from pipeline.commands.init.small_talk import SMALL_TALK, small_talk
 from pipeline.config.file import load_config
 from pipeline.config.settings import Backend
 from pipeline.dataset.languages import NAMES
+from pipeline.models.machine import MEASURING
 from tests.archives.exports import EXPORTS, SPOKEN, chat_db_without_its_log, telegram, whatsapp_text, whatsapp_zip
 from tests.archives.meta_exports import said, thread
 from tests.command import BOUND_S, Workshop
@@ -146,6 +147,7 @@ def test_a_newcomer_answers_a_few_questions(shop: Workshop, tmp_path: Path) -> N
     code, shown = on_a_terminal(shop, answers)
     assert code == 0
     # What hangs on the machine is tested in tests/commands/test_models.py.
+    shown = shown.replace(f"{MEASURING}\n", "")
     shown = re.sub("(This machine has |create_job.model|takes +about a minute ).+", r"\1…", shown)
     shown = re.sub(r"(?s)(create_job.model…\n).+?(Or any other)", r"\1…\n\2", shown)
     shown = re.sub(r"Number or name \[[^\]]+\]: (nobody|1\n\nWrite)", r"Number or name …: \1", shown)
