@@ -20,6 +20,8 @@ from pipeline.run.progress import Progress
 from pipeline.state.file import State
 from pipeline.steps import STEPS, step_of
 from pipeline.steps.outputs import Convert
+from pipeline.terminal.invocation import Invocation
+from pipeline.terminal.streams import say_aside
 from pipeline.terminal.style import Lines, Piece
 from pipeline.wording import counted, visible
 
@@ -175,10 +177,10 @@ def models(
         config, state, progress = read_only(config_path, overrides)
         of_run = asked_of(config, state, progress)
         if of_run is None and not as_json:
-            inspect = f"finetune inspect {config_path}"
-            say(lines.line(text=f"The chats of {config.name} are not converted yet; `{inspect}` does that."))
+            what = f"The chats of {config.name} are not converted yet; `finetune inspect CONFIG` does that."
+            say(lines.line(text=Invocation.of(config_path, overrides).typable(what)))
         asked = of_run or asked
-    machine = this_machine()
+    machine = this_machine((lambda _: None) if as_json else say_aside)
     found = offers(machine, asked.task)
     if as_json:
         for offer in found:

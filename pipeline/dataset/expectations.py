@@ -1,6 +1,6 @@
 """What to expect of so much data with such a model on such a machine; said before anything is trained."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -110,9 +110,9 @@ class Expectations(NamedTuple):
         return [(label, said) for label, said in parts if said]
 
 
-def before_training(config: Config, data: Data) -> Expectations:
-    """What to expect of a run that is about to train."""
-    machine = this_machine() if config.backend.kind == "embedded" else None
+def before_training(config: Config, data: Data, say: Callable[[str], None] = lambda _: None) -> Expectations:
+    """What to expect of a run that is about to train; `say` is told before this machine is measured."""
+    machine = this_machine(say) if config.backend.kind == "embedded" else None
     return expect(data, config.create_job.model, machine, can_cut=config.convert.preset == "texting")
 
 

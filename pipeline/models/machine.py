@@ -1,10 +1,12 @@
 """What this machine can train: its memory now, and how fast it is, measured once and remembered. Torch-free."""
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -73,9 +75,19 @@ class Machine(msgspec.Struct, frozen=True):
         return f"{where}, {(self.free or 0) / 1e9:.1f} of {self.memory / 1e9:.1f} GB of memory free"
 
 
-def this_machine() -> Machine:
-    """Look at this machine; it is measured if that was not done before, which takes torch some seconds to start."""
-    measured = _remembered() or _measure()
+MEASURING = "Measuring how fast this machine is, once …"
+
+
+def this_machine(say: Callable[[str], None] = lambda _: None) -> Machine:
+    """Look at this machine; it is measured if that was not done before, which takes torch some seconds to start.
+
+    Args:
+        say: is told before that.
+    """
+    measured = _remembered()
+    if measured is None and importlib.util.find_spec("torch") is not None:
+        say(MEASURING)
+        measured = _measure()
     if measured is not None and measured.memory is not None:  # whatever else uses a GPU ends before a training
         return Machine(_cores(), measured, measured.memory, measured.memory)
     memory, free = _memory()

@@ -38,7 +38,7 @@ def _say_what_to_expect(config: Config, convert: Convert, work: Work) -> None:
         tokens=convert.tokens,
         longest=convert.tokens_most,
     )
-    expected = before_training(config, data)
+    expected = before_training(config, data, work.display.note)
     for line in expected.short():
         work.display.note(line)
     if expected.refusal is not None:

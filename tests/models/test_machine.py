@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pipeline.models import machine
-from pipeline.models.machine import Machine, Measured, this_machine
+from pipeline.models.machine import MEASURING, Machine, Measured, this_machine
 from pipeline.models.needs import memory_to_train
 from pipeline.models.picks import picks
 
@@ -38,7 +38,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_machine_is_measured_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     probe = Probe(monkeypatch, msgspec.json.encode(FOUND))
-    assert [this_machine().measured for _ in range(3)] == [FOUND] * 3
+    said: list[str] = []
+    assert [this_machine(said.append).measured for _ in range(3)] == [FOUND] * 3
+    assert said == [MEASURING]
     assert (probe.asked, (cache / "machine.json").stat().st_mode & 0o077) == (1, 0)
     monkeypatch.setattr(machine, "_processor", lambda: "flags: another one")
     this_machine()

@@ -1,10 +1,15 @@
 """Step 8: a job is what it is made of, not what its files are called."""
 
+import json
 from typing import Any
 
 import msgspec
 import pytest
 
+from pipeline.config.settings import Backend
+from pipeline.dataset import expectations
+from pipeline.errors import InputError
+from pipeline.models.machine import Machine, Measured
 from pipeline.steps import create_job
 from pipeline.steps.create_job import made_of
 from pipeline.steps.outputs import Convert, CreateJob, PollFile
@@ -60,3 +65,33 @@ def test_other_content_is_another_job(bench: Bench) -> None:
     other = msgspec.structs.replace(convert, train=bench.put("05_train.jsonl", b"other\n"))
     with_valid = msgspec.structs.replace(convert, valid=bench.put("05_valid.jsonl", b"valid\n"))
     assert len({created(bench, each).job for each in (convert, other, with_valid)}) == 3
+
+
+def test_what_to_expect_is_said_before_the_job_is_created(bench: Bench, server: FaultServer) -> None:
+    said = "Na klar, ich komme heute Abend gerne noch bei dir vorbei, und was machst du gerade so?"
+    line = json.dumps({"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": said}]})
+    convert = msgspec.structs.replace(made_by_convert(bench), train=bench.put("05_train.jsonl", line.encode() + b"\n"))
+    create_job.run(bench.config(download={"source": "chat.txt"}), convert, FILES, bench.work)
+    assert bench.notes == [
+        "10 replies to learn, in German: it will recite them: fewer than 100 are learnt by heart. What helps most: "
+        "more of their messages (500 replies are worth while, about 1,500 plenty)."
+    ]
+
+
+def test_a_training_that_this_machine_cannot_hold_is_not_created(
+    bench: Bench, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = Machine(2, Measured("cpu", "", "float32", 73e9, 9.7e9), 4 * 10**9, 3 * 10**9)
+    monkeypatch.setattr(expectations, "this_machine", lambda _: small)
+    monkeypatch.setattr(bench.connection, "check_model", lambda: None)
+    model = {"model": "smollm2-135m-instruct"}
+    config = bench.config(create_job=model).model_copy(update={"backend": Backend()})
+    convert = msgspec.structs.replace(made_by_convert(bench), tokens_most=2000)
+    with pytest.raises(InputError) as refused:
+        create_job.run(config, convert, FILES, bench.work)
+    assert str(refused.value) == (
+        "create_job.model: training it takes about 6.2 GB of memory for 2,000 tokens at once, and this machine has "
+        "4.0 GB in all, got smollm2-135m-instruct. Train on another machine; `finetune models CONFIG` shows what each "
+        "model takes."
+    )
+    assert server.jobs == []

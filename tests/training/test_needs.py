@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.models.needs import RANK, tokens_at_once
@@ -16,7 +17,8 @@ from pipeline.training.tensors import TrainingSet
 @pytest.mark.parametrize("batch_size", [None, 1, 6, 16])
 def test_as_many_tokens_go_through_at_once_as_is_said(longest: int, examples: int, batch_size: int | None) -> None:
     spec = JobSpec("j", "lora", "m", Path("t"), None, 1, batch_size or "auto", "auto", 1, Path("w"))
-    trained = TrainingSet([[0]] * examples, [[0]] * examples)
+    ids = [np.zeros(1, dtype=np.int32)] * examples
+    trained = TrainingSet(ids, ids)
     plan = plan_training(spec, trained, 0, 2048)
     assert tokens_at_once(longest, examples, batch_size) == longest * lora._micro_batch(plan.batch_size, longest)
 

@@ -49,9 +49,9 @@ class Chats(NamedTuple):
         seconds = seconds_to_train(bundled.shape, machine, self.data.tokens or 0) if bundled else None
         return "" if seconds is None else f"; {how_long(seconds)} of training with the smallest model"
 
-    def expectations(self, backend: Backend, model: str) -> Expectations:
+    def expectations(self, backend: Backend, model: str, questions: Questions) -> Expectations:
         """What to expect of training `model` on them."""
-        machine = this_machine() if backend.kind == "embedded" else None
+        machine = this_machine(questions.say) if backend.kind == "embedded" else None
         return expect(self.data, model, machine, can_cut=True)
 
 
@@ -68,7 +68,7 @@ def base_model(given: str | None, questions: Questions, backend: Backend, chats:
         return questions.answer("Base model, as the backend names it", "--model", given, None, str)
     default = BUNDLED
     if questions.asks and given is None:
-        machine = this_machine()
+        machine = this_machine(questions.say)
         found = offers(machine, chats.data.task)
         questions.say("")
         questions.say(f"Which model shall learn it? This machine has {machine}.")

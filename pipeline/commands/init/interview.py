@@ -96,7 +96,7 @@ def write_config(given: Given, questions: Questions) -> Made:
         small_talk(chats.data.language),
     )
     _write(path, config_text(answers, path))
-    return Made(path, backend, chats.expectations(backend, model), model)
+    return Made(path, backend, chats.expectations(backend, model, questions), model)
 
 
 def _archive(given: Given, questions: Questions, folder: Path) -> _Found:
@@ -236,7 +236,7 @@ def _assistant(given: Given, questions: Questions, found: _Found) -> str:
 
 def _backend(given: Given, questions: Questions, chats: Chats) -> Backend:
     if questions.asks and given.backend is None:
-        takes = chats.takes(this_machine())
+        takes = chats.takes(this_machine(questions.say))
         questions.say("")
         questions.say("Where shall it be trained?")
         for number, kind in enumerate(_KINDS, start=1):
