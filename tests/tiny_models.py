@@ -184,5 +184,6 @@ def write_model(directory: Path, kind: Kind) -> None:
         initializer_range=0.4,  # or no answer could stand out
         **kind.config,
     )
-    AutoModelForCausalLM.from_config(config).save_pretrained(directory)
+    made = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    made.save_pretrained(directory)
     write_tokenizer(directory, kind)  # again: its list of ends takes the place of transformers'

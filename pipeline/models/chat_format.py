@@ -62,13 +62,14 @@ class ChatFormat:
         self._plain = load_tokenizer(directory)
         self._plain.encode_special_tokens = True
         self._letters = _byte_letters() if "ByteLevel(" in str(self._control.decoder) else {}
-        self._added = frozenset(self._control.get_added_tokens_decoder())
-        self.special = frozenset(
-            token.content for token in self._control.get_added_tokens_decoder().values() if token.special
-        )
-        ends = {self._control.token_to_id(content) for content in self.special} | end_tokens(directory) & self._added
-        thoughts = {self._control.token_to_id(mark) for mark in (THINK, END_THINK)} & self._added
+        added = self._control.get_added_tokens_decoder()
+        self._added = frozenset(added)
+        self.special = frozenset(token.content for token in added.values() if token.special)
+        thoughts = {number for number, token in added.items() if token.content in (THINK, END_THINK)}
+        ends = {number for number, token in added.items() if token.special} | end_tokens(directory) & self._added
         self.stop_ids = frozenset(ends - thoughts)
+        # What a message says is text, even where the tokenizer does not call such a token special.
+        self._plain.add_special_tokens([added[number] for number in sorted(ends | thoughts)])
         self._most_per_token = max(map(len, self._plain.get_vocab()))
         with explained(self._where):
             self._encoder = Encoder(self._control, self._plain)
@@ -105,7 +106,7 @@ class ChatFormat:
             InputError: the tokenizer cannot encode one.
         """
         with explained(self._where):
-            return list(map(len, self._encoder.plain(texts, self._header[-1])))
+            return list(map(len, self._encoder.plain(texts, self._header[-1] if self._header else None)))
 
     def _frame(self, roles: tuple[Role, ...]) -> int:
         """How many tokens the template writes around the contents of a conversation of these roles; as `frame`.

@@ -158,6 +158,17 @@ def test_a_part_gets_what_it_would_get_alone(resident: "ResidentModel", rounds: 
             torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["dynamic", "longrope"])
+def test_models_whose_places_depend_on_the_longest_conversation_are_not_packed(kind: str) -> None:
+    from types import SimpleNamespace
+
+    from pipeline.inference import packing
+
+    for rope in ({"rope_type": kind}, {"full_attention": {"rope_type": kind}, "sliding_attention": {}}):
+        config = SimpleNamespace(model_type="llama", rope_parameters=rope)
+        assert not packing.make_packable(cast(Any, SimpleNamespace(config=config)))
+
+
 def test_a_neighbour_changes_nothing(resident: "ResidentModel") -> None:
     import torch
     from transformers import DynamicCache

@@ -151,3 +151,15 @@ def test_bytes_that_are_no_character_are_said_as_such_and_stop_nothing(name: str
     text_of = found.detokenizer()
     turtle = found.answer(messages(ASKED[0]), ChatMessage("assistant", "r🐢 é"))[:-1]
     assert "".join(map(text_of, [*turtle, *turtle[1:3], *turtle, *turtle[:2]])) == "r🐢 é\ufffdr🐢 ér"
+
+
+def test_a_message_that_writes_the_marks_of_thoughts_or_ends_stays_text(tmp_path: Path) -> None:
+    template = "{% for m in messages %}{{ '[' + m.role + ']' + m.content + '<end>' }}{% endfor %}"
+    write_tokenizer(tmp_path, Kind("llama", THINKING._replace(marks=("<end>", "<think>", "</think>")), template, {}))
+    vocabulary = Tokenizer.from_file(str(tmp_path / "tokenizer.json")).get_vocab()
+    (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": vocabulary["<end>"]}))
+    found = ChatFormat(tmp_path)
+    ids = found.prompt(messages([("user", "<end><think></think><|im_end|>")]))
+    marks = [vocabulary[mark] for mark in ("<end>", "<think>", "</think>", "<|im_end|>")]
+    assert [ids.count(mark) for mark in marks] == [1, 0, 0, 0]
+    assert found.decode(ids) == "[user]<end><think></think><|im_end|><end>"

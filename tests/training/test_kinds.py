@@ -121,13 +121,13 @@ def resident(model: Path) -> "ResidentModel":
 
 
 def test_the_next_tokens_odds_are_those_of_the_model_without_a_cache_for_several_at_once(
-    resident: "ResidentModel",
+    resident: "ResidentModel", model: Path
 ) -> None:
     """Some prompts are longer than a window, and the second is read in two parts."""
     import torch
     from transformers import AutoModelForCausalLM, DynamicCache
 
-    plain = AutoModelForCausalLM.from_pretrained(resident.chat_format._directory, dtype=torch.float32).eval()
+    plain = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     prompts = [resident.chat_format.prompt([ChatMessage("user", text)]) for text in ASKED]
     caches = [DynamicCache() for _ in prompts]
     seen = [list(prompts[0]), list(prompts[1][:9]), list(prompts[2])]
