@@ -167,6 +167,8 @@ class _Chat:
 
 
 def _text(segments: object) -> str:
+    if isinstance(segments, list) and len(segments) == 1 and isinstance(only := segments[0], dict):  # nearly every one
+        return "\n" if only.get("type") == "LINE_BREAK" else str(only.get("text") or "")
     parts = [each for each in segments if isinstance(each, dict)] if isinstance(segments, list) else []
     return "".join("\n" if each.get("type") == "LINE_BREAK" else str(each.get("text") or "") for each in parts)
 

@@ -27,8 +27,8 @@ _UNFINISHED = re.compile(
     r"(?:&[#\w]{0,10}(?:;(?:&[#\w]{0,10};?)?)?|[\ud800-\udbff]"
     r"""| (?:d(?:a(?:t(?:a(?:=(?:["'][A-Za-z0-9+/=]{0,255})?)?)?)?)?)?)\Z"""
 )
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-_HALVES = re.compile("[\ud800-\udfff]")
+_CONTROLS = bytes(code for code in range(0x20) if code not in b"\t\n\r")
+_NO_CHARACTERS = "\ufffe".encode(), "\uffff".encode()
 _DATA = re.compile(r"""(?<= data=["'])[A-Za-z0-9+/=]{256,}""")
 _MORE_DATA = re.compile(r"[A-Za-z0-9+/=]*")
 
@@ -63,7 +63,7 @@ class _Document:
         self._member = member
         self._found: list[Element] = []
         self._open: Element | None = None
-        self._parser = expat.ParserCreate()
+        self._parser = expat.ParserCreate("UTF-8")  # whatever the file says: it has been decoded
         self._parser.StartElementHandler = self._begin
         self._parser.EndElementHandler = self._end
         self._parser.StartDoctypeDeclHandler = self._refuse
@@ -75,7 +75,7 @@ class _Document:
                 self._parser.Parse(text, False)
                 yield from self._found
                 self._found.clear()
-            self._parser.Parse("", True)
+            self._parser.Parse(b"", True)
         except expat.ExpatError as error:
             raise _damaged(self._member, f"{expat.ErrorString(error.code)}, in line {error.lineno:,}") from None
         yield from self._found
@@ -101,8 +101,8 @@ class _Document:
         )
 
 
-def _mended(member: Member) -> Iterator[str]:
-    """The text of a file, as XML."""
+def _mended(member: Member) -> Iterator[bytes]:
+    """The text of a file, as XML in UTF-8."""
     rest, in_data = "", False
     size = 0
     for text in _decoded(member):
@@ -136,12 +136,18 @@ def _without_data(text: str) -> tuple[str, bool]:
     return "".join(pieces), goes_on
 
 
-def _as_xml(text: str) -> str:
-    if _HALVES.search(text):
+def _as_xml(text: str) -> bytes:
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        data = text.encode()
     if "&#" in text:
-        text = _REFERENCE.sub(_allowed, _PAIR.sub(_joined, text))
-    return _CONTROL.sub("", text)
+        data = _REFERENCE.sub(_allowed, _PAIR.sub(_joined, text)).encode()
+    data = data.translate(None, _CONTROLS)  # many times as fast as a pattern
+    for each in _NO_CHARACTERS:
+        data = data.replace(each, b"")
+    return data
 
 
 def _joined(match: re.Match[str]) -> str:

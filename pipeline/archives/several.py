@@ -6,13 +6,14 @@ archive nothing is: people do say "ok" twice in a minute. Two people of one name
 their ids or addresses.
 """
 
+import itertools
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.archives.addresses import is_address, normal_address
+from pipeline.archives.addresses import Numbers, is_address
 from pipeline.archives.reading import Loaded, Reading, load_archive, read_archive, reading_of, require_known
 from pipeline.archives.told import TWICE
 from pipeline.sessions.session import Listener, Message, Session
@@ -25,6 +26,8 @@ _OWN_ID = re.compile(r"telegram-[a-z]+-?\d+|discord-\d+")
 """Session ids that are the app's own: a chat keeps its id when it is renamed."""
 
 _WHATSAPP = "WhatsApp"
+_EDITED = ("Discord", "Slack", "Telegram")
+"""Apps whose exports hold an edited message with its new words, and times to the second."""
 _COPY = re.compile(r" \(\d{1,2}\)$")  # what a browser or a phone adds to the name of a second download
 _WHOLE_MINUTE = ":00Z"
 
@@ -78,7 +81,7 @@ def load_archives(readings: Sequence[Reading], file: Sink, folder: Path) -> Load
 
 
 class _Copies:
-    """Finds what was in an earlier archive. Holds 8 bytes and what a Counter takes for each message, WhatsApp's twice.
+    """Finds what was in an earlier archive. Holds 8 bytes and what a Counter takes for a message, twice for some apps.
 
     Args:
         named: names that the config gives; whoever has one is one person, whatever their addresses.
@@ -108,9 +111,15 @@ class _Copies:
 
         def first_ones() -> Iterator[list[Message]]:
             for block in blocks:
+                copies = [
+                    self._is_copy(message, session, conversation, may_lack_seconds=may_lack_seconds)
+                    for message in block
+                ]
+                if session.platform in _EDITED:
+                    self._find_edited(block, copies, session, conversation)
                 kept = []
-                for message in block:
-                    if not self._is_copy(message, session, conversation, may_lack_seconds=may_lack_seconds):
+                for message, is_copy in zip(block, copies, strict=True):
+                    if not is_copy:
                         kept.append(message)
                     elif listener is not None:
                         listener(TWICE, message)
@@ -136,6 +145,24 @@ class _Copies:
         key = keys[-1] if conversation in self._by_minute else keys[0]
         return self._here[key] <= self._before[key]
 
+    def _find_edited(
+        self, block: list[Message], copies: list[bool], session: Session, conversation: "_Conversation"
+    ) -> None:
+        """Mark as copies what was said in other words in an earlier archive, and edited before the later export.
+
+        So it is if somebody's messages of one second are no more than there were, whatever their words.
+        """
+        for _, run in itertools.groupby(range(len(block)), lambda at: block[at].time):
+            of_sender: dict[int, list[int]] = defaultdict(list)
+            for at in run:
+                if (time := block[at].time) is not None:
+                    of_sender[hash((conversation, self._people.of(session, block[at].sender), time))].append(at)
+            for key, places in of_sender.items():
+                self._here[key] += len(places)
+                edited = self._before[key] - sum(copies[at] for at in places)
+                for at in [at for at in places if not copies[at]][: max(0, edited)]:
+                    copies[at] = True
+
     def _conversation(self, session: Session) -> "_Conversation":
         """Equal for a conversation in two exports of it."""
         if _OWN_ID.fullmatch(session.id):
@@ -156,16 +183,17 @@ class _Known:
     def __init__(self, named: Collection[str]) -> None:
         self._named = named
         self._known: dict[tuple[str | None, str], str] = {}
+        self._numbers: defaultdict[str | None, Numbers] = defaultdict(Numbers)
 
     def of(self, session: Session, sender: str) -> str:
         """What is the same for one person in every archive."""
-        person = session.people.get(sender)
+        person, sign_of = session.people.get(sender), self._numbers[session.platform].of
         if person is None or not person.addresses or sender in self._named:
-            signs = [normal_address(sender)]
+            signs = [sign_of(sender)]
         else:
             # Of what is no address, the first is the id: what follows are names, which several may have.
             written = [each for each in (sender, *person.addresses) if is_address(each)]
-            signs = list(map(normal_address, written or person.addresses[:1]))
+            signs = list(map(sign_of, written or person.addresses[:1]))
         known = (self._known[session.platform, sign] for sign in signs if (session.platform, sign) in self._known)
         who = next(known, signs[0])
         for sign in signs:

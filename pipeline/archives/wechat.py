@@ -15,6 +15,7 @@ front, such as "[链接]"). Not verified with a real export. GB18030 is read whe
 import codecs
 import csv
 import io
+import operator
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -38,6 +39,7 @@ ALONE = "wechat"
 
 _NEEDED = {"type_name", "is_sender", "talker", "CreateTime"}
 _TEXTS = ("msg", "content")
+_COLUMNS = ("is_sender", "talker", "room_name", "CreateTime", *_TEXTS, "type_name")
 _SPEECH = {"文本", "文本消息", "text", "带有引用的文本消息", "引用回复", "引用消息", "1", "(1, 0)"}
 _MEDIA = (
     "图片", "语音", "视频", "动画表情", "用户上传的GIF表情", "文件", "位置", "表情",
@@ -96,19 +98,18 @@ def read(members: Members, told: Told, _asked: Asked) -> Iterator[Stream]:
 
 
 def _messages(member: Member, unnamed: str, told: Told) -> Iterator[tuple[str, Message]]:
-    for row in _rows(member):
+    for is_sender, talker, room, created, msg, content, kind in _rows(member):
         told.rows = (told.rows or 0) + 1
-        is_me = row.get("is_sender", "").strip() in _TRUE
-        talker = row.get("talker", "").strip()
-        room = row.get("room_name", "").strip() or unnamed
+        is_me = is_sender.strip() in _TRUE
+        talker, room = talker.strip(), room.strip() or unnamed
         sender = OWNER if is_me else told.senders.of(talker or room, None)
-        time = _time(row.get("CreateTime", "").strip())
-        text = (row.get("msg") or row.get("content") or "").replace("\r\n", "\n")
-        if reason := _why_not(row.get("type_name", "").strip(), text):
+        time = _time(created.strip())
+        text = (msg or content).replace("\r\n", "\n")
+        if reason := _why_not(kind.strip(), text):
             told.drop(reason, sender, time, text[:QUOTED], is_me=is_me)
             continue
         message = Message(sender, is_me, time, text)
-        if match := _QUOTED.search(text, max(0, text.rfind("\n\n[引用]("))):
+        if "[引用](" in text and (match := _QUOTED.search(text, max(0, text.rfind("\n\n[引用](")))):
             message.content = text[: match.start()].rstrip("\n")
             if match["name"].strip() not in ("" if is_me else sender, talker):
                 message.reply_to = match["said"][:QUOTED]
@@ -132,8 +133,8 @@ def _why_not(kind: str, text: str) -> str | None:
     return MEDIA if kind.startswith(_MEDIA) else SYSTEM
 
 
-def _rows(member: Member) -> Iterator[dict[str, str]]:
-    """The rows of a file by column.
+def _rows(member: Member) -> Iterator[tuple[str, ...]]:
+    """The rows of a file: what they have in each of _COLUMNS, "" where the file has no such column.
 
     Raises:
         InputError: it is no CSV, or its bytes are no text.
@@ -144,12 +145,15 @@ def _rows(member: Member) -> Iterator[dict[str, str]]:
         try:
             columns = [name.strip() for name in next(reader, [])]
             width = len(columns)
+            places = {name: place for place, name in enumerate(columns)}
+            chosen = operator.itemgetter(*(places.get(name, width) for name in _COLUMNS))
             for row in reader:
                 if not row:
                     continue
                 if len(row) != width:
                     raise _damaged(member, reader.line_num, f"has {len(row):,} columns where {width:,} have a name")
-                yield dict(zip(columns, row, strict=True))
+                row.append("")
+                yield chosen(row)
         except (csv.Error, UnicodeDecodeError) as error:
             what = "is no text" if isinstance(error, UnicodeDecodeError) else f"is no CSV ({error})"
             raise _damaged(member, reader.line_num, what) from None
@@ -175,18 +179,29 @@ def _encoding(member: Member) -> str:
 
 
 _USUAL = len("2023-08-28 10:00:00")
+_HOUR = len("2023-08-28 10:")
+_IN_HOUR = frozenset(f"{second // 60:02}:{second % 60:02}" for second in range(3600))
 
 
-@lru_cache(1024)
 def _time(written: str) -> str | None:
     """Seconds since 1970, ISO 8601, or a local time, which stays as it is."""
+    if len(written) == _USUAL and written[_HOUR:] in _IN_HOUR and (hour := _hour(written[:_HOUR])):
+        return f"{hour}{written[_HOUR:]}Z"
     try:
         if written.replace(".", "", 1).isdecimal():
             return unix_time(float(written))
         time = datetime.fromisoformat(written.replace("/", "-"))
-        if time.tzinfo is None and len(written) == _USUAL and written[4] == written[7] != written[13] == written[16]:
-            return f"{written[:10].replace('/', '-')}T{written[11:]}Z"
         time = time if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
     return f"{time.replace(tzinfo=None, microsecond=0).isoformat()}Z"
+
+
+@lru_cache(4096)
+def _hour(begin: str) -> str | None:
+    """Of what begins "2023-08-28 10:", "2023-08-28T10:"; None where that is no hour of a day."""
+    try:
+        datetime.fromisoformat(f"{begin.replace('/', '-')}00:00")
+    except ValueError:
+        return None
+    return f"{begin[:10].replace('/', '-')}T{begin[11:]}" if begin[4] == begin[7] and begin[13] == ":" else None

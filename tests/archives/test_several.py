@@ -93,6 +93,37 @@ def test_somebody_who_got_a_name_between_two_archives_is_known_by_their_number(t
     assert read(*(Reading(str(path)) for path in files))[1].dropped == {"there twice": 2}
 
 
+def test_numbers_of_two_countries_are_two_people_in_two_archives_too(tmp_path: Path) -> None:
+    files = [tmp_path / f"{at}.xml" for at in range(2)]
+    for path, text in zip(files, [SMS, SMS.replace("+49", "+43")], strict=True):
+        path.write_text(text)
+    assert read(*(Reading(str(path)) for path in files))[1].dropped == {}
+    files[1].write_text(SMS.replace("+49170", "0170"))  # as it is dialled at home
+    assert read(*(Reading(str(path)) for path in files))[1].dropped == {"there twice": 2}
+
+
+def test_what_was_edited_between_two_exports_counts_once(tmp_path: Path) -> None:
+    first = telegram(tmp_path / "1", 55, "personal_chat", "Ann")
+    rows = json.loads(first.read_text())["messages"]
+    text = str(rows[0]["text"])
+    second = telegram(tmp_path / "2", 55, "personal_chat", "Ann")
+    second.write_text(second.read_text().replace(json.dumps(text), json.dumps(f"{text}, as I said")))
+    _, loaded, left_out = read(Reading(str(first)), Reading(str(second)))
+    assert loaded.messages == 2
+    assert ("there twice", f"{text}, as I said") in left_out
+
+
+def test_what_somebody_says_in_the_second_of_something_that_was_there_is_new(tmp_path: Path) -> None:
+    first = telegram(tmp_path / "1", 55, "personal_chat", "Ann")
+    second = telegram(tmp_path / "2", 55, "personal_chat", "Ann")
+    document = json.loads(second.read_text())
+    document["messages"].insert(1, document["messages"][0] | {"id": 9, "text": "and more"})
+    second.write_text(json.dumps(document))
+    for paths in ((first, second), (second, first)):
+        _, loaded, left_out = read(*(Reading(str(path)) for path in paths))
+        assert (loaded.messages, len(left_out)) == (3, 2)
+
+
 def test_messages_without_a_time_are_never_copies(tmp_path: Path) -> None:
     path = tmp_path / "own.jsonl"
     path.write_text('{"conversation":"a","sender":"Otto","text":"ok"}\n' * 2)

@@ -282,7 +282,7 @@ def sms(folder: Path, messages: int) -> Path:
     with path.open("w", encoding="utf-8") as file:
         file.write(f"<?xml version='1.0' encoding='UTF-8' standalone='yes' ?>\n<smses count=\"{messages}\">\n")
         for one in said(messages):
-            body = (one.text or "null").replace("&", "&amp;").replace('"', "&quot;")
+            body = (one.text or "null").replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
             file.write(
                 f'  <sms protocol="0" address="+15550100123" date="{one.time * 1000}" type="{1 + one.by}" '
                 f'subject="null" body="{body}" toa="null" sc_toa="null" service_center="null" read="1" status="-1" '

@@ -5,11 +5,12 @@ number is on several cards, the one with the longest name is taken, as it was mo
 """
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.archives.addresses import normal_address
+from pipeline.archives.addresses import exact_address, is_same_address, normal_address
 from pipeline.archives.sqlite import opened
 from pipeline.errors import InputError
 
@@ -30,8 +31,28 @@ class Card(NamedTuple):
     number: int
 
 
-def read_contacts(path: Path) -> dict[str, Card]:
-    """Return the card of every address, by its normal form.
+class Cards:
+    """The cards by their addresses, however these are written.
+
+    A number without its country's code stands for those with a code that end so; numbers of two countries are two.
+    """
+
+    def __init__(self) -> None:
+        self._by_end: defaultdict[str, list[tuple[str, Card]]] = defaultdict(list)
+
+    def add(self, address: str, card: Card) -> None:
+        """Note that this card has this address."""
+        self._by_end[normal_address(address)].append((address, card))
+
+    def of(self, address: str) -> Card | None:
+        """Whose an address is; of several cards the one with the longest name."""
+        found = [each for each in self._by_end.get(normal_address(address), ()) if is_same_address(each[0], address)]
+        exact = [each for each in found if exact_address(each[0]) == exact_address(address)]
+        return max((card for _, card in exact or found), key=lambda card: len(card.name), default=None)
+
+
+def read_contacts(path: Path) -> Cards:
+    """Return the cards of an address book.
 
     Args:
         path: an AddressBook folder, or one AddressBook-v22.abcddb.
@@ -40,12 +61,11 @@ def read_contacts(path: Path) -> dict[str, Card]:
         InputError: there is no such database, or it cannot be read.
     """
     databases = sorted(path.rglob(_DATABASE)) if path.is_dir() else [path]
-    cards: dict[str, Card] = {}
+    cards = Cards()
     try:
         for database in databases:
             for address, card in _cards(database):
-                if address not in cards or len(card.name) > len(cards[address].name):
-                    cards[address] = card
+                cards.add(address, card)
     except (sqlite3.Error, UnicodeDecodeError) as error:
         raise InputError(
             str(database),
@@ -67,4 +87,4 @@ def _cards(path: Path) -> Iterator[tuple[str, Card]]:
             for number, first, last, address in db.execute(_QUERY.format(table=table, address=column)):
                 name = " ".join(str(part).strip() for part in (first, last) if part)
                 if name and isinstance(address, str):
-                    yield normal_address(address), Card(name, str(path), number)
+                    yield address, Card(name, str(path), number)

@@ -9,11 +9,11 @@ Sources: ReagentX/imessage-exporter (docs/tables/duplicates.md), imessage-chatdb
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from pipeline.archives.addresses import Numbers, exact_address, is_service, normal_address
-from pipeline.archives.imessage.contacts import Card
+from pipeline.archives.addresses import Numbers, exact_address, is_service
+from pipeline.archives.imessage.contacts import Cards
 from pipeline.archives.imessage.database import Chat, Database
 from pipeline.archives.imessage.owner import own_people
 from pipeline.archives.pseudonyms import Names, Pseudonyms
@@ -52,7 +52,7 @@ class People:
 
     Args:
         handles: ROWID, address and person_centric_id of each.
-        cards: the cards of addresses, by their normal form.
+        cards: those of an address book.
         names: what training data call people.
 
     Attributes:
@@ -63,7 +63,7 @@ class People:
     def __init__(
         self,
         handles: Iterable[tuple[int, str, str]],
-        cards: Mapping[str, Card] | None = None,
+        cards: Cards | None = None,
         names: Names = "pseudonyms",
     ) -> None:
         self._numbers = Numbers()
@@ -72,7 +72,7 @@ class People:
         self._senders: dict[str, str] = {}
         self.senders: dict[object, str] = {}
         self.known: dict[str, Person] = {}
-        cards, pseudonyms, taken = cards or {}, Pseudonyms(names), {OWNER, UNKNOWN_SENDER}
+        cards, pseudonyms, taken = cards or Cards(), Pseudonyms(names), {OWNER, UNKNOWN_SENDER}
         listed: set[tuple[str, str]] = set()  # senders and their addresses
         handles = [each for each in handles if each[1]]
         # Numbers with their country's code first: one without belongs to the only one of these that ends so.
@@ -80,13 +80,13 @@ class People:
             self._numbers.of(address)
         known = [(rowid, address, self._numbers.of(address), person) for rowid, address, person in handles]
         for _, address, node, person in known:
-            card = cards.get(normal_address(address))
+            card = cards.of(address)
             for sign in ([f"person {person}"] if person else []) + ([f"card {card}"] if card else []):
                 self._parents[self._root(sign)] = self._root(node)
         for rowid, address, node, _ in known:
             root = self._people[rowid] = self._root(node)
             if root not in self._senders:
-                card = cards.get(normal_address(address))
+                card = cards.of(address)
                 sender = address if card is None else card.name
                 while sender in taken:
                     sender = f"{sender} ({address})"

@@ -9,12 +9,12 @@ import functools
 import itertools
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 from pipeline.archives.imessage.bodies import Attachments
-from pipeline.archives.imessage.contacts import Card, read_contacts
+from pipeline.archives.imessage.contacts import Cards, read_contacts
 from pipeline.archives.imessage.database import Database, opened
 from pipeline.archives.imessage.people import DIRECT, GROUP, UNKNOWN_SENDER, Conversation, People, conversations
 from pipeline.archives.imessage.speech import OutOfOrder, Speech, read_alone
@@ -60,7 +60,7 @@ def stream_imessage(
     Raises:
         InputError: not a database, damaged (names the row), or without the tables of an iMessage database.
     """
-    cards = read_contacts(contacts) if contacts is not None else {}
+    cards = read_contacts(contacts) if contacts is not None else Cards()
     reading = _Reading(dropped, attachments, cards, names, Counter() if noted is None else noted, listener)
     try:
         with opened(path) as db:
@@ -115,7 +115,7 @@ class _Reading:
         self,
         dropped: Counter[str],
         attachments: Attachments,
-        cards: Mapping[str, Card],
+        cards: Cards,
         names: Names,
         noted: Counter[str],
         listener: Listener | None,

@@ -55,6 +55,22 @@ def test_a_card_names_its_addresses_and_makes_them_one_person(phone: Phone, book
     ]
 
 
+def test_a_number_of_another_country_that_ends_alike_is_somebody_else(phone: Phone, book: Path) -> None:
+    write_contacts(
+        book / "AddressBook-v22.abcddb",
+        [("March", "Hare", ["+49 555 010 0100"], []), ("Mock", None, ["+1 (555) 010-0101"], [])],
+    )
+    talk(phone, "+15550100100", "+495550100100", "+15550100101")
+    assert [session[0][0] for session in read_with(phone, book)] == ["+15550100100", "March Hare", "Mock"]
+
+
+def test_a_card_of_the_very_number_counts_before_one_without_a_countrys_code(phone: Phone, book: Path) -> None:
+    cards: list[Card] = [("The Mad Hatter", None, ["555 010 0100"], []), ("Al", None, ["+15550100100"], [])]
+    write_contacts(book / "AddressBook-v22.abcddb", cards)
+    talk(phone, "+15550100100")
+    assert [session[0][0] for session in read_with(phone, book)] == ["Al"]
+
+
 def test_without_contacts_addresses_stay_and_nothing_is_joined(phone: Phone) -> None:
     talk(phone, "+15550100100", "hare@garden.example")
     assert said(read(phone)[0]) == [[("+15550100100",) * 2], [("hare@garden.example",) * 2]]
