@@ -88,11 +88,12 @@ def run(config: Config, state: State, work: Work, chosen: Range) -> None:
     names = [step.name for step in steps]
     begin = names.index(chosen.first) if chosen.first else 0
     end = names.index(chosen.last) if chosen.last else len(steps) - 1
+    needed = _needed_by(steps[begin])
     _require_key(progress, work, steps[begin : end + 1])
     for number, step in enumerate(steps[: end + 1], start=1):
         why = progress.why(step)
         if number - 1 < begin:
-            if why is not None:
+            if why is not None and step.name in needed:
                 raise InputError(
                     f"{chosen.option} {chosen.first}",
                     f"{step.name} comes first and has to run ({why})",
@@ -115,6 +116,12 @@ def run(config: Config, state: State, work: Work, chosen: Range) -> None:
     if state.refreshed:
         with contextlib.suppress(StateDamaged):
             state.save()
+
+
+def _needed_by(step: Step) -> set[str]:
+    """What must be done before a step, by name."""
+    needs = {each for name in step.needs for each in _needed_by(step_named(name))}
+    return needs.union(step.needs)
 
 
 def _require_key(progress: Progress, work: Work, steps: Sequence[Step]) -> None:
