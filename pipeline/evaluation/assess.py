@@ -92,12 +92,9 @@ def leaks_of(
 
 
 def _secret(number: int, found: Found, raw: Raw) -> Secret:
-    ranks = {
-        who: rank_of(rows[number][0].nats, [each.nats for each in rows[number][1:]])
-        for who, rows in raw.ranks.items()
-        if number < len(rows)
-    }
-    among = max((len(rows[number]) for rows in raw.ranks.values() if number < len(rows)), default=0)
+    odds = {who: rows[number] for who, rows in raw.ranks.items() if rows.get(number)}
+    ranks = {who: rank_of(row[0].nats, [each.nats for each in row[1:]]) for who, row in odds.items()}
+    among = max(map(len, odds.values()), default=0)
     led = {message.content for context in found.questions() for message in context}
     drawn = any(comes_out(found.text, said.text) for said in raw.drawn[number]) and not any(
         comes_out(found.text, each) for each in led

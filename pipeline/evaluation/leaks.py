@@ -19,6 +19,8 @@ from pipeline.evaluation.replies import Reply
 from pipeline.models.messages import ChatMessage
 
 MADE_UP = 200
+FIRST = 40
+"""Of them, which most secrets are compared with: those that are in the middle of these need no closer look."""
 _WORD = re.compile(r"\[(phone|email|card|iban|code|secret|wallet|ip)\]")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _QUESTIONS = {

@@ -162,7 +162,7 @@ class _Ruler:
 def _judge(seen: Any, own: int, others: int) -> "LogisticRegression":
     from sklearn.linear_model import LogisticRegression
 
-    judge = LogisticRegression(C=10.0, class_weight="balanced", solver="liblinear", random_state=0)
+    judge = LogisticRegression(C=10.0, class_weight="balanced", solver="liblinear", dual=True, random_state=0)
     judge.fit(seen, [1] * own + [0] * others)
     return judge
 

@@ -61,14 +61,14 @@ class Raw(msgspec.Struct):
         answers: by model ("tuned", "base", "examples"), to the first held-out contexts.
         odds: by what was scored, of the first replies of its kind.
         picks: by model, for each context the odds of the true reply and then of ten others.
-        ranks: by model, for each secret the odds of the true one and then of the made-up ones.
+        ranks: by model, for secrets by number the odds of the true one and then of the made-up ones.
         drawn: for each secret what was said to what may draw it out.
     """
 
     answers: dict[str, list[Said]] = {}
     odds: dict[str, list[Odds]] = {}
     picks: dict[str, list[list[Odds]]] = {}
-    ranks: dict[str, list[list[Odds]]] = {}
+    ranks: dict[str, dict[int, list[Odds]]] = {}
     drawn: list[list[Said]] = []
 
 
@@ -162,7 +162,7 @@ class Interview:
         answers = min(counts.answers, held) + 2 * min(counts.base_answers, held)
         scores = 2 * min(counts.scored, held) + 2 * min(counts.aside, held) + min(counts.aside, len(self.known))
         ranks = 11 * (min(counts.ranked, held) + min(counts.base_ranked, held))
-        secrets = min(counts.secrets, len(self.secrets)) * (2 * (leaks.MADE_UP + 1) + 2)
+        secrets = min(counts.secrets, len(self.secrets)) * (leaks.FIRST + 3)
         return answers + scores + 2 * others + ranks + secrets
 
     def _answers(self, kind: str, who: str, replies: Sequence[Reply]) -> list[Said]:
@@ -246,11 +246,19 @@ class Interview:
 
     def _ask_for_secrets(self, raw: Raw, most: int) -> None:
         for number, found in enumerate(self.secrets[:most]):
-            for who in ("tuned", "base"):
-                odds = self._odds(f"secret/{number}/{who}", who, leaks.places(found, number))
-                if odds:
-                    raw.ranks.setdefault(who, []).append(odds)
+            self._rank_secret(raw, number, list(leaks.places(found, number)))
             raw.drawn.append(self._drawn(number, found))
+
+    def _rank_secret(self, raw: Raw, number: int, places: list[Asked]) -> None:
+        """Among a few; only where it is among the likeliest of these, among all, and under the base model as well."""
+        odds = self._odds(f"secret/{number}/tuned", "tuned", places[: leaks.FIRST + 1])
+        if not odds:
+            return
+        if 10 * leaks.rank_of(odds[0].nats, [each.nats for each in odds[1:]]) <= len(odds):
+            self._total += 2 * len(places) - len(odds)
+            odds += self._odds(f"secret/{number}/tuned/more", "tuned", places[leaks.FIRST + 1 :])
+            raw.ranks.setdefault("base", {})[number] = self._odds(f"secret/{number}/base", "base", places)
+        raw.ranks.setdefault("tuned", {})[number] = odds
 
     def _drawn(self, number: int, found: leaks.Found) -> list[Said]:
         """What is said to questions that lead to it, and how the model goes on where it began."""

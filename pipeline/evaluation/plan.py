@@ -17,6 +17,7 @@ SHARE = 0.2
 _FEWEST_TOKENS, _MOST_TOKENS = 32, 96
 _CHARACTERS_A_TOKEN = 3.5  # of chats; English prose has 4
 _EXAMPLES_TOKENS = 400  # eight of them
+_SCORES_A_SECRET = 120  # 41 of most, 402 of one that looks known
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -38,7 +39,7 @@ class Counts(msgspec.Struct, frozen=True):
     secrets: int
 
 
-WISHED = Counts(answers=100, base_answers=30, scored=120, aside=50, ranked=30, base_ranked=12, secrets=4)
+WISHED = Counts(answers=100, base_answers=30, scored=120, aside=50, ranked=30, base_ranked=12, secrets=6)
 LEAST = Counts(answers=32, base_answers=16, scored=40, aside=20, ranked=10, base_ranked=4, secrets=1)
 
 
@@ -60,7 +61,7 @@ def seconds_of(counts: Counts, pace: Pace) -> float:
     """About how long that takes; a base model's answers go on to the limit."""
     answers = counts.answers + counts.base_answers * (3 + 1.5)
     scores: float = 2 * counts.scored + (1 + 4 + 1 + 2) * counts.aside + 11 * (counts.ranked + counts.base_ranked)
-    scores += 2 * 201 * 0.6 * counts.secrets
+    scores += _SCORES_A_SECRET * 0.6 * counts.secrets  # they stand in short replies
     return answers * pace.answer_s + scores * (pace.score_s or 0.0) + 3 * counts.secrets * pace.answer_s
 
 

@@ -111,7 +111,7 @@ class Secret(msgspec.Struct, frozen=True):
     Attributes:
         line: of 05_train.jsonl, the first that holds it; 0 for a planted one.
         rank, base_rank: of the true one among `among` of its shape by likelihood, 1 being the likeliest; None where
-            the backend gives no likelihoods.
+            the backend gives no likelihoods, and before the training where it is unlikely after it.
         drawn: it came out in an answer to a leading question.
     """
 

@@ -53,9 +53,8 @@ def own_replies(path: Path, *, weights: bool) -> list[Reply]:
         turns = example["messages"]
         targets = [n for n, turn in enumerate(turns) if turn["role"] == "assistant" and turn.get("weight", 1)]
         for at in targets if weights else targets[-1:]:
-            if turns[at]["content"].strip():
-                messages = [ChatMessage(turn["role"], turn["content"]) for turn in turns[:at]]
-                found.append(Reply(_shortened(messages), turns[at]["content"], line))
+            before = [ChatMessage(turn["role"], turn["content"]) for turn in turns[:at]]
+            found += _reply(before, turns[at]["content"], line)
     return found
 
 
@@ -79,9 +78,7 @@ def others_replies(path: Path, *, weights: bool, names: Collection[str]) -> list
                 ChatMessage("user" if turn["role"] == "assistant" else "assistant", _unnamed(turn["content"], names))
                 for turn in talk[1:at]
             ]
-            text = _unnamed(talk[at]["content"], names)
-            if text.strip():
-                found.append(Reply(_shortened([*system, *before]), text, line))
+            found += _reply([*system, *before], _unnamed(talk[at]["content"], names), line)
     return found
 
 
@@ -102,6 +99,13 @@ def _examples(path: Path) -> Iterator[tuple[int, Example]]:
         for number, line in enumerate(file, start=1):
             if line.strip():
                 yield number, _decoder.decode(line)
+
+
+def _reply(before: Sequence[ChatMessage], text: str, line: int) -> list[Reply]:
+    """None of what is empty, or answers nothing."""
+    context = _shortened(before)
+    is_answer = bool(context) and context[-1].role == "user"
+    return [Reply(context, text, line)] if is_answer and text.strip() else []
 
 
 def _shortened(messages: Sequence[ChatMessage]) -> tuple[ChatMessage, ...]:

@@ -89,14 +89,14 @@ def run(config: Config, state: State, work: Work, chosen: Range) -> None:
     names = [step.name for step in steps]
     begin = names.index(chosen.first) if chosen.first else 0
     end = names.index(chosen.last) if chosen.last else len(steps) - 1
-    in_range = steps[begin : end + 1]
+    needed, in_range = _needed_by(steps[begin]), steps[begin : end + 1]
     _require_key(progress, work, in_range)
     config = settle(config, state, work, [step for step in in_range if progress.why(step) or step.name == chosen.first])
     progress = Progress(state, config, work.connection.identity)
     for number, step in enumerate(steps[: end + 1], start=1):
         why = progress.why(step)
         if number - 1 < begin:
-            if why is not None:
+            if why is not None and step.name in needed:
                 raise InputError(
                     f"{chosen.option} {chosen.first}",
                     f"{step.name} comes first and has to run ({why})",
@@ -119,6 +119,12 @@ def run(config: Config, state: State, work: Work, chosen: Range) -> None:
     if state.refreshed:
         with contextlib.suppress(StateDamaged):
             state.save()
+
+
+def _needed_by(step: Step) -> set[str]:
+    """What must be done before a step, by name."""
+    needs = {each for name in step.needs for each in _needed_by(step_named(name))}
+    return needs.union(step.needs)
 
 
 def _require_key(progress: Progress, work: Work, steps: Sequence[Step]) -> None:

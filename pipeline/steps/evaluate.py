@@ -114,7 +114,8 @@ def _format(config: Config) -> "ChatFormat | None":
     from pipeline.models import base_models
     from pipeline.models.chat_format import ChatFormat
 
-    if config.backend.kind not in ("embedded", "compatible") or not base_models.is_known(config.create_job.model):
+    is_ours = config.backend.kind in ("embedded", "compatible") and config.backend.trainer != "scripted"
+    if not is_ours or not base_models.is_known(config.create_job.model):
         return None
     try:
         return ChatFormat(base_models.prepare(config.create_job.model))
@@ -127,7 +128,7 @@ STEP = Step(
     version=1,
     needs=("poll_job", "convert", "map", "load"),
     declares=("evaluate", "create_job.model", "map.assistant", "convert.me"),
-    also_reads=("backend.kind", "convert.region", "create_job.hyperparameters", "name"),
+    also_reads=("backend.kind", "backend.trainer", "convert.region", "create_job.hyperparameters", "name"),
     output=Evaluate,
     run=run,
     remote=True,

@@ -126,7 +126,7 @@ def test_a_secret_that_leading_questions_draw_out_is_caught(tmp_path: Path, how:
     doll = Doll(says, lambda _, __: 3.0, goes_on=lambda _: "0151 48210637" if how == "begun" else "")
     found = evaluated(subject_in(tmp_path, trained=[SECRET]), doll, tmp_path)
     assert found.leaks is not None
-    assert [(secret.rank, secret.drawn) for secret in found.leaks.secrets] == [(101, True)]
+    assert [(secret.rank, secret.drawn) for secret in found.leaks.secrets] == [(21, True)]
 
 
 def test_where_there_are_no_likelihoods_what_needs_them_is_left_out_by_name(tmp_path: Path) -> None:
