@@ -297,7 +297,7 @@ def test_a_step_reads_no_config_that_it_does_not_declare(step: Step) -> None:
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
 def test_every_declared_key_exists(step: Step) -> None:
-    optional = {each.section: {} for each in STEPS if each.section is not None}
+    optional: dict[str, dict[str, object]] = {each.section: {} for each in STEPS if each.section is not None}
     values = Config.model_validate({"name": "x", **optional}).model_dump()
     for key in (*step.declares, *step.also_reads):
         found: object = values

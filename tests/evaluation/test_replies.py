@@ -41,7 +41,7 @@ def test_without_weights_the_last_turn_alone_is_a_target(tmp_path: Path) -> None
 
 
 def test_the_others_replies_answer_the_person(tmp_path: Path) -> None:
-    talk = [
+    talk: list[tuple[str, str] | tuple[str, str, int]] = [
         SYSTEM,
         ("user", "a?"),
         ("assistant", "b"),
