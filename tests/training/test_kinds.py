@@ -154,3 +154,28 @@ def test_a_model_of_each_kind_passes_the_check(model: Path) -> None:
     check_config(model)
     found = ChatFormat(model)
     check_model(model, found.example(PROBE, [False, True])[0], found.tokens())
+
+
+def test_what_a_model_thinks_does_not_reach_whoever_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from pipeline.inference.resident_model import ResidentModel
+    from pipeline.models.chat_format import ChatFormat
+
+    write_model(tmp_path, KINDS["qwen 3"])
+    found = ChatFormat(tmp_path)
+    will_say = iter([*found._control.encode("<think>\nIs it fast?\n</think>\n\nIt is slow.").ids, min(found.stop_ids)])
+
+    def forward(_: ResidentModel, __: object, parts: list[object]) -> list[torch.Tensor]:
+        logits = torch.zeros(len(found._control.get_vocab()))
+        logits[next(will_say)] = 9.0
+        return [logits for _ in parts]
+
+    monkeypatch.setattr(ResidentModel, "forward", forward)
+    asked = [ChatMessage("user", "what is it?")]
+    *pieces, finish = create_engine("lora", None).generate(
+        ModelRef(str(tmp_path)), asked, Sampling(temperature=0, max_tokens=50), lambda: False
+    )
+    assert "".join(piece.text for piece in pieces if isinstance(piece, Piece)) == "It is slow."
+    assert isinstance(finish, Finish)
+    assert finish.reason == "stop"
