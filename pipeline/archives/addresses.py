@@ -15,6 +15,7 @@ ENOUGH = 500
 _PREFIX = re.compile(r"^(?:e:|p:|tel:|mailto:)+", re.IGNORECASE)
 _PHONE = re.compile(r"\+?[\d\s().\u00a0/-]+")
 _PHONE_DIGITS = 10  # as many last digits tell two numbers apart, with or without a country's code
+_MOST_DIGITS = 20  # no plan has numbers of more than 15
 _LOCAL_DIGITS = 7  # a shorter number is a service's
 _TRUNK = re.compile(r"\(\s*0\s*\)")  # as in +49 (0) 160 1234567
 
@@ -66,7 +67,10 @@ class Numbers:
 
     def __init__(self) -> None:
         self._keys: dict[str, str] = {}
-        self._alike: defaultdict[str, list[str]] = defaultdict(list)
+        # Up to two keys each, for two are several: of those with their country's code by how they end, of the others by
+        # their last ten digits.
+        self._ending: defaultdict[str, set[str]] = defaultdict(set)
+        self._normal: defaultdict[str, set[str]] = defaultdict(set)
         self._taken: set[str] = set()
         self._full: set[str] = set()  # the keys of numbers with their country's code
 
@@ -77,16 +81,21 @@ class Numbers:
             return exact
         if exact not in self._keys:
             key = self._keys[exact] = self._key(address, exact)
-            self._alike[exact[-_LOCAL_DIGITS:]].append(exact)
             if exact.startswith("+"):
                 self._full.add(key)
+                places = [self._ending[end] for end in _ends(exact)]
+            else:
+                places = [self._normal[normal_address(exact)]]
+            for keys in places:
+                if len(keys) < 2:
+                    keys.add(key)
         return self._keys[exact]
 
     def _key(self, address: str, exact: str) -> str:
-        alike = [other for other in self._alike[exact[-_LOCAL_DIGITS:]] if is_same_address(exact, other)]
-        keys = {self._keys[other] for other in alike}
         if exact.startswith("+"):
-            keys -= self._full
+            keys = {self._keys[end] for end in _ends(exact) if end in self._keys} - self._full
+        else:
+            keys = self._normal.get(normal_address(exact), set()) | self._ending.get(exact, set())
         if len(keys) == 1:
             return keys.pop()
         key = normal_address(address)
@@ -96,6 +105,11 @@ class Numbers:
             key = f"0{key}"
         self._taken.add(key)
         return key
+
+
+def _ends(full: str) -> Iterator[str]:
+    """What a number with its country's code may be written as without it."""
+    return (full[-length:] for length in range(_LOCAL_DIGITS, min(len(full), _MOST_DIGITS + 1)))
 
 
 def is_address(text: str) -> bool:

@@ -112,8 +112,11 @@ def read(members: Members, told: Told, _asked: Asked) -> Iterator[Stream]:
     folders: dict[str, list[Member]] = {}
     for each in groups:
         folders.setdefault(each.parts[-2] if len(each.parts) > 1 else "", []).append(each)
+    infos = {each.parts[:-1]: each for each in members.named("group_info.json")}
     for folder, parts in folders.items():
-        yield from _Group(members, folder, parts, mine, told).streams()
+        places = dict.fromkeys(each.parts[:-1] for each in parts)
+        described = [_object(infos[place]) for place in places if place in infos]
+        yield from _Group(members, folder, parts, described[-1] if described else {}, mine, told).streams()
     for each in hangouts:
         yield from read_hangouts(members, each, told)
 
@@ -160,16 +163,15 @@ def _identity(person: Json) -> str:
 class _Group:
     """A folder in Groups; where several exports lie side by side, that folder of all of them."""
 
-    def __init__(self, members: Members, folder: str, parts: list[Member], mine: set[str], told: Told) -> None:
+    def __init__(
+        self, members: Members, folder: str, parts: list[Member], info: Json, mine: set[str], told: Told
+    ) -> None:
         self._members = members
         self._parts = parts
         self._mine = mine
         self._told = told
         self._folder = folder
         self._known: dict[bytes, _Who] = {}
-        places = {each.parts[:-1] for each in parts}
-        infos = [_object(each) for each in members.named("group_info.json") if each.parts[:-1] in places]
-        info = infos[-1] if infos else {}
         self._title = str(info.get("name") or "") or None
         people = info.get("members")
         self._people = [each for each in people if isinstance(each, dict)] if isinstance(people, list) else []

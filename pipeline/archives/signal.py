@@ -13,6 +13,7 @@ says what is a group: a chat in which two others speak is one. Not verified: wha
 with, from its published protocol buffers, and that mentions reach the files as U+FFFC.
 """
 
+import itertools
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -38,6 +39,7 @@ EXPORT = (
 
 _JSON, _PAGES = "data.json", ("chat.md", "index.md")
 _REMEMBERED = 50_000  # messages that a quotation is looked up in
+_LONGEST_LINK = 2_000  # characters: the name of a file and its path
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?")
 _NO_DATE = ("1969-12-31", "1970-01-01")  # what it writes where a message has none, in any zone
 _CALL = re.compile(r"(?:(?:Incoming|Outgoing|Missed) (?:\w+ )?call)(?: \([^()\n]*\))?")
@@ -304,28 +306,33 @@ def _said_on_page(sender: str, time: str | None, rest: str) -> _Said:
     quote: list[str] = []
     if rest.startswith("\n\n> "):
         before = rest.lstrip("\n").split("\n")
-        while before and before[0].startswith("> "):
-            quote.append(before.pop(0)[2:])
-        rest = "\n".join(before).removeprefix("\n")
+        quote = [line[2:] for line in itertools.takewhile(_is_quoted, before)]
+        rest = "\n".join(before[len(quote) :]).removeprefix("\n")
     is_sticker = is_attached = False
-    while (cut := _added_at(rest)) is not None:
-        added = rest[cut:]
+    end = len(rest)
+    while (cut := _added_at(rest, end)) is not None:
+        added = rest[cut:end]
         is_sticker = is_sticker or added.startswith("\n((") or "exported_stickers/" in added
         is_attached = is_attached or not added.startswith("\n(")
-        rest = rest[:cut]
-    return _Said(sender, time, rest, "\n".join(quote), is_sticker, is_attached)
+        end = cut
+    return _Said(sender, time, rest[:end], "\n".join(quote), is_sticker, is_attached)
 
 
-def _added_at(text: str) -> int | None:
-    """Where the last thing begins that signal-export put behind a body; None if nothing was."""
-    last = text.rfind("\n") + 1
-    for start, end in (("(- ", " -)"), ("(( ", " ))")):
-        if text.endswith(end) and text.startswith(start, last):
+def _is_quoted(line: str) -> bool:
+    return line.startswith("> ")
+
+
+def _added_at(text: str, end: int) -> int | None:
+    """Where the last thing before `end` begins that signal-export put behind a body; None if nothing was."""
+    last = text.rfind("\n", 0, end) + 1
+    for before, behind in (("(- ", " -)"), ("(( ", " ))")):
+        if text.endswith(behind, last, end) and text.startswith(before, last, end):
             return max(0, last - 1)
-    if match := _NOT_EXPORTED.search(text, max(0, len(text) - 40)):
+    if match := _NOT_EXPORTED.search(text, max(0, end - 40), end):
         return match.start()
-    if text.endswith(")  "):
-        at = max(text.rfind(mark, last) for mark in _ATTACHED)
+    if text.endswith(")  ", 0, end):
+        last = max(last, end - _LONGEST_LINK)
+        at = max(text.rfind(mark, last, end) for mark in _ATTACHED)
         if at >= 0 and (begin := text.rfind("[", last, at)) >= 0:
             return begin - (text[begin - 1 : begin] == "!")
     return None

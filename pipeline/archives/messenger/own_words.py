@@ -6,9 +6,11 @@ whole, and of other languages what is most frequent.
 """
 
 import re
+from typing import NamedTuple
 
 _LONGEST = 400
 _SHORT = 100
+_MOST_SIGNS = 1_000  # with which one person reacts; each is looked for in what they say
 _ENDS = (".", "!", "。", "।", "！")
 _LINK = re.compile(r"https?://|www\.", re.IGNORECASE)
 
@@ -154,13 +156,25 @@ MENDED = re.compile(
 """What Instagram puts behind a message that was edited."""
 
 
+class _Subjects(NamedTuple):
+    """Names that begin with the same word, and how long they are."""
+
+    names: set[str]
+    lengths: set[int]
+
+    def beginning(self, text: str) -> list[str]:
+        """Those with which a text begins, the longest first."""
+        lengths = sorted((each for each in self.lengths if each <= len(text)), reverse=True)
+        return [begin for each in lengths if (begin := text[:each]) in self.names]
+
+
 class OwnWords:
     """Tells what people wrote from what the app wrote in their names, in one conversation."""
 
     def __init__(self) -> None:
-        self._subjects: dict[str, list[str]] = {}
+        self._subjects: dict[str, _Subjects] = {}
         self._initials = {"Y"}
-        self._reacted: set[tuple[str, str]] = set()
+        self._reacted: dict[str, set[str]] = {}
         self._reacted_at: set[tuple[str, int]] = set()
         self._told_of: dict[str, set[str]] = {}
 
@@ -172,7 +186,9 @@ class OwnWords:
 
     def reacted(self, name: str, reaction: str, second: int | None) -> None:
         """A message of the conversation has a reaction of somebody."""
-        self._reacted.add((name, reaction))
+        signs = self._reacted.setdefault(name, set())
+        if len(signs) < _MOST_SIGNS:
+            signs.add(reaction)
         if second is not None:
             self._reacted_at.add((name, second))
 
@@ -203,9 +219,10 @@ class OwnWords:
         first = said.split(maxsplit=1)[0]
         if first == "You":
             return _YOU.fullmatch(said) is not None or self._is_call_by_you(said)
-        for subject in self._subjects.get(first.removesuffix("'s").removesuffix("’s"), ()):
+        subjects = self._subjects.get(first.removesuffix("'s").removesuffix("’s"))
+        for subject in subjects.beginning(said) if subjects else ():
             did = said[len(subject) :]
-            if not said.startswith(subject) or (did[:1].isascii() and did[:1].isalnum()):
+            if did[:1].isascii() and did[:1].isalnum():
                 continue
             if sender.startswith(subject):
                 if _DID.fullmatch(did.strip()) or (with_file and said.endswith(_ENDS) and not _LINK.search(did)):
@@ -222,7 +239,8 @@ class OwnWords:
 
     def _is_call_by_you(self, said: str) -> bool:
         called = said.removeprefix("You called ").rstrip(".!")
-        return called in self._subjects.get(called.split(maxsplit=1)[0] if called else "", ())
+        subjects = self._subjects.get(called.split(maxsplit=1)[0] if called else "")
+        return subjects is not None and called in subjects.names
 
     def _is_reaction(self, text: str, said: str, sender: str, second: int) -> bool:
         """Whether a reaction that is listed elsewhere is told: at its time, or with its sign, in a blank's company.
@@ -235,14 +253,13 @@ class OwnWords:
             return True
         if not text.endswith(" ") or " " not in said:
             return False
-        return any(name == sender and reaction in said for name, reaction in self._reacted)
+        return any(reaction in said for reaction in self._reacted.get(sender, ()))
 
     def _meet(self, subject: str) -> None:
-        known = self._subjects.setdefault(subject.split()[0], [])
-        if subject not in known:
-            known.append(subject)
-            known.sort(key=len, reverse=True)
-            self._initials.add(subject[0])
+        known = self._subjects.setdefault(subject.split()[0], _Subjects(set(), set()))
+        known.names.add(subject)
+        known.lengths.add(len(subject))
+        self._initials.add(subject[0])
 
 
 def _is_sentence(did: str) -> bool:

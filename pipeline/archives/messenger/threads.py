@@ -6,7 +6,7 @@ Encrypted: a file for each. Where both hold parts of one conversation, they belo
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pipeline.archives.json_file import values
@@ -48,6 +48,7 @@ class Thread:
         self.parts: list[Part] = []
         self.twin = ""
         self._people: frozenset[str] | None = None
+        self._title: str | None = None
 
     @property
     def folder(self) -> str:
@@ -60,6 +61,13 @@ class Thread:
         if self._people is None:
             self._people = _people(self.parts[0])
         return self._people
+
+    @property
+    def title(self) -> str:
+        """What it is called, as its first file says."""
+        if self._title is None:
+            self._title = _title(self.parts[0])
+        return self._title
 
     def join(self, other: "Thread") -> None:
         """The other is of the same conversation."""
@@ -179,33 +187,48 @@ def _app_by_keys(member: Member) -> str | None:
 def _joined(classic: list[Thread], encrypted: list[Thread]) -> list[Thread]:
     """Conversations, each once: what came before encryption, and after, is one with the rest."""
     plain = [thread for thread in classic if thread.folder != CUTOVER]
-    threads = list(plain)
-    for thread in classic:
-        if thread.folder == CUTOVER:
-            _join(thread, plain, threads)
-    for thread in encrypted:
-        _join(thread, [each for each in threads if not each.parts[0].is_encrypted], threads)
+    known = _ByPeople(plain)
+    apart = [thread for thread in classic if thread.folder == CUTOVER and not known.join(thread)]
+    for thread in apart:
+        known.add(thread)
+    threads = [*plain, *apart, *(thread for thread in encrypted if not known.join(thread))]
     _tell_twins(plain)
     return threads
 
 
-def _join(thread: Thread, others: list[Thread], threads: list[Thread]) -> None:
-    same = [other for other in others if _is_same(thread, other)]
-    if len(same) == 1:
+class _ByPeople:
+    """Conversations by who is in them, in which to find another part of one."""
+
+    def __init__(self, threads: Iterable[Thread]) -> None:
+        self._threads: dict[frozenset[str], list[Thread]] = {}
+        self._titled: dict[frozenset[str], dict[str, list[Thread]]] = {}
+        for thread in threads:
+            self.add(thread)
+
+    def add(self, thread: Thread) -> None:
+        self._threads.setdefault(thread.people, []).append(thread)
+        self._titled.pop(thread.people, None)
+
+    def join(self, thread: Thread) -> bool:
+        """Add its parts to the conversation that it is of; False if there is none, or several may be."""
+        same = self._same(thread) if thread.people else ()
+        if len(same) != 1:
+            return False
         same[0].join(thread)
-    else:
-        threads.append(thread)
+        return True
 
-
-def _is_same(one: Thread, other: Thread) -> bool:
-    if not one.people or not other.people:
-        return False
-    if len(one.people) <= 2 or len(other.people) <= 2:
-        # old exports do not list the owner
-        return one.people == other.people or (
-            len(other.people) == 1 < len(one.people) == 2 and other.people <= one.people
-        )
-    return one.people == other.people and _title(one.parts[0]) == _title(other.parts[0])
+    def _same(self, thread: Thread) -> Sequence[Thread]:
+        people = thread.people
+        same = self._threads.get(people, [])
+        if len(people) == 2:  # old exports do not list the owner
+            return [*same, *(each for name in people for each in self._threads.get(frozenset((name,)), ()))]
+        if len(people) < 2 or not same:
+            return same
+        if people not in self._titled:  # a title is read only where people do not tell: it may stand at a file's end
+            self._titled[people] = {}
+            for each in same:
+                self._titled[people].setdefault(each.title, []).append(each)
+        return self._titled[people].get(thread.title, ())
 
 
 def _tell_twins(threads: list[Thread]) -> None:
@@ -219,7 +242,7 @@ def _tell_twins(threads: list[Thread]) -> None:
         for thread in alike if len(alike) > 1 else ():
             if 0 < len(thread.people) <= 2 and thread.people in seen:
                 thread.twin = name_of(
-                    _title(thread.parts[0]), is_encrypted=True
+                    thread.title, is_encrypted=True
                 )  # a conversation of two is called after the other
             seen.add(thread.people)
 

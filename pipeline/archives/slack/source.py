@@ -129,21 +129,18 @@ class _Conversation:
         for portion in portions:
             messages: list[Message] = []
             before = -1
+            said: set[tuple[str, str]] = set()
             for at, _, _, message in portion:
-                if at == before and at and self._is_same(messages, message):
+                if at != before:
+                    said.clear()
+                words = message.sender, message.content
+                if at and words in said:
                     self._told.drop(TWICE, message.sender, message.time, message.content)
                 else:
+                    said.add(words)
                     messages.append(message)
                 before = at
             yield messages
-
-    def _is_same(self, messages: list[Message], message: Message) -> bool:
-        for each in reversed(messages):
-            if each.time != message.time:
-                return False
-            if each.sender == message.sender and each.content == message.content:
-                return True
-        return False
 
 
 def _batches(member: Member) -> Iterator[Sequence[Raw | None]]:

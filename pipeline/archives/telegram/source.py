@@ -98,7 +98,7 @@ class _Reading:
         counts = Counter(chat.key for each in overviews if each.is_whole for chat in each.chats.values())
         self._shared = {key for key, count in counts.items() if count > 1 and key is not None}
         self._held: dict[str, tuple[Session, list[Run]]] = {}
-        self._ids: set[str] = set()
+        self._ids: Counter[str] = Counter()
 
     def file(self, file: Member, overview: Overview, rank: int) -> Iterator[Stream]:
         """The conversations of a file, without those that other files have, too."""
@@ -126,11 +126,11 @@ class _Reading:
 
     def _session(self, chat: Chat, first: list[Row], owner: Owner | None) -> Session:
         kind = _kind_of(chat, first)
-        name = f"telegram-{chat.key or len(self._ids) + 1}"
-        number = 1
-        while (identity := name if number == 1 else f"{name}-{number}") in self._ids:
-            number += 1
-        self._ids.add(identity)
+        identity = name = f"telegram-{chat.key or len(self._ids) + 1}"
+        while identity in self._ids:  # seldom more than once: an id is text, and may look like another with a number
+            self._ids[name] += 1
+            identity = f"{name}-{self._ids[name]}"
+        self._ids[identity] = 1
         title = " ".join(chat.name.split()) if chat.name and kind == "group" else None
         session = Session(identity, kind, title, [])
         if owner is not None and owner.name:

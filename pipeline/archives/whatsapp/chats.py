@@ -21,6 +21,7 @@ _TITLES = tuple(
 _COPY = re.compile(r"(?:\s?\(\d+\)|[ _-]\d+|(?: -)? (?:copy|kopie|copie|copia|kopia)(?: \d+)?)$", re.IGNORECASE)
 _UNNAMED = re.compile(r"_?chat", re.IGNORECASE)
 _MINUTE = len("2023-08-15T21:12")
+_MOST_ALIKE = 50  # more files with one message or one name are compared with the last of them alone
 _SEVERAL = 3  # messages that two chats do not share by chance
 
 
@@ -83,13 +84,13 @@ def conversations(files: Sequence[File]) -> list[list[File]]:
 
 
 def _related(files: Sequence[File]) -> Iterator[list[int]]:
-    """Of each file those before it that have a message or a name in common with it."""
+    """Of each file those before it that have a message or a name in common with it: the last _MOST_ALIKE of each."""
     by_message: dict[int, list[int]] = defaultdict(list)
     by_base: dict[str, list[int]] = defaultdict(list)
     for number, file in enumerate(files):
-        related = {other for digest in file.layout.sketch for other in by_message[digest]}
+        related = {other for digest in file.layout.sketch for other in by_message[digest][-_MOST_ALIKE:]}
         if file.base is not None:
-            related.update(by_base[file.base])
+            related.update(by_base[file.base][-_MOST_ALIKE:])
             by_base[file.base].append(number)
         yield sorted(related)
         for digest in file.layout.sketch:

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Collection
 from typing import NamedTuple
 
 from pipeline.archives.whatsapp.words import NOTICES
@@ -23,6 +24,7 @@ _LONGEST_PART = 60  # characters of a name between two colons
 _OFTEN = 3  # what a group was renamed to, is hardly ever said as often
 _MOST_DEEDS = 20  # lines of WhatsApp about people whose names begin alike
 _SENTENCE = 7  # words that are no name
+_MOST_WORDS = 100  # of a name, even if they come again
 _PAIR = 2
 _DEED = 4  # words that say what somebody did
 
@@ -53,16 +55,17 @@ class _Met:
         """
         if self.rest is None or not self.next:
             return []
-        found = [each for each, count in self.next.items() if count > 1 or each in self.certain]
+        found = {each: None for each, count in self.next.items() if count > 1 or each in self.certain}
         others = [*self.rest, *(each for each in self.next if each not in found)]
         is_certain = self.said >= _OFTEN or (not self.rest and len(self.certain) == len(self.next))
-        return found if found and is_certain and all(_goes_on(each, found) for each in others) else []
+        lengths = {len(each) for each in found}
+        return list(found) if found and is_certain and all(_goes_on(each, found, lengths) for each in others) else []
 
 
-def _goes_on(text: str, names: list[str]) -> bool:
-    """Whether a text begins with one of these names, as a whole."""
-    rests = [text[len(each) :] for each in names if text.startswith(each)]
-    return any(not (rest[:1].isascii() and rest[:1].isalnum()) for rest in rests)
+def _goes_on(text: str, names: Collection[str], lengths: Collection[int]) -> bool:
+    """Whether a text begins with one of these names, which have these lengths, as a whole."""
+    ends = (each for each in lengths if text[:each] in names)
+    return any(not (text[each : each + 1].isascii() and text[each : each + 1].isalnum()) for each in ends)
 
 
 class Roster(NamedTuple):
@@ -179,6 +182,8 @@ class Names:
         if breaks_off(begin) or not shown(begin):
             return False
         words = begin.split()
+        if len(words) > _MOST_WORDS:
+            return False
         if len(words) >= _SENTENCE and not self._is_long_name(begin, met):
             return False
         if len(words) >= _DEED and words[0].casefold() in _YOU:
