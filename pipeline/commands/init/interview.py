@@ -240,14 +240,15 @@ def _backend(given: Given, questions: Questions, people: People) -> tuple[Backen
     base_url = given.base_url
     if kind in ("azure", "compatible"):
         base_url = questions.answer("Its address, such as https://…/v1", "--base-url", base_url, None, _url)
+    try:
+        backend = Backend.model_validate({"kind": kind, "base_url": base_url})
+    except ValidationError as error:
+        raise _no_address(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
     model = _BASE_MODEL.get(kind)
     if model is None or given.model is not None:
         understand = _trained_here if kind == "embedded" else str
         model = questions.answer("Base model, as the backend names it", "--model", given.model, None, understand)
-    try:
-        return Backend.model_validate({"kind": kind, "base_url": base_url}), model
-    except ValidationError as error:
-        raise _no_address(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+    return backend, model
 
 
 def _trained_here(said: str) -> str:
