@@ -189,10 +189,38 @@ def test_what_is_withheld_is_taken_out_and_everything_else_stays(monkeypatch: py
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setattr(privacy, "_withheld", {})
+    monkeypatch.setattr(privacy, "_asked_offline", [])
     privacy.withhold()
     assert [name for name in ("LANGSMITH_TRACING", "OPENAI_LOG", "WANDB_API_KEY") if name in os.environ] == []
     assert [os.environ[name] for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "HF_HOME")] == ["x"] * 3
     assert os.environ["HF_HUB_OFFLINE"] == "1"
+
+
+def test_a_token_of_the_hub_is_known_to_the_one_process_that_fetches_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = {"HF_TOKEN": "hf_of_mine_alone", "HF_ENDPOINT": "https://mirror.example", "HF_HOME": "/models"}
+    for name, value in {**theirs, "OPENAI_API_KEY": "sk-x", "HF_DEBUG": "1", "HF_HUB_OFFLINE": "0"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("TRANSFORMERS_OFFLINE", raising=False)
+    for name, value in (("_withheld", {}), ("_asked_offline", []), ("_keys", set())):
+        monkeypatch.setattr(privacy, name, value)
+    privacy.withhold()
+    privacy.withhold()  # once more, and the user's own words are still known
+    assert [name for name in ("HF_TOKEN", "HF_ENDPOINT") if name in os.environ] == []
+    assert not privacy.is_offline()
+    found = privacy.for_the_hub()
+    assert {name: found.get(name) for name in theirs} == theirs
+    assert not {"OPENAI_API_KEY", "HF_DEBUG", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"} & set(found)
+    assert [found[name] for name in ("HF_HUB_DISABLE_TELEMETRY", "DISABLE_TELEMETRY", "DO_NOT_TRACK")] == ["1"] * 3
+    assert privacy.without_keys("it says hf_of_mine_alone") == "it says [key]"
+
+
+@pytest.mark.parametrize(("said", "is_offline"), [("1", True), ("true", True), ("ON", True), ("0", False), ("", False)])
+def test_a_user_may_forbid_that_the_hub_is_asked(monkeypatch: pytest.MonkeyPatch, said: str, is_offline: bool) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", said)
+    monkeypatch.delenv("TRANSFORMERS_OFFLINE", raising=False)
+    monkeypatch.setattr(privacy, "_asked_offline", [])
+    privacy.withhold()
+    assert privacy.is_offline() == is_offline
 
 
 def test_langchain_is_told_not_to_trace_though_a_library_has_switched_that_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import msgspec
 
 from pipeline.durable import read_file
 from pipeline.errors import InputError
+from pipeline.models.hub_cache import title
 
 SUPPORTED = ("gemma3_text", "llama", "mistral", "qwen2", "qwen3", "smollm3")
 
@@ -37,7 +38,7 @@ def check_architecture(directory: Path) -> None:
         config = msgspec.json.decode(read_file(directory / "config.json"), type=dict[str, Any])
     except (OSError, UnicodeDecodeError, msgspec.DecodeError, RecursionError):
         return
-    where, kind = f"base model {directory.name}", config.get("model_type")
+    where, kind = f"base model {title(directory)}", config.get("model_type")
     if kind is not None and kind not in SUPPORTED and "auto_map" not in config:
         why = _why(config)
         raise InputError(

@@ -8,6 +8,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from pipeline.durable import read_file
 from pipeline.errors import InputError
+from pipeline.models.architectures import check_architecture
 from pipeline.models.hub_cache import title
 from pipeline.models.tokenizer_files import load_template
 
@@ -20,7 +21,6 @@ class _Config(msgspec.Struct):
     model_type: str = ""
     auto_map: dict[str, object] | None = None
     architectures: list[str] | None = None
-    quantization_config: dict[str, object] | None = None
 
 
 def check_small_files(directory: Path) -> None:
@@ -34,18 +34,12 @@ def check_small_files(directory: Path) -> None:
         config = msgspec.json.decode(read_file(directory / "config.json"), type=_Config)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(where, f"its config.json makes no sense ({error})", fix=_CHOOSE) from None
-    _check_architecture(config, where)
-    if config.quantization_config is not None:
-        method = config.quantization_config.get("quant_method", "unknown")
-        raise InputError(
-            where,
-            f"its weights are quantised ({method}), and such weights are not trained here",
-            fix="Choose the model that it was made from, as its page says.",
-        )
+    check_architecture(directory)
+    _check_head(config, where)
     load_template(directory)
 
 
-def _check_architecture(config: _Config, where: str) -> None:
+def _check_head(config: _Config, where: str) -> None:
     names = config.architectures or []
     speaks = not names or any(name.endswith(_SPEAKING) for name in names)
     if config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and speaks:  # then no code beside the weights is needed

@@ -14,11 +14,13 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
+from pipeline import privacy
 from pipeline.cli import VERBS, app
 from pipeline.commands import doctor
 from pipeline.testing import mock_openai
 from tests.archives.exports import chat_db, chat_db_without_its_log
 from tests.command import BOUND_S, ROOT, Workshop
+from tests.hub import SHA, serving
 
 
 @pytest.fixture
@@ -67,6 +69,31 @@ def test_what_it_waits_for_is_shown_in_a_terminal_as_long_as_it_waits(shop: Work
     assert "asking" not in "".join(seen[-1])
     *_, device, ready = filter(None, seen[-1])
     assert (device.startswith("ok    device      trains on "), ready.startswith("Ready")) == (True, True)
+
+
+def test_a_model_of_the_hub_is_looked_for_and_not_fetched(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving() as hub:
+        hub.add("org/m", tiny_model)
+        hub.add("org/gated", tiny_model)
+        hub.gated.add("org/gated")
+        for name, value in hub.environment(tmp_path / "home").items():
+            monkeypatch.setenv(name, value)
+        for name, value in (("_withheld", {}), ("_asked_offline", [])):
+            monkeypatch.setattr(privacy, name, value)
+        privacy.withhold()
+        size = sum(path.stat().st_size for path in tiny_model.iterdir())
+        assert doctor._base_model("org/m") == doctor.Finding(
+            "ok", "base model", f"org/m is on the Hub; the first run fetches it ({round(size / 1000)} kB)"
+        )
+        gated = doctor._base_model("org/gated")
+        assert (gated.level, gated.said) == (
+            "fail",
+            "org/gated: is gated: its authors want to be asked first, and no token is set",
+        )
+        assert not (tmp_path / "home").exists()
+        assert {path.rpartition("/")[2] for method, path, _, _ in hub.asked if method == "GET"} == {"main", SHA}
 
 
 def test_every_command_that_overrides_keys_says_so_alike() -> None:

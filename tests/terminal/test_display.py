@@ -85,6 +85,30 @@ def test_a_terminal_shows_the_step_at_work_above_those_to_come_and_is_left_with_
     ]
 
 
+def test_what_is_seen_to_before_the_first_step_is_shown_above_all_of_them() -> None:
+    screen = Screen(terminal=True)
+    screen.begin("tortoise", "the embedded server", Path("runs/tortoise"), STEPS)
+    head = "tortoise with the embedded server, in runs/tortoise/"
+    screen.preparing("fetch the model")
+    screen.progress(50.0, 100.0, "50 MB")
+    screen.note("it is there")
+    first, second, at_work, *to_come = screen.shown()
+    assert (first, second, to_come) == (head, "      it is there", [" 1/2 download", " 2/2 load"])
+    assert re.fullmatch(r"      fetch the model . 0:00:00 50 MB", at_work), at_work
+    screen.started("download", None)
+    assert re.fullmatch(r" 1/2 download    . 0:00:00", screen.shown()[2]), screen.shown()
+    screen.finished(1, 2, "download", "01_archive.db", 6.0)
+    assert screen.shown() == [head, "      it is there", " 1/2 download         6.0 s  01_archive.db"]
+
+
+def test_a_command_without_steps_shows_what_it_sees_to_and_leaves_nothing() -> None:
+    screen = Screen(terminal=True)
+    screen.preparing("fetch the model")
+    assert re.fullmatch(r"      fetch the model . 0:00:00", screen.shown()[0]), screen.shown()
+    screen.end("")
+    assert screen.shown() == []
+
+
 def test_the_log_is_told_each_tenth_that_a_terminal_shows_in_place(tmp_path: Path) -> None:
     log = RunLog(tmp_path, pytest.fail)
     screen = Screen(terminal=True, log=log)

@@ -105,7 +105,7 @@ def _offline(name: hub_cache.HubName) -> Fetched:
     if directory is None:
         raise InputError(
             f"base model {name.repo}",
-            f"is not, or not whole, in the cache {hub_cache.cache()}, and HF_HUB_OFFLINE forbids to fetch it",
+            f"is not, or not whole, in the cache {hub_cache.cache()}, and HF_HUB_OFFLINE forbids fetching it",
             fix="Unset HF_HUB_OFFLINE, and run the same command again.",
         )
     return Fetched(directory.name, 0, 0)

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,9 +27,11 @@ from pipeline.fetch.hub.transfer import partial, receive
 from pipeline.models import hub_cache
 from pipeline.models.hub_cache import HubName
 from pipeline.privacy import remember_key
-from pipeline.wording import in_bytes
 
-_ROOM_LEFT = 1_000_000_000
+_TOLD = 200
+"""How often progress is told of, at most."""
+_GB = 1_000_000_000
+_ROOM_LEFT = 1 * _GB
 """Bytes that a run takes beside the model, at most."""
 
 
@@ -41,7 +44,15 @@ class Hub:
         look: only find out whether it could be fetched.
     """
 
-    def __init__(self, name: HubName, say: Callable[[Message], None], *, look: bool = False) -> None:
+    def __init__(
+        self,
+        name: HubName,
+        say: Callable[[Message], None],
+        *,
+        look: bool = False,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._sleep = sleep
         self._name = name
         self._say = say
         self._look = look
@@ -49,6 +60,7 @@ class Hub:
         self._api = HfApi(library_name="finetune-pipeline")
         self._folder = hub_cache.folder(name)
         self._sizes: dict[str, int] = {}
+        self._told = 0
 
     def fetch(self) -> Fetched:
         """Bring what is missing of the model into the cache: small files first, and weights only if they will do.
@@ -108,10 +120,11 @@ class Hub:
         here = sum(each.stat().st_size for each in self._folder.glob(f"blobs/*{partial(Path('x')).suffix}"))
         free = shutil.disk_usage(there).free
         if missing and missing - here + _ROOM_LEFT > free:
+            needed = f"{(missing - here) / _GB:,.1f} GB"
             raise StateDamaged(
                 self._where,
-                f"needs {in_bytes(missing - here)} more on the disk of {hub_cache.cache()}, and 1 GB to work with",
-                got=f"{in_bytes(free)} free",
+                f"needs {needed} more on the disk of {hub_cache.cache()}, and 1 GB to work with",
+                got=f"{free / _GB:,.1f} GB free",
                 fix="Free some space, or set HF_HOME to a folder on a larger disk.",
             )
 
@@ -131,12 +144,18 @@ class Hub:
                 metadata.size,
                 where=self._where,
                 headers=headers,
-                progress=lambda here, before=before: self._say(Progress(before + here, total)),  # type: ignore[misc]
+                progress=lambda here, before=before: self._tell(before + here, total),  # type: ignore[misc]
                 note=lambda text: self._say(Note(text)),
+                sleep=self._sleep,
             )
             self._link(name, sha)
             done += metadata.size
         self._say(Progress(total, total))
+
+    def _tell(self, done: int, total: int) -> None:
+        if done - self._told >= total / _TOLD:
+            self._told = done
+            self._say(Progress(done, total))
 
     def _remember(self, sha: str) -> None:
         """What the name means now, for whoever looks without asking."""
@@ -148,10 +167,17 @@ class Hub:
             rename(beside, ref)
 
 
-def answer(name: HubName, say: Callable[[Message], None], *, look: bool = False, pinned: bool = False) -> Message:
+def answer(
+    name: HubName,
+    say: Callable[[Message], None],
+    *,
+    look: bool = False,
+    pinned: bool = False,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Message:
     """Fetch a model, or say why not; where the Hub is away, what is here already will do."""
     try:
-        return Hub(name, say, look=look).fetch()
+        return Hub(name, say, look=look, sleep=sleep).fetch()
     except FinetuneError as error:
         return Refused.of(error)
     except Exception as error:  # noqa: BLE001  whatever the Hub's answers make of its library

@@ -23,7 +23,6 @@ from pipeline.fetch.hub.refusals import AGAIN, may_pass, said
 PART = ".finetune-part"
 _ATTEMPTS = 5
 """Without a byte between them; a server that says something each time is asked for as long as it takes."""
-_CHUNK = 1 << 20
 _TIMEOUT_S = 30.0
 _SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -64,15 +63,16 @@ def receive(
         while (before := file.seek(0, os.SEEK_END)) < size:
             try:
                 _go_on(url, file, headers, progress)
-                done, why = file.tell(), "it ended early"
+                done, why = file.tell(), ""
             except Exception as error:
                 if not may_pass(error):
                     raise
-                done, why = file.seek(0, os.SEEK_END), said(error)
+                is_cut = isinstance(error, httpx2.RemoteProtocolError | httpx2.ReadError)
+                done, why = file.seek(0, os.SEEK_END), "" if is_cut else f" ({said(error)})"
             if done >= size:
                 break
             left = _ATTEMPTS if done > before else left - 1
-            stopped = f"{done:,} of {size:,} bytes of {file_name} ({why})"
+            stopped = f"{done:,} of {size:,} bytes of {file_name}{why}"
             if left == 0:
                 raise TryLater(where, f"the download stopped at {stopped}", fix=AGAIN)
             note(f"the connection to the Hub was lost at {stopped}; trying again")
@@ -89,7 +89,7 @@ def _go_on(url: str, file: io.BufferedRandom, headers: Mapping[str, str], progre
         if response.status_code != httpx2.codes.PARTIAL_CONTENT:
             file.truncate(0)
             done = file.seek(0)
-        for chunk in response.iter_bytes(_CHUNK):
+        for chunk in response.iter_bytes():  # in pieces of a size of our own, the last one before a cut would be lost
             done += file.write(chunk)
             progress(done)
 

@@ -300,6 +300,27 @@ def test_an_address_that_cannot_be_asked_is_refused(
     assert refused.code == 2
 
 
+def test_a_model_of_the_hub_is_named_and_what_will_come_of_it_is_told(shop: Workshop) -> None:
+    flags = ("--source", "sample:tortoise-hare", "--me", "Tortoise", "--model")
+    made = shop.finetune("init", *flags, "HuggingFaceTB/SmolLM2-360M-Instruct", "--out", "mine.yaml")
+    assert (made.code, made.err) == (0, "")
+    assert (
+        "       fetches HuggingFaceTB/SmolLM2-360M-Instruct from the Hugging Face Hub, once, reads the archive, makes "
+        "training examples, trains on this machine (Ctrl-C pauses, the same command goes on) and shows what it learnt\n"
+    ) in made.out
+    assert (
+        "  model: HuggingFaceTB/SmolLM2-360M-Instruct  "
+        "# of the Hugging Face Hub: fetched once; its commit is kept for this run\n"
+    ) in (shop.folder / "mine.yaml").read_text()
+    assert load_config(shop.folder / "mine.yaml").create_job.model == "HuggingFaceTB/SmolLM2-360M-Instruct"
+    refused = shop.finetune("init", *flags, "gpt-4o", "--out", "other.yaml")
+    assert (refused.code, refused.err) == (
+        2,
+        "error: --model: not a model that can be trained on this machine, got gpt-4o. Give smollm2-135m-instruct, "
+        "ORG/NAME as on the Hugging Face Hub, or a path that starts with / or ./.\n",
+    )
+
+
 def test_answers_that_end_leave_nothing_behind(shop: Workshop, tmp_path: Path) -> None:
     code, shown = on_a_terminal(shop, ["\x04"])
     assert code == 2
