@@ -201,8 +201,9 @@ def test_a_token_of_the_hub_is_known_to_the_one_process_that_fetches_from_it(mon
     for name, value in {**theirs, "OPENAI_API_KEY": "sk-x", "HF_DEBUG": "1", "HF_HUB_OFFLINE": "0"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("TRANSFORMERS_OFFLINE", raising=False)
-    for name, value in (("_withheld", {}), ("_asked_offline", []), ("_keys", set())):
-        monkeypatch.setattr(privacy, name, value)
+    monkeypatch.setattr(privacy, "_withheld", {})
+    monkeypatch.setattr(privacy, "_asked_offline", [])
+    monkeypatch.setattr(privacy, "_keys", set())
     privacy.withhold()
     privacy.withhold()  # once more, and the user's own words are still known
     assert [name for name in ("HF_TOKEN", "HF_ENDPOINT") if name in os.environ] == []

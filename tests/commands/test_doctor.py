@@ -80,8 +80,8 @@ def test_a_model_of_the_hub_is_looked_for_and_not_fetched(
         hub.gated.add("org/gated")
         for name, value in hub.environment(tmp_path / "home").items():
             monkeypatch.setenv(name, value)
-        for name, value in (("_withheld", {}), ("_asked_offline", [])):
-            monkeypatch.setattr(privacy, name, value)
+        monkeypatch.setattr(privacy, "_withheld", {})
+        monkeypatch.setattr(privacy, "_asked_offline", [])
         privacy.withhold()
         size = sum(path.stat().st_size for path in tiny_model.iterdir())
         assert doctor._base_model("org/m") == doctor.Finding(

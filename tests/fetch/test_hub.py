@@ -13,6 +13,7 @@ from pipeline.fetch.hub.messages import Fetched, Message, Note, Progress, Refuse
 from pipeline.fetch.hub.process import answer
 from pipeline.fetch.hub.transfer import PART
 from pipeline.models import hub_cache
+from pipeline.models.architectures import SUPPORTED
 from tests.hub import NEWER, SHA, Hub, serving
 
 NAME = "org/tiny"
@@ -231,17 +232,19 @@ MADE_FOR_CHAT = "Choose another model, one that is made for chat."
             "Choose a model of an architecture that transformers knows.",
         ),
         (
-            lambda files: _config(files, model_type="bert", architectures=["BertModel"]),
-            f"transformers VERSION has no chat model of its architecture (BertModel). {MADE_FOR_CHAT}",
+            lambda files: _config(files, architectures=["LlamaForSequenceClassification"]),
+            "transformers VERSION has no chat model of its architecture (LlamaForSequenceClassification). "
+            f"{MADE_FOR_CHAT}",
         ),
         (
             lambda files: _config(files, model_type="t5", architectures=["T5ForConditionalGeneration"]),
-            f"transformers VERSION has no chat model of its architecture (T5ForConditionalGeneration). {MADE_FOR_CHAT}",
+            "its architecture cannot be trained here, got t5. "
+            f"Choose a model of one of these: {', '.join(SUPPORTED)}.",
         ),
         (
             lambda files: _config(files, quantization_config={"quant_method": "gptq"}),
-            "its weights are quantised (gptq), and such weights are not trained here. "
-            "Choose the model that it was made from, as its page says.",
+            "its weights are quantised, and training needs them whole, got gptq. "
+            "Choose the model that it was made from, in bfloat16 or float32.",
         ),
         (
             lambda files: {**files, "config.json": b"[]"},

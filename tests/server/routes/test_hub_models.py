@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -66,9 +67,12 @@ def test_what_is_not_there_is_refused_and_nobody_is_asked_for_it(
     file = upload(client)
     looked_up: list[object] = []
     real = socket.getaddrinfo
-    monkeypatch.setattr(
-        socket, "getaddrinfo", lambda *given, **more: looked_up.append(given[0]) or real(*given, **more)
-    )
+
+    def noted(*given: Any, **more: Any) -> Any:
+        looked_up.append(given[0])
+        return real(*given, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", noted)
     for name in ("org/absent", "org/here@v9", f"org/here@{NEWER}", "../home/hub/models--org--here", "org/here/../here"):
         with pytest.raises(openai.BadRequestError) as refused:
             client.fine_tuning.jobs.create(model=name, training_file=file.id)
