@@ -135,9 +135,9 @@ MADE: dict[Callable[[Path, int], Path], tuple[str, int]] = {
     signal_with_a_long_quotation: ("signal", 1000),
     signal_with_many_files: ("signal", 1000),
     whatsapp_with_long_names: ("whatsapp", 200),
-    whatsapp_with_many_colons: ("whatsapp", 300),
+    whatsapp_with_many_colons: ("whatsapp", 1000),
     whatsapp_with_one_message: ("whatsapp", 60),
-    sms_from_alike_numbers: ("sms", 150),
+    sms_from_alike_numbers: ("sms", 600),
 }
 """What makes an archive, of which app, and how large the smaller of two is."""
 
