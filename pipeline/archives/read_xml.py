@@ -18,7 +18,7 @@ from pipeline.errors import InputError
 BLOCK = 1 << 18
 """Bytes that are read at a time."""
 
-_LARGEST = 64_000_000  # characters without an end of an element
+_LARGEST = 16_000_000  # characters without an end of an element
 _PAIR = re.compile(
     r"&#(?:(5[5-7]\d{3})|[xX]([dD][89abAB][0-9a-fA-F]{2}));&#(?:(5[67]\d{3})|[xX]([dD][c-fC-F][0-9a-fA-F]{2}));"
 )

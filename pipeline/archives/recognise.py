@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.archives.json_file import values
-from pipeline.archives.members import Members
+from pipeline.archives.members import Member, Members
 from pipeline.archives.readers import READERS
 from pipeline.errors import InputError
+
+_ZIP = b"PK\x03\x04"
 
 
 class Archive(NamedTuple):
@@ -40,6 +42,8 @@ def recognise(path: Path, name: str = "") -> Archive:
     if not path.is_dir() and not path.is_file():  # a pipe would be waited for, a device read without end
         raise InputError(str(path), "neither a file nor a folder", fix=known())
     with Members(path, name) as members:
+        if members.only is not None and _is_cut_zip(members.only):  # what is in it may look like text all the same
+            raise _cut(members.only)
         found, complaints = _found(members)
         if not found:
             raise complaints[0] if complaints else _unknown(members)
@@ -73,6 +77,8 @@ def _unknown(members: Members) -> InputError:
     Raises:
         InputError: it is JSON that is damaged, for which that may be the reason.
     """
+    if (cut := next(filter(_is_cut_zip, members), None)) is not None:
+        return _cut(cut)
     only = members.only
     if only is None:
         return InputError(str(members.path), "not an archive that can be read", fix=known())
@@ -83,6 +89,16 @@ def _unknown(members: Members) -> InputError:
         for _ in values(only, ()):
             pass
     return InputError(str(members.path), "not an archive that can be read", fix=known())
+
+
+def _is_cut_zip(member: Member) -> bool:
+    """Whether it begins like a zip and was not opened as one, as the list of what is in it stands at the end."""
+    return member.suffix == ".zip" and member.head(len(_ZIP)) == _ZIP
+
+
+def _cut(member: Member) -> InputError:
+    what = "a zip that is cut off: its end is missing"
+    return InputError(str(member), what, fix="Download or export it again, and give it as it is.")
 
 
 def known() -> str:

@@ -57,6 +57,7 @@ _LABEL = re.compile(
 )
 _TRUE = {"1", "1.0", "true", "True", "TRUE"}
 _LARGEST_FIELD = 4 * LONGEST
+_LARGEST_LINE = 2 * _LARGEST_FIELD
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -141,7 +142,7 @@ def _rows(member: Member) -> Iterator[tuple[str, ...]]:
     """
     csv.field_size_limit(_LARGEST_FIELD)
     with member.open() as file, io.TextIOWrapper(file, encoding=_encoding(member), newline="") as text:
-        reader = csv.reader(text)
+        reader = csv.reader(_bounded(text))
         try:
             columns = [name.strip() for name in next(reader, [])]
             width = len(columns)
@@ -157,6 +158,14 @@ def _rows(member: Member) -> Iterator[tuple[str, ...]]:
         except (csv.Error, UnicodeDecodeError) as error:
             what = "is no text" if isinstance(error, UnicodeDecodeError) else f"is no CSV ({error})"
             raise _damaged(member, reader.line_num, what) from None
+
+
+def _bounded(text: io.TextIOWrapper) -> Iterator[str]:
+    """The lines, none of which is held if it is too long."""
+    while line := text.readline(_LARGEST_LINE):
+        if len(line) >= _LARGEST_LINE and not line.endswith("\n"):
+            raise csv.Error(f"a line of more than {_LARGEST_LINE:,} characters")
+        yield line
 
 
 def _damaged(member: Member, line: int, what: str) -> InputError:

@@ -166,3 +166,14 @@ def test_a_pipe_is_no_archive_and_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "chat.txt")
     with pytest.raises(InputError, match=r"chat\.txt: neither a file nor a folder\. Known are iMessage, "):
         recognise(tmp_path / "chat.txt")
+
+
+def test_a_zip_that_is_cut_off_is_said_to_be(tmp_path: Path) -> None:
+    path = whatsapp_zip(tmp_path)
+    path.write_bytes(path.read_bytes()[:-30])
+    for given in (path, tmp_path):
+        with pytest.raises(InputError) as caught:
+            recognise(given)
+        assert str(caught.value) == (
+            f"{path}: a zip that is cut off: its end is missing. Download or export it again, and give it as it is."
+        )

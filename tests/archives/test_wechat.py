@@ -137,3 +137,14 @@ def test_a_damaged_table_is_refused_or_accounted_for(tmp_path: Path, data: bytes
     path = tmp_path / "x.csv"
     path.write_bytes(data)
     require_words_or_balance(path, "wechat")
+
+
+def test_a_line_without_end_is_refused_before_it_is_held(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("type_name,is_sender,talker,msg,CreateTime\n文本,0,ann," + "x" * 8_000_001 + ",1\n", "utf-8")
+    with pytest.raises(InputError) as caught:
+        read(path)
+    assert str(caught.value) == (
+        f"{path}:1: is no CSV (a line of more than 8,000,000 characters); it is damaged, or a quotation mark is left "
+        "open. Export the chats with PyWxDump or WeFlow as CSV, and give the folder."
+    )
