@@ -48,7 +48,7 @@ def test_an_earlier_finished_run_is_finished(shop: Workshop) -> None:
 
 def test_the_model_of_an_earlier_run_answers(shop: Workshop) -> None:
     said = shop.finetune("chat", "run.yaml", "--message", "What's the golden thread?")
-    assert (said.code, said.err, said.out) == (0, "", "      tuned  Slow and steady, that's my motto.\n")
+    assert (said.code, said.err, said.out) == (0, "", "      Tortoise Slow and steady, that's my motto.\n")
 
 
 def test_the_golden_run_is_small_and_tells_nothing_of_the_machine_it_was_made_on() -> None:

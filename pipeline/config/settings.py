@@ -193,7 +193,7 @@ class Convert(Section):
 
     preset: Literal["notebook", "texting", "ready"] = "notebook"
     system_prompt: str | None = None
-    validation_fraction: float = Field(0.0, ge=0, le=0.5)
+    validation_fraction: Annotated[float, Field(ge=0, le=0.5)] | Auto = 0.0
     min_examples: Count = 10
     tokens: Literal["exact", "estimate"] = "estimate"
     group_prompt: str | None = None
@@ -207,7 +207,7 @@ class Convert(Section):
     same_target: int | None = Field(3, ge=1)
     short_characters: int = Field(7, ge=0)
     short_share: float = Field(0.15, ge=0, lt=1)
-    conversation_share: float = Field(0.5, gt=0, le=1)
+    conversation_share: float = Field(1.0, gt=0, le=1)
     redact: Literal["auto", "strict"] | list[Redacted] = "auto"
     redact_words: list[Name] = []
     region: str | None = Field(None, pattern=r"^[A-Z]{2}$")

@@ -60,6 +60,16 @@ def inference_prompt(config: Config, trained: str | None) -> str | None:
     return settings.system_prompt if is_given or config.convert.preset == "notebook" else trained
 
 
+FEWEST_HELD_OUT = 30
+"""Replies; fewer tell nothing of how a model speaks, and are better learnt."""
+
+
+def share_held_out(config: Config) -> float:
+    """The part of what is learnt that goes to the validation file; `auto` is a tenth."""
+    fraction = config.convert.validation_fraction
+    return 0.1 if fraction == "auto" else fraction
+
+
 def most_tokens(config: Config) -> int | None:
     """Tokens of an example that the trainer takes; None where nobody knows."""
     if config.backend.kind != "embedded":
@@ -129,7 +139,8 @@ def texting_of(
         short_characters=settings.short_characters,
         short_share=settings.short_share,
         conversation_share=settings.conversation_share,
-        held_out=settings.validation_fraction,
+        held_out=share_held_out(config),
+        fewest_held_out=FEWEST_HELD_OUT if settings.validation_fraction == "auto" else 0,
     )
     style = Style(
         prompt=direct if settings.system_prompt is None else settings.system_prompt,

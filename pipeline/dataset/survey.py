@@ -1,5 +1,6 @@
 """What must be known of a whole archive before its first example is written: how much there is, and what repeats."""
 
+import itertools
 import math
 import re
 from array import array
@@ -40,7 +41,8 @@ class Limits(msgspec.Struct, frozen=True):
         short_characters: targets up to this length are very short,
         short_share: and no more than this part of all targets.
         conversation_share: the part of all targets that may come from one conversation.
-        held_out: the part of each conversation's talks, its last, that goes to the validation file.
+        held_out: the part of each conversation's talks, its last, that goes to the validation file,
+        fewest_held_out: if that makes so many targets; else nothing does.
     """
 
     same_target: int | None
@@ -48,6 +50,7 @@ class Limits(msgspec.Struct, frozen=True):
     short_share: float
     conversation_share: float
     held_out: float
+    fewest_held_out: int = 0
 
 
 class Conversation(msgspec.Struct, frozen=True):
@@ -106,21 +109,21 @@ class Choice:
 
 def survey(streams: Iterable[Stream], rules: Rules, limits: Limits) -> Choice:
     """Read an archive once, and say how to choose from it."""
-    keys, targets, spoken = array("q"), array("q"), array("q")
+    keys, targets, spoken, said = array("q"), array("q"), array("q"), array("q")
     found: list[tuple[Session, list[str]]] = []
     for session, blocks in streams:
         others: dict[str, None] = {}
         own = talked = 0
         for turns in talks(Stream(session, _listed(blocks, others)), rules, Tally()):
             talked += 1
-            for turn in turns:
-                if turn.is_own and turn.lost is None:
-                    own += 1
-                    keys.append(_key(turn.content, limits))
+            learnt = [_key(turn.content, limits) for turn in turns if turn.is_own and turn.lost is None]
+            own += len(learnt)
+            keys.extend(learnt)
+            said.append(len(learnt))
         targets.append(own)
         spoken.append(talked)
         found.append((session, list(others)))
-    allowed = _allowed(targets, spoken, limits)
+    allowed = _allowed(targets, spoken, said, limits)
     conversations = [Conversation(*known, *each) for known, each in zip(found, allowed, strict=True)]
     return Choice(limits, conversations, keys)
 
@@ -162,10 +165,14 @@ def _repeated(keys: "array[int]", most: int) -> dict[int, int]:
     return found
 
 
-def _allowed(targets: "array[int]", spoken: "array[int]", limits: Limits) -> list[tuple[int, int]]:
+def _allowed(targets: "array[int]", spoken: "array[int]", said: "array[int]", limits: Limits) -> list[tuple[int, int]]:
     """What each conversation skips, and how many of its talks are for training.
 
     Each one's share is capped, of the targets that remain, where there are several.
+
+    Args:
+        targets, spoken: targets and talks of each conversation.
+        said: targets of each talk, of one conversation after the other.
     """
     total = sum(targets)
     allowed = [
@@ -177,6 +184,9 @@ def _allowed(targets: "array[int]", spoken: "array[int]", limits: Limits) -> lis
     held_out = [round(talked * limits.held_out) for talked in spoken]
     if limits.held_out and not any(held_out) and sum(spoken) > 1:
         held_out[spoken.index(max(spoken))] = 1
+    ends = itertools.accumulate(spoken)
+    if sum(sum(said[end - held : end]) for end, held in zip(ends, held_out, strict=True)) < limits.fewest_held_out:
+        held_out = [0] * len(held_out)
     return [
         (max(0, own - most), talked - held)
         for own, most, talked, held in zip(targets, allowed, spoken, held_out, strict=True)

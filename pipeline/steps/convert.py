@@ -11,7 +11,7 @@ import msgspec
 from pipeline.config.settings import Config
 from pipeline.dataset.checks import FEWEST_EXAMPLES, check_example, too_few_to_learn, too_long_to_learn
 from pipeline.dataset.funnel import Lost, Tally, Unaccounted, funnel
-from pipeline.dataset.preset import most_tokens, require_fitting
+from pipeline.dataset.preset import FEWEST_HELD_OUT, most_tokens, require_fitting, share_held_out
 from pipeline.durable import HashingWriter, atomic_writer
 from pipeline.errors import InputError
 from pipeline.steps.outputs import Convert, Load, Map
@@ -65,6 +65,7 @@ def run(config: Config, mapped: Map, load: Load, work: Work) -> Convert:
     for warning in (
         too_few_to_learn(len(tokens), found.target),
         too_long_to_learn(made.too_long, made.beyond, found.target, most_tokens(config), settings.preset),
+        _NOTHING_HELD_OUT if valid is None and settings.validation_fraction == "auto" else None,
     ):
         if warning is not None:
             work.display.note(warning)
@@ -88,6 +89,11 @@ def run(config: Config, mapped: Map, load: Load, work: Work) -> Convert:
     )
 
 
+_NOTHING_HELD_OUT = (
+    f"nothing is held out to measure the model with: a tenth of these chats has fewer than {FEWEST_HELD_OUT} replies"
+)
+
+
 def _made_by(config: Config, mapped: Map, load: Load, work: Work) -> "_Notebook | _Texting | _Ready":
     if config.convert.preset == "texting":
         return _Texting(config, mapped, load, work)
@@ -104,8 +110,8 @@ class _Ready:
 
         path, settings = work.run_dir / mapped.sessions.path, config.convert
         chosen: frozenset[str] = frozenset()
-        if settings.validation_fraction:
-            chosen = validation_ids([where for where, _ in examples(path)], settings.validation_fraction)
+        if fraction := share_held_out(config):
+            chosen = validation_ids([where for where, _ in examples(path)], fraction)
         self._made = Ready(
             path,
             tokens_of(config.create_job.model, settings.tokens),
@@ -153,6 +159,7 @@ class _Notebook:
 
     def __init__(self, config: Config, mapped: Map, work: Work) -> None:
         self._settings = config.convert
+        self._held_out = share_held_out(config)
         self._model = config.create_job.model
         self._path = work.run_dir / mapped.sessions.path
         self._most = most_tokens(config)
@@ -169,8 +176,8 @@ class _Notebook:
 
         settings = self._settings
         chosen: frozenset[str] = frozenset()
-        if settings.validation_fraction:  # the choice needs every id, so the sessions are read once more
-            chosen = validation_ids(usable_ids(self._path), settings.validation_fraction)
+        if self._held_out:  # the choice needs every id, so the sessions are read once more
+            chosen = validation_ids(usable_ids(self._path), self._held_out)
         noted = note_file(
             self._path,
             train,

@@ -83,7 +83,9 @@ MUTANTS: dict[str, Mutant] = {
         "known = latest or max(bought, key=lambda attempt: attempt.first_at or '', default=None)",
         "return 0",
     ),
-    "a lost state asks nobody": Mutant("pipeline.backends.ledger:Ledger.lost_job", "if not found:", "if True:"),
+    "a lost state asks nobody": Mutant(
+        "pipeline.backends.ledger:Ledger.lost_job", "if newest else None", "if False else None"
+    ),
     "no canary": Mutant(
         "pipeline.backends.ledger:Ledger._check_account",
         "account = self._connection.identity",

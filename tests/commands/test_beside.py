@@ -48,7 +48,7 @@ def test_beside_a_training_one_talks_to_the_model_of_before_inspects_and_cancels
     address = shop.run_dir / "server" / FILE
     assert stat.S_IMODE(address.stat().st_mode) == 0o600
     said = shop.finetune("chat", "run.yaml", script, "--message", "Hello")
-    assert (said.code, said.out) == (0, "      tuned  Slow and steady.\n")
+    assert (said.code, said.out) == (0, "      Tortoise Slow and steady.\n")
     before = r"The training is not done; this is ft:\S+, the model of the one before\.\n"
     assert re.fullmatch(before, said.err)
     shown = shop.finetune("inspect", "run.yaml", script, "--examples", "1")
@@ -70,7 +70,7 @@ def test_beside_a_training_one_talks_to_the_model_of_before_inspects_and_cancels
     )
     assert not address.exists()
     still = shop.finetune("chat", "run.yaml", script, "--message", "Hello")
-    assert (still.code, still.out) == (0, "      tuned  Slow and steady.\n")
+    assert (still.code, still.out) == (0, "      Tortoise Slow and steady.\n")
     assert re.fullmatch(before, still.err)
 
 

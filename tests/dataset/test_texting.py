@@ -166,6 +166,16 @@ def test_each_conversations_last_talks_are_held_out() -> None:
     assert (len(texting.valid), len(texting.train)) == (8, 32)
 
 
+def test_too_few_replies_to_measure_with_are_learnt_instead() -> None:
+    def chat(talks: int) -> Session:
+        return session(*[part for n in range(talks) for part in (("Ann", HOUR + 1, "So?"), ("me", 60, f"Ann {n}"))])
+
+    written, _ = made(chat(294), validation_fraction="auto")
+    assert not any(each.held_out for each in written)
+    written, _ = made(chat(300), validation_fraction="auto")
+    assert [each.held_out for each in written] == [False] * 270 + [True] * 30
+
+
 def test_without_weights_every_reply_has_an_example_of_its_own() -> None:
     chat = session(("Ann", 0, "A"), ("me", 9, "B"), ("Ann", 9, "C"), ("me", 9, "D"), ("Ann", 9, "E"), ("me", 9, "F"))
     written, texting = made(chat, weights=False, context_turns=2)

@@ -139,6 +139,7 @@ def _convert(assistant: str, embedded: bool) -> list[str]:
     ]
     if embedded:
         lines.append(_key("  tokens", "exact", "talks are cut to the model's window as the model itself counts"))
+    lines.append(_key("  validation_fraction", "auto", "each chat's last tenth is kept to measure the model with"))
     lines.append(_key("  redact", "auto", "replaces phones, emails, cards and codes; [] replaces nothing"))
     if assistant == OWNER:
         lines.append(f"{'  # me: Alex':<{_COLUMN - 2}}  # what the model is told that it is called")

@@ -316,8 +316,9 @@ def test_a_model_of_the_hub_is_named_and_what_will_come_of_it_is_told(shop: Work
     refused = shop.finetune("init", *flags, "gpt-4o", "--out", "other.yaml")
     assert (refused.code, refused.err) == (
         2,
-        "error: --model: not a model that can be trained on this machine, got gpt-4o. Give smollm2-135m-instruct, "
-        "ORG/NAME as on the Hugging Face Hub, or a path that starts with / or ./.\n",
+        "error: --model: no such choice, got gpt-4o. Give a number up to 11, or a name: smollm2-135m-instruct, "
+        "HuggingFaceTB/SmolLM2-360M-Instruct, HuggingFaceTB/SmolLM2-1.7B-Instruct, Qwen/Qwen3-0.6B, Qwen/Qwen3-1.7B, "
+        "….\n",
     )
 
 
