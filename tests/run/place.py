@@ -53,7 +53,8 @@ class Told(TextDisplay):
         self.did.append(f"{number}/{total} {step}")
 
     def note(self, text: str) -> None:
-        self.notes.append(text)
+        if "replies to learn" not in text:  # what to expect of the sample, said before every job
+            self.notes.append(text)
 
     def progress(self, done: float, total: float | None, text: str) -> None:
         pass

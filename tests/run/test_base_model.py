@@ -85,7 +85,7 @@ def test_a_cache_that_was_emptied_is_filled_again_with_the_same_commit(shop: Wor
     finally:
         hub.heads[NAME] = SHA
     assert said.code == 0
-    assert said.out.endswith("tuned  Slow and steady, that's my motto.\n")
+    assert said.out.endswith("Tortoise Slow and steady, that's my motto.\n")
     assert f"/api/models/{NAME}/revision/main" not in {path for _, path, _, _ in hub.asked}
     assert (shop.folder / "home" / "hub" / "models--org--Tiny-Instruct" / "snapshots" / SHA).is_dir()
 

@@ -207,11 +207,11 @@ def test_rows_hold_every_example_once_and_no_more_than_fits() -> None:
     rows = rows_of({"input_ids": padded, "labels": padded, "attention_mask": mask}, most=11)
     assert [row.lengths for row in rows] == [(12,), (10,), (7, 4), (5, 3, 2)]
     for row in rows:
-        examples = torch.split(row.input_ids[0], row.lengths)
+        examples = torch.split(row.input_ids[0], list(row.lengths))
         for example, labels, positions in zip(
             examples,
-            torch.split(row.labels[0], row.lengths),
-            torch.split(row.position_ids[0], row.lengths),
+            torch.split(row.labels[0], list(row.lengths)),
+            torch.split(row.position_ids[0], list(row.lengths)),
             strict=True,
         ):
             assert example.tolist() == ids[int(example[0]) // 100].tolist()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
+from pipeline.inference.batching import Part
 from pipeline.inference.engines import create_engine
 from pipeline.inference.protocol import Finish, ModelRef, Piece, Sampling
 from pipeline.models.messages import ChatMessage
@@ -134,12 +135,12 @@ def test_the_next_tokens_odds_are_those_of_the_model_without_a_cache_for_several
     new = [list(each) for each in seen]
     assert resident.packs
     for turn in range(4):
-        logits = resident.forward(None, list(zip(new, caches, strict=True)))
-        for at, found in enumerate(logits):
+        logits = resident.forward(None, list(map(Part, new, caches)))
+        for at, (found,) in enumerate(logits):
             with torch.no_grad():
                 expected = plain(input_ids=torch.tensor([seen[at]])).logits[0, -1]
             torch.testing.assert_close(found, expected, atol=2e-4, rtol=2e-4)
-        new = [[int(found.argmax())] for found in logits]
+        new = [[int(found.argmax())] for (found,) in logits]
         if turn == 0:
             new[1] = list(prompts[1][9:])
         seen = [before + after for before, after in zip(seen, new, strict=True)]
