@@ -23,6 +23,7 @@ MADE_OF_PARTS = {
     "pipeline/archives/whatsapp/chats.py": "fixed words around a file's name",
     "pipeline/archives/whatsapp/headers.py": "parts of our own, each of bounded length",
     "pipeline/archives/whatsapp/own_words.py": "one set of characters",
+    "pipeline/models/layout.py": "one mark of our own, or another",
     "pipeline/fetch/http.py": "digits, eighteen at most",
     "pipeline/config/settings.py": "the user's own, compiled to see whether it is one",
     "pipeline/dataset/redact.py": "a choice of the user's own words, as they are",

@@ -33,7 +33,7 @@ _DENSE = re.compile("[\u0900-\u0dff\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00
 _SURE = 0.8
 _SURE_OF_ONE = 0.95
 _LEAST_SHARE, _TELLING_SHARE = 0.05, 0.1
-_NOT_WORDS = re.compile(r"https?://\S*|www\.\S*|\S*@\S*|\[[a-z ]{1,20}\]|\d+")
+_NOT_WORDS = re.compile(r"https?://\S*|www\.\S*|(?<!\S)[^\s@]*@\S*|\[[a-z ]{1,20}\]|\d+")
 
 
 def languages_of(texts: Iterable[str]) -> dict[str, float]:

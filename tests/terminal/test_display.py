@@ -106,7 +106,7 @@ def test_a_command_without_steps_shows_what_it_sees_to_and_leaves_nothing() -> N
     screen.preparing("fetch the model")
     assert re.fullmatch(r"      fetch the model . 0:00:00", screen.shown()[0]), screen.shown()
     screen.end("")
-    assert screen.shown() == []
+    assert screen.shown() == [""]
 
 
 def test_the_log_is_told_each_tenth_that_a_terminal_shows_in_place(tmp_path: Path) -> None:

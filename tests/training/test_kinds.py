@@ -136,11 +136,11 @@ def test_the_next_tokens_odds_are_those_of_the_model_without_a_cache_for_several
     assert resident.packs
     for turn in range(4):
         logits = resident.forward(None, list(map(Part, new, caches)))
-        for at, (found,) in enumerate(logits):
+        for at, found in enumerate(logits):
             with torch.no_grad():
                 expected = plain(input_ids=torch.tensor([seen[at]])).logits[0, -1]
             torch.testing.assert_close(found, expected, atol=2e-4, rtol=2e-4)
-        new = [[int(found.argmax())] for (found,) in logits]
+        new = [[int(found.argmax())] for found in logits]
         if turn == 0:
             new[1] = list(prompts[1][9:])
         seen = [before + after for before, after in zip(seen, new, strict=True)]
