@@ -26,7 +26,8 @@ from pipeline.terminal.style import Lines, Piece
 from pipeline.wording import counted, visible
 
 _NAME, _COLUMN, _TAKES = 37, 9, 15
-_NEEDED = _NAME + 3 * _COLUMN + _TAKES
+NEEDED = _NAME + 3 * _COLUMN + _TAKES
+"""Columns of a terminal; with fewer, each model is a block."""
 _NAMED = 3
 
 
@@ -76,11 +77,11 @@ def table(found: list[Offer], asked: Asked, machine: Machine, width: int) -> Ite
     yield [("", ""), (f"On this machine: {machine}.", "")]
     yield [("", ""), (f"For {asked.said}.", "")]
     yield []
-    yield from list_of(found, asked.task.language) if width >= _NEEDED else blocks_of(found, asked.task.language)
+    yield from list_of(found, asked.task.language) if width >= NEEDED else blocks_of(found, asked.task.language)
     yield []
     best = next(offer for offer in found if offer.is_best)
     name = name_of(asked.task.language) if asked.task.language else ""
-    yield [("* ", ""), (f"suits this machine best: {why_best(best, asked.task, name)}.", "")]
+    yield [("* ", ""), (f"suits best: {why_best(best, asked.task, name)}.", "")]
     for line in (
         "Memory and time are estimates, for a machine that does nothing else meanwhile.",
         "Gated: ask for access on the model's page of the Hugging Face Hub first, then set HF_TOKEN.",
@@ -106,14 +107,16 @@ def list_of(found: list[Offer], language: str | None, *, numbered: bool = False)
         yield [(" " * (before + 4), ""), (about(offer, language), "dim")]
 
 
-def blocks_of(found: list[Offer], language: str | None) -> Iterator[list[Piece]]:
+def blocks_of(found: list[Offer], language: str | None, *, numbered: bool = False) -> Iterator[list[Piece]]:
     """The models a block each, for a narrow terminal."""
-    for offer in found:
-        yield [(f"{'* ' if offer.is_best else '  '}{offer.pick.name}", _style(offer) or "bold")]
+    for number, offer in enumerate(found, start=1):
+        before = f"{number:>2} " if numbered else ""
+        yield [(before, ""), (f"{'* ' if offer.is_best else '  '}{offer.pick.name}", _style(offer) or "bold")]
         takes = f", takes {_takes(offer)}" if _takes(offer) else ""
         sizes = f"download {_download(offer)}, train {_gb(offer.train)}, chat {_gb(offer.chat)}"
-        yield [("    ", ""), (f"{sizes}{takes}", "")]
-        yield [("    ", ""), (about(offer, language), "dim")]
+        margin = (" " * (len(before) + 4), "")
+        yield [margin, (f"{sizes}{takes}", "")]
+        yield [margin, (about(offer, language), "dim")]
 
 
 def _style(offer: Offer) -> str:

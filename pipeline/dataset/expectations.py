@@ -315,8 +315,10 @@ def _helps(data: Data, pick: Pick | None, found: Iterable[Offer], *, is_foreign:
         return "chats of your own (about 1,500 replies make it write like you)"
     if data.replies < SOME:
         return "more of their messages (500 replies are worth while, about 1,500 plenty)"
-    if pick is not None and pick.sense <= _LITTLE_SENSE and best is not None and best.pick.sense > pick.sense:
-        return f"a larger model{named} (`finetune models CONFIG`)"
+    if pick is not None and pick.sense <= _LITTLE_SENSE and best is not None:
+        if best.pick.sense > pick.sense:
+            return f"a larger model{named} (`finetune models CONFIG`)"
+        return "a larger model, which takes more memory than is free here, or hours (`finetune models CONFIG`)"
     return "" if data.replies >= ENOUGH else "more of their messages (about 1,500 replies are plenty)"
 
 

@@ -11,8 +11,8 @@ from pipeline.models.picks import Pick, in_hub_cache, picks
 PATIENCE_S = 2 * 3600.0
 """A training that takes longer is not proposed."""
 
-_FREE = 0.9
-"""The share of free memory that a training may be proposed to take."""
+_FREE, _ALL = 0.9, 0.8
+"""The share of free memory that a training may be proposed to take, and of all memory."""
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -41,6 +41,7 @@ class Offer(msgspec.Struct, frozen=True):
         train, chat: bytes of memory.
         seconds: of training, on a machine that does nothing else; None where that could not be measured.
         fits: whether the memory that is free is enough; None where nobody knows.
+        could_fit: whether it would be, were other programs closed.
         is_best: this one suits best.
     """
 
@@ -50,6 +51,7 @@ class Offer(msgspec.Struct, frozen=True):
     chat: int
     seconds: float | None
     fits: bool | None
+    could_fit: bool
     is_best: bool = False
 
 
@@ -65,6 +67,8 @@ def why_best(offer: Offer, task: Task, name: str) -> str:
     spoken = offer.pick.speaks(task.language) if task.language else True
     if spoken is False:
         return f"none that speaks {name} and needs no permission fits its memory and trains in two hours; the smallest"
+    if task.language and not offer.fits and offer.could_fit and offer.seconds is not None:
+        return f"{'speaks' if spoken else 'can write'} {name}, and fits its memory once other programs are closed"
     if not offer.fits or offer.seconds is None or offer.seconds > PATIENCE_S:
         return "the smallest of those that need no permission"
     speak = f"{'speak' if spoken else 'can write'} {name}, " if task.language else ""
@@ -81,15 +85,19 @@ def _offer(pick: Pick, machine: Machine, task: Task) -> Offer:
         chat=memory_to_chat(pick.shape, dtype, task.at_once),
         seconds=seconds_to_train(pick.shape, machine, task.tokens),
         fits=None if machine.free is None else train <= _FREE * machine.free,
+        could_fit=machine.memory is not None and train <= _ALL * machine.memory,
     )
 
 
 def _best(found: Iterable[Offer], language: str | None) -> Offer:
     """The one that makes the most sense of those that speak the language and can be trained here, then the quickest."""
     free = [offer for offer in found if not offer.pick.gated]
-    able = [offer for offer in free if offer.fits and offer.seconds is not None and offer.seconds <= PATIENCE_S]
-    for knows in (True, None):
-        speaking = [offer for offer in able if language is None or offer.pick.speaks(language) is knows]
-        if speaking:
-            return min(speaking, key=lambda offer: (-offer.pick.sense, offer.seconds))
+    quick = [offer for offer in free if offer.seconds is not None and offer.seconds <= PATIENCE_S]
+    able = [offer for offer in quick if offer.fits]
+    # Memory comes back when programs are closed; a language never does.
+    for choice in (able, [offer for offer in quick if offer.could_fit and language is not None]):
+        for knows in (True, None):
+            speaking = [offer for offer in choice if language is None or offer.pick.speaks(language) is knows]
+            if speaking:
+                return min(speaking, key=lambda offer: (-offer.pick.sense, offer.seconds))
     return min(free, key=lambda offer: offer.pick.parameters)

@@ -44,7 +44,7 @@ For 1,466 replies, mostly German, a quarter English (212,000 tokens with every r
   google/gemma-3-1b-it                  2.0 GB  21.7 GB   4.7 GB      about 2 h
     small talk mostly makes sense; German with mistakes; Gemma; gated; too large now
 
-* suits this machine best: makes the most sense of those that can write German, fit the free memory, train in two \
+* suits best: makes the most sense of those that can write German, fit the free memory, train in two \
 hours and need no permission.
 Memory and time are estimates, for a machine that does nothing else meanwhile.
 Gated: ask for access on the model's page of the Hugging Face Hub first, then set HF_TOKEN.
@@ -85,7 +85,7 @@ def test_on_a_machine_that_could_not_be_measured_there_are_no_times() -> None:
     bare = Machine(2, None, 24 * GB, 17 * GB)
     shown = plain(list(table(offers(bare, usual().task), usual(), bare, 80)))
     assert "about" not in shown.partition("Memory and time")[0].replace("about 1,500", "")
-    assert "* suits this machine best: the smallest of those that need no permission.\n" in shown
+    assert "* suits best: the smallest of those that need no permission.\n" in shown
 
 
 @pytest.fixture

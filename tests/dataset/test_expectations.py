@@ -118,6 +118,13 @@ def test_a_run_says_it_in_a_line_or_two(
     assert said(data(replies, languages), model) == lines
 
 
+def test_where_nothing_larger_can_be_trained_that_is_said() -> None:
+    small = msgspec.structs.replace(LAPTOP, free=4 * GB)
+    assert expect(data(1482, ENGLISH), BUNDLED, small).helps == (
+        "a larger model, which takes more memory than is free here, or hours (`finetune models CONFIG`)"
+    )
+
+
 def test_of_a_hosted_model_the_language_is_said_and_no_memory() -> None:
     hosted = Data(1482, GERMAN, None, 1000)
     assert said(hosted, "gpt-4.1-nano-2025-04-14", None) == [

@@ -9,6 +9,7 @@ GB = 10**9
 LAPTOP = Machine(2, Measured("cpu", "", "float32", 73e9, 9.7e9), 24 * GB, 17 * GB)
 GPU = Machine(8, Measured("cuda", "NVIDIA A10G", "bfloat16", 6e13, 1.5e11, 24 * GB), 24 * GB, 24 * GB)
 SMALL = Machine(2, LAPTOP.measured, 4 * GB, 1 * GB)
+BUSY = Machine(2, LAPTOP.measured, 24 * GB, 4 * GB)
 BARE = Machine(2, None, 24 * GB, 17 * GB)
 GERMAN = Task(USUAL.tokens, 512, "de")
 
@@ -43,6 +44,18 @@ def best(machine: Machine, task: Task) -> Offer:
         ),
         (SMALL, USUAL, "smollm2-135m-instruct", "the smallest of those that need no permission"),
         (BARE, USUAL, "smollm2-135m-instruct", "the smallest of those that need no permission"),
+        (
+            BUSY,
+            GERMAN,
+            "Qwen/Qwen3-0.6B",
+            "can write German, and fits its memory once other programs are closed",
+        ),
+        (
+            BUSY,
+            USUAL,
+            "smollm2-135m-instruct",
+            "the smallest of those that need no permission",
+        ),
         (
             SMALL,
             GERMAN,

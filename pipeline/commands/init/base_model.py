@@ -1,18 +1,19 @@
 """Which base model, asked with what each takes here; and what to expect of it, before anything is trained."""
 
+import shutil
 from typing import NamedTuple
 
 from pipeline.commands.init.archive_summary import People
 from pipeline.commands.init.questions import Questions, pick
-from pipeline.commands.models import list_of
+from pipeline.commands.models import NEEDED, blocks_of, list_of
 from pipeline.config.settings import Backend
 from pipeline.dataset.expectations import Data, Expectations, expect, how_long
-from pipeline.dataset.languages import languages_of
+from pipeline.dataset.languages import languages_of, name_of
 from pipeline.dataset.tokens import estimated
 from pipeline.errors import InputError
 from pipeline.models import hub_cache
 from pipeline.models.base_models import is_known, is_path
-from pipeline.models.choice import offers
+from pipeline.models.choice import offers, why_best
 from pipeline.models.machine import Machine, this_machine
 from pipeline.models.needs import seconds_to_train
 from pipeline.models.picks import BUNDLED, pick_named, picks
@@ -72,10 +73,14 @@ def base_model(given: str | None, questions: Questions, backend: Backend, chats:
         found = offers(machine, chats.data.task)
         questions.say("")
         questions.say(f"Which model shall learn it? This machine has {machine}.")
-        for line in list_of(found, chats.data.language, numbered=True):
+        shown = list_of if shutil.get_terminal_size().columns >= NEEDED else blocks_of
+        for line in shown(found, chats.data.language, numbered=True):
             questions.say("".join(words for words, _ in line))
-        default = next(offer.pick.name for offer in found if offer.is_best)
-        questions.say("Or any other: its name on the Hugging Face Hub, or its folder. * suits these chats best.")
+        best = next(offer for offer in found if offer.is_best)
+        spoken = name_of(chats.data.language) if chats.data.language else ""
+        questions.say("Or any other: its name on the Hugging Face Hub, or the path of its folder.")
+        questions.say(f"* suits best: {why_best(best, chats.data.task, spoken)}.")
+        default = best.pick.name
     name = questions.answer("Number or name", "--model", given, default, _understood)
     chosen = pick_named(name)
     if chosen is not None and chosen.gated:

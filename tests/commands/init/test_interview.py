@@ -54,7 +54,8 @@ Number or name [embedded]: 1
 Which model shall learn it? This machine has …
      create_job.model…
 …
-Or any other: its name on the Hugging Face Hub, or its folder. * suits these chats best.
+Or any other: its name on the Hugging Face Hub, or the path of its folder.
+* suits best: …
 Number or name …: nobody
   no such choice, got nobody. Give a number up to 11, or a name: smollm2-135m-instruct, \
 HuggingFaceTB/SmolLM2-360M-Instruct, HuggingFaceTB/SmolLM2-1.7B-Instruct, Qwen/Qwen3-0.6B, Qwen/Qwen3-1.7B, ….
@@ -148,7 +149,7 @@ def test_a_newcomer_answers_a_few_questions(shop: Workshop, tmp_path: Path) -> N
     assert code == 0
     # What hangs on the machine is tested in tests/commands/test_models.py.
     shown = shown.replace(f"{MEASURING}\n", "")
-    shown = re.sub("(This machine has |create_job.model|takes +about a minute ).+", r"\1…", shown)
+    shown = re.sub("(This machine has |suits best: |create_job.model|takes +about a minute ).+", r"\1…", shown)
     shown = re.sub(r"(?s)(create_job.model…\n).+?(Or any other)", r"\1…\n\2", shown)
     shown = re.sub(r"Number or name \[[^\]]+\]: (nobody|1\n\nWrite)", r"Number or name …: \1", shown)
     assert [line.rstrip() for line in shown.partition("\nFound")[2].splitlines()] == DIALOGUE.splitlines()
