@@ -72,6 +72,7 @@ class FaultServer(http.server.ThreadingHTTPServer):
         accounts: the account of each key; None accepts every key as one account.
         checks_files: a job needs a training file that is there.
         consumed: what the trainer says it took from the file.
+        checkpoints: those of every job.
     """
 
     daemon_threads = True
@@ -106,6 +107,7 @@ class FaultServer(http.server.ThreadingHTTPServer):
         self.accounts: dict[str, str] | None = None
         self.checks_files = False
         self.consumed: Json = {}
+        self.checkpoints: list[Json] = []
         self.events: list[Json] = []  # newest first, before the one that each job has
         self.says = "Slow and steady."
         self.bugs: list[str] = []
@@ -386,6 +388,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 event |= {"type": "message", "data": self.server.consumed}
             data = [*self.server.events, {"id": f"ftevent-{row['id']}", **event}]
             return {"object": "list", "data": data, "has_more": False}
+        if call == "job.checkpoints":
+            return {"object": "list", "data": self.server.checkpoints, "has_more": False}
         if call == "job.get":
             self.server.advance()
         return row
@@ -478,7 +482,7 @@ def call_of(method: str, path: str) -> str:
         return f"{thing}.delete"
     if last in ("files", "jobs"):
         return f"{thing}.create" if method == "POST" else f"{thing}.list"
-    return f"{thing}.{last}" if last in ("cancel", "events", "content") else f"{thing}.get"
+    return f"{thing}.{last}" if last in ("cancel", "events", "content", "checkpoints") else f"{thing}.get"
 
 
 def _misshapen(kind: str, answer: Json) -> Json:

@@ -288,6 +288,7 @@ class PollJob(Poll):
 
     timeout_s: Annotated[float, Field(gt=0, le=365 * 24 * 3600)] | None = None
     stuck_after_s: Seconds = 2 * 3600.0
+    keep: Literal["best", "last"] = "best"
 
 
 class Expectation(Section):

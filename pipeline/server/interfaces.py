@@ -259,7 +259,8 @@ class QueueStore(Protocol):
     def add_checkpoint(self, job_id: str, step: int, adapter: Path) -> None:
         """Keep a copy of an adapter as a model, unless that step or a later one has a checkpoint.
 
-        KEPT_CHECKPOINTS are kept of a job. The worker may remove what lies at `adapter`, and changes no file in it.
+        The newest KEPT_CHECKPOINTS of a job are kept, and the one of the lowest validation loss. The worker may remove
+        what lies at `adapter`, and changes no file in it.
         """
         ...
 

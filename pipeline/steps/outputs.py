@@ -179,6 +179,28 @@ class Consumed(msgspec.Struct, frozen=True):
     skipped: int
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """The epoch whose model was taken, because its loss on what was held out (nats per token) is the lowest.
+
+    Attributes:
+        step, steps: after how many optimiser steps, and how many there were in all.
+        loss, last_loss: of that epoch's model, and of the last one's.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    last_loss: float
+
+    def __str__(self) -> str:
+        if self.step == self.steps:
+            return f"the last epoch's model is kept: its loss on what was held out, {self.loss:.3f}, is the lowest"
+        return (
+            f"the model after step {self.step:,} of {self.steps:,} is kept: its loss on what was held out, "
+            f"{self.loss:.3f}, is the lowest; at the end it was {self.last_loss:.3f}"
+        )
+
+
 class PollJob(Output, frozen=True):
     """The tuned model, how the training went, and what the server said of it."""
 
@@ -187,10 +209,11 @@ class PollJob(Output, frozen=True):
     metrics: Artifact | None
     events: Artifact | None = None
     consumed: Consumed | None = None
+    kept: Kept | None = None
 
     def summary(self) -> str:  # noqa: D102
         tokens = "" if self.trained_tokens is None else f", {counted(self.trained_tokens, 'token')} trained"
-        return f"{self.model}{tokens}"
+        return f"{self.model}{tokens}{f'; {self.kept}' if self.kept else ''}"
 
 
 class SmokeTest(Output, frozen=True):

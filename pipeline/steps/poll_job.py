@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pipeline.backends.epochs import Epoch, measured_epochs
 from pipeline.backends.ledger import ENDED
 from pipeline.backends.listing import EndlessList, NoList, age, rows
 from pipeline.backends.polling import Reminder, pace_of, wait_until
@@ -18,7 +19,7 @@ from pipeline.config.settings import Config
 from pipeline.durable import Artifact, atomic_writer
 from pipeline.errors import BackendFailed, FinetuneError, InputError, MakesNoSense, RemoteEnded
 from pipeline.network import Transient
-from pipeline.steps.outputs import Consumed, Convert, CreateJob, PollJob
+from pipeline.steps.outputs import Consumed, Convert, CreateJob, Kept, PollJob
 from pipeline.steps.step import Step, Work
 from pipeline.wording import about, counted
 
@@ -55,10 +56,13 @@ def run(config: Config, created: CreateJob, converted: Convert, work: Work) -> P
     )
     if job.status != "succeeded" or job.fine_tuned_model is None:
         raise _ended_badly(job, work)
+    model, kept = job.fine_tuned_model, None
+    if config.poll_job.keep == "best" and converted.valid is not None:
+        model, kept = _best_epoch(job, model, work)
     metrics = _save_metrics(job, work)
     if config.upload.cleanup:
         _remove_files(created, work)
-    return PollJob(job.fine_tuned_model, job.trained_tokens, metrics, _save_events(watch.events, work), watch.consumed)
+    return PollJob(model, job.trained_tokens, metrics, _save_events(watch.events, work), watch.consumed, kept)
 
 
 class _Watch:
@@ -255,6 +259,22 @@ def _valid(loss: object) -> str:
     return f"  valid loss {loss:.3f}" if isinstance(loss, int | float) else ""
 
 
+def _best_epoch(job: "FineTuningJob", last_model: str, work: Work) -> tuple[str, Kept | None]:
+    """The model of the epoch that what was held out surprises least, and why; the last one's where nobody knows."""
+    why = "the backend does not say how well each epoch's does on what was held out"
+    epochs: list[Epoch] = []
+    try:
+        epochs = work.connection.ask("poll_job", lambda client: measured_epochs(client, job.id))
+    except (BackendFailed, InputError, MakesNoSense) as error:
+        why = str(error)
+    if not epochs:
+        work.display.note(f"the last epoch's model is kept: {why}")
+        return last_model, None
+    last, best = epochs[-1], min(epochs, key=lambda epoch: epoch.loss)  # of equals the first: it recites the least
+    kept = Kept(best.step, last.step, best.loss, last.loss)
+    return last_model if best is last else best.model, kept
+
+
 def _ended_badly(job: "FineTuningJob", work: Work) -> RemoteEnded:
     told = [text for text in (job.error.code, job.error.message) if text] if job.error else []
     unsaid = "by the user" if job.status == "cancelled" and work.connection.profile.free else "no reason given"
@@ -331,7 +351,7 @@ STEP = Step(
     name="poll_job",
     version=2,
     needs=("create_job", "convert"),
-    declares=(),
+    declares=("poll_job.keep",),
     also_reads=("poll_job", "create_job", "upload.cleanup"),
     output=PollJob,
     run=run,

@@ -239,7 +239,9 @@ class MemoryStore:
             (metrics,) = [known for known in self._steps[job_id] if known["step"] == step] or [{"step": step}]
             points.append(responses.Checkpoint(responses.new_id("ftckpt_"), self._now(), name, job_id, step, metrics))
             self._say(job_id, f"Checkpoint created at step {step} with Snapshot ID: {name}")
-            for old in points[:-KEPT_CHECKPOINTS]:
+            measured = [point for point in points if "valid_loss" in point.metrics]
+            best = min(measured, key=lambda point: point.metrics["valid_loss"], default=None)
+            for old in [point for point in points[:-KEPT_CHECKPOINTS] if point is not best]:
                 points.remove(old)
                 self._forget(old.fine_tuned_model_checkpoint)
 

@@ -8,6 +8,7 @@ import types
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pipeline.backends import polling
@@ -20,7 +21,7 @@ from pipeline.errors import BackendFailed, InputError, RemoteEnded, TryLater
 from pipeline.signals import Signals
 from pipeline.state.file import State
 from pipeline.steps import poll_job
-from pipeline.steps.outputs import Consumed, Convert, CreateJob, PollJob
+from pipeline.steps.outputs import Consumed, Convert, CreateJob, Kept, PollJob
 from pipeline.steps.step import Work
 from tests.conftest import FakeClock
 from tests.fault_server import Fault, FaultServer
@@ -48,6 +49,7 @@ class Desk:
         made = funnel(24, {}, _tally(targets=12, context=12), Tally())
         train = Artifact("05_train.jsonl", "", 0)
         self.converted = Convert(train, None, 10, 0, 99, 9, 10, 11, False, {}, made, None, True)
+        self.held_out = msgspec.structs.replace(self.converted, valid=Artifact("05_valid.jsonl", "", 0))
 
     def wait(self) -> PollJob:
         return poll_job.run(self.config, CreateJob(self.job, "f:0", "file-1", None), self.converted, self.work)
@@ -359,3 +361,99 @@ def test_events_without_an_end_are_said_once_and_kept(desk: Desk, server: FaultS
         "events: backend.base_url: its list does not end (every page of it is the same, whatever `after` says). "
         "Whoever runs that server has to mend its paging; until then use another."
     ]
+
+
+def checkpoint(step: int, **metrics: object) -> dict[str, object]:
+    """As the API lists it; newest first is the caller's affair."""
+    name = f"ft:m:org::x:ckpt-step-{step}"
+    row = {"id": f"ftckpt_{step}", "object": "fine_tuning.job.checkpoint", "created_at": 1, "step_number": step}
+    return {**row, "fine_tuned_model_checkpoint": name, "fine_tuning_job_id": "j", "metrics": {"step": step, **metrics}}
+
+
+@pytest.mark.parametrize(
+    ("losses", "step", "said"),
+    [
+        (
+            (1.31, 1.2046, 1.25),
+            20,
+            "the model after step 20 of 30 is kept: its loss on what was held out, 1.205, is the lowest; "
+            "at the end it was 1.250",
+        ),
+        (
+            (1.3, 1.2, 1.1),
+            None,
+            "the last epoch's model is kept: its loss on what was held out, 1.100, is the lowest",
+        ),
+        (
+            (1.2, 1.2, 1.2),
+            10,
+            "the model after step 10 of 30 is kept: its loss on what was held out, 1.200, is the lowest; "
+            "at the end it was 1.200",
+        ),
+    ],
+    ids=["the second", "the last", "equals"],
+)
+@pytest.mark.parametrize("name", ["valid_loss", "full_valid_loss"])
+def test_the_epoch_that_does_best_on_what_was_held_out_is_the_runs_model(
+    desk: Desk, server: FaultServer, losses: tuple[float, ...], step: int | None, said: str, name: str
+) -> None:
+    # A loss on a part of the file counts where there is none on the whole.
+    beside = {"valid_loss": 9.0} if name == "full_valid_loss" else {}
+    server.checkpoints = [checkpoint(10 * n, **beside, **{name: loss}) for n, loss in enumerate(losses, 1)][::-1]
+    last = desk.wait()
+    desk.converted = desk.held_out
+    found = desk.wait()
+    assert (found.model, last.kept) == (last.model if step is None else f"ft:m:org::x:ckpt-step-{step}", None)
+    assert found.summary() == f"{found.model}, {found.trained_tokens} tokens trained; {said}"
+
+
+def test_the_last_epochs_model_is_taken_if_the_config_says_so(desk: Desk, server: FaultServer) -> None:
+    server.checkpoints = [checkpoint(20, valid_loss=2.0), checkpoint(10, valid_loss=1.0)]
+    desk.converted = desk.held_out
+    keep = desk.config.poll_job.model_copy(update={"keep": "last"})
+    desk.config = desk.config.model_copy(update={"poll_job": keep})
+    found = desk.wait()
+    assert ("ckpt" in found.model, found.kept, server.requests["job.checkpoints"]) == (False, None, 0)
+
+
+@pytest.mark.parametrize(
+    "checkpoints",
+    [
+        [],
+        [checkpoint(20, valid_loss=2.0), checkpoint(10)],
+        [checkpoint(20, valid_loss=None), checkpoint(10, valid_loss="1.0")],
+        [checkpoint(20, valid_loss=2.0), {**checkpoint(10, valid_loss=1.0), "fine_tuned_model_checkpoint": None}],
+        [checkpoint(20, valid_loss=2.0), {**checkpoint(10, valid_loss=1.0), "step_number": "10"}],
+        [{**checkpoint(20, valid_loss=2.0), "metrics": None}],
+    ],
+    ids=["none", "one without a loss", "no numbers", "no name", "no step", "no metrics"],
+)
+def test_the_last_epochs_model_is_taken_where_epochs_cannot_be_compared(
+    desk: Desk, server: FaultServer, checkpoints: list[dict[str, object]]
+) -> None:
+    server.checkpoints = checkpoints
+    desk.converted = desk.held_out
+    found = desk.wait()
+    assert ("ckpt" in found.model, found.kept) == (False, None)
+    assert desk.display.notes[-1] == (
+        "the last epoch's model is kept: the backend does not say how well each epoch's does on what was held out"
+    )
+
+
+def test_a_backend_that_lists_no_checkpoints_keeps_no_model_from_its_owner(desk: Desk, server: FaultServer) -> None:
+    desk.converted = desk.held_out
+    server.faults.append(Fault("job.checkpoints", 404, body={"message": "no such thing"}, times=99))
+    assert desk.wait().kept is None
+    assert desk.display.notes[-1].startswith("the last epoch's model is kept: the backend does not say")
+    server.faults = [Fault("job.checkpoints", 400, body={"message": "not today"}, times=99)]
+    assert desk.wait().kept is None
+    assert desk.display.notes[-1] == (
+        "the last epoch's model is kept: poll_job: the server at base_url answered 400 (not today). "
+        "Change what it names, then run again."
+    )
+
+
+def test_what_is_kept_survives_the_state() -> None:
+    made = PollJob("ft:x:ckpt-step-1", 5, None, None, None, Kept(1, 2, 1.0, 2.0))
+    assert msgspec.json.decode(msgspec.json.encode(made), type=PollJob) == made
+    assert msgspec.json.decode(b'{"model": "m", "trained_tokens": 5, "metrics": null}', type=PollJob).kept is None

@@ -4,14 +4,16 @@ Columns of JSON may be damaged: by a disk, or by somebody's editor. They are the
 logged, so that one row does not hide all others.
 """
 
+import math
 import sqlite3
+from collections.abc import Sequence
 from typing import TypeVar, cast
 
 import msgspec
 
 from pipeline.server import responses
 from pipeline.server.logs import logger
-from pipeline.server.records import JobRecord, ModelRecord
+from pipeline.server.records import KEPT_CHECKPOINTS, JobRecord, ModelRecord
 
 T = TypeVar("T")
 
@@ -92,6 +94,14 @@ def _decoded(text: str | None, kind: type[T]) -> T | object | None:
         return None if text is None else msgspec.json.decode(text, type=kind)
     except (msgspec.MsgspecError, RecursionError):
         return _DAMAGED
+
+
+def superfluous(checkpoints: Sequence[sqlite3.Row]) -> list[sqlite3.Row]:
+    """Of a job's rows of `checkpoints`, newest first, those to delete: old ones, but for the best on held-out data."""
+    losses = [read_checkpoint(row).metrics.get("valid_loss", math.inf) for row in checkpoints]
+    best = min(range(len(losses)), key=losses.__getitem__, default=0)
+    best = best if losses and losses[best] < math.inf else 0
+    return [row for number, row in enumerate(checkpoints) if number >= KEPT_CHECKPOINTS and number != best]
 
 
 def read_model(row: sqlite3.Row) -> ModelRecord:

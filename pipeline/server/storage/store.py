@@ -16,12 +16,12 @@ import msgspec
 
 from pipeline import durable
 from pipeline.server import disk_errors, responses
-from pipeline.server.records import FINISHED, KEPT_CHECKPOINTS, JobRecord, ModelRecord, NewFile, NewJob, Page
+from pipeline.server.records import FINISHED, JobRecord, ModelRecord, NewFile, NewJob, Page
 from pipeline.server.storage import adapters
 from pipeline.server.storage.claims import Claims
 from pipeline.server.storage.database import DATABASE, Database
 from pipeline.server.storage.file_store import FileStore
-from pipeline.server.storage.rows import column, read_checkpoint, read_event, read_job, read_model
+from pipeline.server.storage.rows import column, read_checkpoint, read_event, read_job, read_model, superfluous
 from pipeline.server.storage.sweeping import remove
 from pipeline.server.storage.upload_store import UploadStore
 
@@ -303,7 +303,7 @@ class Store:
     def add_checkpoint(self, job_id: str, step: int, adapter: Path) -> None:
         """Keep a copy of an epoch's adapter as a model, unless that step or a later one has a checkpoint.
 
-        They come in order, so that one which is known no more has a later one. KEPT_CHECKPOINTS are kept.
+        They come in order, so that one which is known no more has a later one. KEPT_CHECKPOINTS are kept, and the best.
         """
         if self._db.rows("SELECT 1 FROM checkpoints WHERE job_id = ? AND step >= ?", (job_id, step)):
             return
@@ -325,14 +325,13 @@ class Store:
                 (responses.new_id("ftckpt_"), job_id, step, self.now(), name, metrics[0]),
             )
             self._event(db, job_id, f"Checkpoint created at step {step} with Snapshot ID: {name}")
-            old = db.execute(
-                "SELECT seq, model_name FROM checkpoints WHERE job_id = ? ORDER BY step DESC LIMIT -1 OFFSET ?",
-                (job_id, KEPT_CHECKPOINTS),
-            ).fetchall()
+            known = db.execute("SELECT * FROM checkpoints WHERE job_id = ? ORDER BY step DESC", (job_id,)).fetchall()
             folders = []
-            for seq, model_name in old:
-                db.execute("DELETE FROM checkpoints WHERE seq = ?", (seq,))
-                folders += db.execute("DELETE FROM models WHERE name = ? RETURNING folder", (model_name,)).fetchall()
+            for old in superfluous(known):
+                db.execute("DELETE FROM checkpoints WHERE seq = ?", (old["seq"],))
+                folders += db.execute(
+                    "DELETE FROM models WHERE name = ? RETURNING folder", (old["model_name"],)
+                ).fetchall()
             return [folder for (folder,) in folders]
 
     def checkpoints(self, job_id: str, *, after: str | None, limit: int) -> Page[responses.Checkpoint]:

@@ -220,6 +220,18 @@ def test_the_last_three_checkpoints_are_kept_with_adapters_of_their_own(store: S
     assert (page.items, page.has_more) == ([points[1]], True)
 
 
+def test_the_checkpoint_that_does_best_on_what_was_held_out_is_kept_beside_them(store: Storage, tmp_path: Path) -> None:
+    job = running_job(store)
+    kept = []
+    for step, loss in enumerate((2.0, 1.0, 1.5, 1.6, 1.7, 0.9, 1.2), 1):
+        store.add_step(job.id, step, {"valid_loss": loss}, f"Step {step}", beside={}, remaining_s=0)
+        store.add_checkpoint(job.id, step, adapter(tmp_path))
+        kept.append([point.step_number for point in store.checkpoints(job.id, after=None, limit=9).items])
+
+    assert kept[3:] == [[4, 3, 2], [5, 4, 3, 2], [6, 5, 4], [7, 6, 5]]
+    assert [store.model(f"{job.model_name}:ckpt-step-{step}") is not None for step in (1, 2, 5)] == [False, False, True]
+
+
 def test_once_a_job_is_finished_nothing_more_is_written_down(store: Storage, tmp_path: Path) -> None:
     job = running_job(store)
     store.move(job.id, ["running"], "cancelled", "The end")
