@@ -45,6 +45,6 @@ def measured_epochs(client: "openai.OpenAI", job_id: str) -> list[Epoch]:
 def _epoch(row: object, name: str) -> Epoch | None:
     model, step = getattr(row, "fine_tuned_model_checkpoint", None), getattr(row, "step_number", None)
     loss = getattr(getattr(row, "metrics", None), name, None)
-    if not (isinstance(model, str) and model and type(step) is int and type(loss) in (int, float)):
+    if not (isinstance(model, str) and model and type(step) is int and isinstance(loss, int | float)):
         return None
     return Epoch(model, step, float(loss)) if math.isfinite(loss) else None

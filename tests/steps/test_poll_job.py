@@ -404,7 +404,7 @@ def test_the_epoch_that_does_best_on_what_was_held_out_is_the_runs_model(
     desk.converted = desk.held_out
     found = desk.wait()
     assert (found.model, last.kept) == (last.model if step is None else f"ft:m:org::x:ckpt-step-{step}", None)
-    assert found.summary() == f"{found.model}, {found.trained_tokens} tokens trained; {said}"
+    assert found.summary() == f"{found.model}, {found.trained_tokens:,} tokens trained; {said}"
 
 
 def test_the_last_epochs_model_is_taken_if_the_config_says_so(desk: Desk, server: FaultServer) -> None:

@@ -96,12 +96,18 @@ def _decoded(text: str | None, kind: type[T]) -> T | object | None:
         return _DAMAGED
 
 
-def superfluous(checkpoints: Sequence[sqlite3.Row]) -> list[sqlite3.Row]:
-    """Of a job's rows of `checkpoints`, newest first, those to delete: old ones, but for the best on held-out data."""
-    losses = [read_checkpoint(row).metrics.get("valid_loss", math.inf) for row in checkpoints]
-    best = min(range(len(losses)), key=losses.__getitem__, default=0)
-    best = best if losses and losses[best] < math.inf else 0
-    return [row for number, row in enumerate(checkpoints) if number >= KEPT_CHECKPOINTS and number != best]
+def superfluous(checkpoints: Sequence[tuple[int, str, str]]) -> list[tuple[int, str]]:
+    """Those of a job's checkpoints to delete: old ones, but for the best on held-out data.
+
+    Args:
+        checkpoints: `seq`, `model_name` and `metrics`, newest first; the answer is `seq` and `model_name`.
+    """
+    found = [_decoded(metrics, responses.Metrics) for _, _, metrics in checkpoints]
+    losses = [each.get("valid_loss", math.inf) if isinstance(each, dict) else math.inf for each in found]
+    lowest = min(losses, default=math.inf)
+    best = losses.index(lowest) if lowest < math.inf else None
+    old = range(KEPT_CHECKPOINTS, len(checkpoints))
+    return [checkpoints[number][:2] for number in old if number != best]
 
 
 def read_model(row: sqlite3.Row) -> ModelRecord:

@@ -325,13 +325,11 @@ class Store:
                 (responses.new_id("ftckpt_"), job_id, step, self.now(), name, metrics[0]),
             )
             self._event(db, job_id, f"Checkpoint created at step {step} with Snapshot ID: {name}")
-            known = db.execute("SELECT * FROM checkpoints WHERE job_id = ? ORDER BY step DESC", (job_id,)).fetchall()
+            wanted = "SELECT seq, model_name, metrics FROM checkpoints WHERE job_id = ? ORDER BY step DESC"
             folders = []
-            for old in superfluous(known):
-                db.execute("DELETE FROM checkpoints WHERE seq = ?", (old["seq"],))
-                folders += db.execute(
-                    "DELETE FROM models WHERE name = ? RETURNING folder", (old["model_name"],)
-                ).fetchall()
+            for seq, model_name in superfluous(db.execute(wanted, (job_id,)).fetchall()):
+                db.execute("DELETE FROM checkpoints WHERE seq = ?", (seq,))
+                folders += db.execute("DELETE FROM models WHERE name = ? RETURNING folder", (model_name,)).fetchall()
             return [folder for (folder,) in folders]
 
     def checkpoints(self, job_id: str, *, after: str | None, limit: int) -> Page[responses.Checkpoint]:
