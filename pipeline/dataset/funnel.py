@@ -24,6 +24,7 @@ class Lost(enum.StrEnum):
     BORROWED = "forwarded, or by way of a bot"
     SAME = "the same words too often"
     SHORT = "very short, and enough of those"
+    COPIED = "nearly the same is learnt"
     SHARE = "beyond one conversation's share"
     TOO_LONG = "too long for the window"
     NO_TARGET = "before a reply not learnt"
@@ -36,6 +37,7 @@ _KEYS: dict[str, str] = {
     Lost.OPENING: "convert.opening",
     Lost.SAME: "convert.same_target",
     Lost.SHORT: "convert.short_share",
+    Lost.COPIED: "held out, it would measure nothing",
     Lost.SHARE: "convert.conversation_share",
     Lost.TOO_LONG: "convert.window_tokens",
     Lost.SPECIAL: "convert.special_tokens",

@@ -1,6 +1,5 @@
 """What must be known of a whole archive before its first example is written: how much there is, and what repeats."""
 
-import itertools
 import math
 import re
 from array import array
@@ -9,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from pipeline.dataset.copies import Copies
 from pipeline.dataset.funnel import Lost, Tally, Turn
 from pipeline.dataset.turns import Rules, talks
 from pipeline.sessions.session import Message, Session
@@ -76,10 +76,13 @@ class Choice:
         keys: of all turns that could be learnt, what `_key` says.
     """
 
-    def __init__(self, limits: Limits, conversations: list[Conversation], keys: "array[int]") -> None:
+    def __init__(
+        self, limits: Limits, conversations: list[Conversation], keys: "array[int]", copies: Copies | None = None
+    ) -> None:
         self._limits = limits
         self.conversations = conversations
         self._keys = iter(keys)
+        self._copies = copies
         self._repeated = {} if limits.same_target is None else _repeated(keys, limits.same_target)
         self._kept = self._kept_short = 0
 
@@ -88,44 +91,61 @@ class Choice:
         for _ in range(own):
             next(self._keys)
 
-    def choose(self, turns: Iterable[Turn]) -> None:
-        """Set `lost` on the own turns that are not to be learnt."""
+    def choose(self, turns: Iterable[Turn], *, held_out: bool) -> None:
+        """Set `lost` on the own turns that are not to be learnt, or to be measured with."""
         for turn in turns:
-            if not turn.is_own or turn.lost is not None:
-                continue
-            key = next(self._keys)
-            if key == _SHORT:
-                if self._kept_short + 1 > self._limits.short_share * (self._kept + 1):
-                    turn.lost = Lost.SHORT
-                    continue
-                self._kept_short += 1
-            elif key in self._repeated:
-                self._repeated[key] += 1
-                if self._repeated[key] > (self._limits.same_target or 0):
-                    turn.lost = Lost.SAME
-                    continue
-            self._kept += 1
+            if turn.is_own and turn.lost is None:
+                turn.lost = self.next_lost()
+                if turn.lost is None and held_out and self._copies is not None and self._copies.has(turn.content):
+                    turn.lost = Lost.COPIED
+
+    def next_lost(self) -> Lost | None:
+        """Why the next turn that could be learnt is not; None if it is."""
+        key = next(self._keys)
+        if key == _SHORT:
+            if self._kept_short + 1 > self._limits.short_share * (self._kept + 1):
+                return Lost.SHORT
+            self._kept_short += 1
+        elif key in self._repeated:
+            self._repeated[key] += 1
+            if self._repeated[key] > (self._limits.same_target or 0):
+                return Lost.SAME
+        self._kept += 1
+        return None
 
 
 def survey(streams: Iterable[Stream], rules: Rules, limits: Limits) -> Choice:
     """Read an archive once, and say how to choose from it."""
     keys, targets, spoken, said = array("q"), array("q"), array("q"), array("q")
+    copies = Copies() if limits.held_out else None
     found: list[tuple[Session, list[str]]] = []
     for session, blocks in streams:
         others: dict[str, None] = {}
         own = talked = 0
         for turns in talks(Stream(session, _listed(blocks, others)), rules, Tally()):
             talked += 1
-            learnt = [_key(turn.content, limits) for turn in turns if turn.is_own and turn.lost is None]
+            learnt = [turn.content for turn in turns if turn.is_own and turn.lost is None]
             own += len(learnt)
-            keys.extend(learnt)
+            keys.extend(_key(content, limits) for content in learnt)
             said.append(len(learnt))
+            if copies is not None:
+                for content in learnt:
+                    copies.add(content)
         targets.append(own)
         spoken.append(talked)
         found.append((session, list(others)))
-    allowed = _allowed(targets, spoken, said, limits)
-    conversations = [Conversation(*known, *each) for known, each in zip(found, allowed, strict=True)]
-    return Choice(limits, conversations, keys)
+    held_out = _held_out(spoken, limits)
+    if (
+        copies is not None
+        and _measured(copies, held_out, spoken, said, Choice(limits, [], keys)) < limits.fewest_held_out
+    ):
+        held_out, copies = [0] * len(held_out), None
+    skipped = _skipped(targets, limits)
+    conversations = [
+        Conversation(*known, skip, talked - held)
+        for known, skip, talked, held in zip(found, skipped, spoken, held_out, strict=True)
+    ]
+    return Choice(limits, conversations, keys, copies)
 
 
 def words_of(content: str) -> int:
@@ -165,15 +185,8 @@ def _repeated(keys: "array[int]", most: int) -> dict[int, int]:
     return found
 
 
-def _allowed(targets: "array[int]", spoken: "array[int]", said: "array[int]", limits: Limits) -> list[tuple[int, int]]:
-    """What each conversation skips, and how many of its talks are for training.
-
-    Each one's share is capped, of the targets that remain, where there are several.
-
-    Args:
-        targets, spoken: targets and talks of each conversation.
-        said: targets of each talk, of one conversation after the other.
-    """
+def _skipped(targets: "array[int]", limits: Limits) -> list[int]:
+    """How many targets each conversation skips: its share is capped, of those that remain, where there are several."""
     total = sum(targets)
     allowed = [
         math.floor(limits.conversation_share / (1 - limits.conversation_share) * (total - own) + 1e-9)
@@ -181,13 +194,32 @@ def _allowed(targets: "array[int]", spoken: "array[int]", said: "array[int]", li
         else own
         for own in targets
     ]
+    return [max(0, own - most) for own, most in zip(targets, allowed, strict=True)]
+
+
+def _held_out(spoken: "array[int]", limits: Limits) -> list[int]:
+    """How many talks of each conversation, its last, are held out; `spoken` is how many it has."""
     held_out = [round(talked * limits.held_out) for talked in spoken]
     if limits.held_out and not any(held_out) and sum(spoken) > 1:
         held_out[spoken.index(max(spoken))] = 1
-    ends = itertools.accumulate(spoken)
-    if sum(sum(said[end - held : end]) for end, held in zip(ends, held_out, strict=True)) < limits.fewest_held_out:
-        held_out = [0] * len(held_out)
-    return [
-        (max(0, own - most), talked - held)
-        for own, most, talked, held in zip(targets, allowed, spoken, held_out, strict=True)
-    ]
+    return held_out
+
+
+def _measured(copies: Copies, held_out: list[int], spoken: "array[int]", said: "array[int]", choice: Choice) -> int:
+    """How many targets are held out, without copies of what is learnt.
+
+    Args:
+        held_out, spoken: talks of each conversation.
+        said: targets of each talk, of one conversation after the other.
+        choice: used up.
+    """
+    talk_is_held = (
+        number >= talked - held for talked, held in zip(spoken, held_out, strict=True) for number in range(talked)
+    )
+    is_held = array("q")
+    for count, held in zip(said, talk_is_held, strict=True):
+        is_held.extend([held] * count)
+    return sum(
+        choice.next_lost() is None and held and not copied
+        for held, copied in zip(is_held, copies.compare(is_held), strict=True)
+    )

@@ -118,8 +118,9 @@ class Texting:
                     for turn in turns:
                         self.train.left_out(Lost.SHARE, turn)
                     continue
-                choice.choose(turns)
-                yield _Waiting(Talk(turns, []), prompt, number >= conversation.trained)
+                held_out = number >= conversation.trained
+                choice.choose(turns, held_out=held_out)
+                yield _Waiting(Talk(turns, []), prompt, held_out)
 
     def _counted(self, talks: Iterable[_Waiting]) -> Iterator[_Waiting]:
         """Count tokens on another core, some batches ahead."""

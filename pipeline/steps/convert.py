@@ -90,7 +90,8 @@ def run(config: Config, mapped: Map, load: Load, work: Work) -> Convert:
 
 
 _NOTHING_HELD_OUT = (
-    f"nothing is held out to measure the model with: a tenth of these chats has fewer than {FEWEST_HELD_OUT} replies"
+    f"nothing is held out: a tenth of these chats has fewer than {FEWEST_HELD_OUT} replies that are not learnt "
+    "elsewhere, too few to measure the model with"
 )
 
 

@@ -176,6 +176,36 @@ def test_too_few_replies_to_measure_with_are_learnt_instead() -> None:
     assert [each.held_out for each in written] == [False] * 270 + [True] * 30
 
 
+def test_a_held_out_reply_that_is_learnt_too_measures_nothing() -> None:
+    same = "I told you already that the key is under the mat"
+
+    def chat(id_: str, *replies: str) -> Session:
+        said = [part for reply in replies for part in (("Ann", HOUR + 1, "So?"), ("me", 60, reply))]
+        return session(*said, id_=id_)
+
+    one, other = chat("1", "A", "B", "C", same, "Fine"), chat("2", same.upper(), "D", "E", "F", "Fine")
+    written, texting = made(one, other, validation_fraction=0.4)
+    assert shown([each for each in written if each.held_out]) == ["u:So? | a:Fine", "u:So? | a:F", "u:So? | a:Fine"]
+    assert shown([each for each in written if not each.held_out])[3] == f"u:So? | a:{same.upper()}"
+    found = funnel(20, {}, texting.train, texting.valid)
+    assert (found.held_out, found.held_out_targets) == (6, 3)
+    assert found.dropped == {"before a reply not learnt": 1, "nearly the same is learnt": 1}
+    assert " 1  left out: nearly the same is learnt (held out, it would measure nothing)" in list(found.lines())
+
+
+def test_copies_do_not_count_among_the_replies_to_measure_with() -> None:
+    def chat(copies: int) -> Session:
+        replies = [f"This is reply {n}, and nobody else says it" for n in range(300)]
+        replies[300 - copies :] = replies[:copies]
+        said = [part for reply in replies for part in (("Ann", HOUR + 1, "So?"), ("me", 60, reply))]
+        return session(*said)
+
+    written, _ = made(chat(0), validation_fraction="auto")
+    assert sum(each.held_out for each in written) == 30
+    written, texting = made(chat(1), validation_fraction="auto")
+    assert (sum(each.held_out for each in written), texting.train.target) == (0, 300)
+
+
 def test_without_weights_every_reply_has_an_example_of_its_own() -> None:
     chat = session(("Ann", 0, "A"), ("me", 9, "B"), ("Ann", 9, "C"), ("me", 9, "D"), ("Ann", 9, "E"), ("me", 9, "F"))
     written, texting = made(chat, weights=False, context_turns=2)

@@ -62,6 +62,15 @@ def test_some_are_held_out_the_same_each_time_and_none_stands_in_both_files(benc
     assert 0 < len(valid) < len(train)
 
 
+def test_too_little_to_measure_with_is_said(bench: Bench) -> None:
+    made = converted(bench, preset="texting", validation_fraction="auto")
+    assert (made.valid, made.valid_examples) == (None, 0)
+    assert (
+        "nothing is held out: a tenth of these chats has fewer than 30 replies that are not learnt elsewhere, "
+        "too few to measure the model with"
+    ) in bench.notes
+
+
 def test_a_validation_file_of_an_earlier_config_is_removed(bench: Bench) -> None:
     converted(bench, 40, validation_fraction=0.25)
     assert converted(bench, 40).valid is None
