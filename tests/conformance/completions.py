@@ -1,4 +1,4 @@
-"""Walks through /v1/chat/completions."""
+"""Walks through /v1/chat/completions and /v1/completions."""
 
 from openai.types.chat.chat_completion import ChoiceLogprobs
 
@@ -116,12 +116,42 @@ async def _no_model(api: Api) -> None:
     }
 
 
+async def _text(api: Api) -> None:
+    # Without `echo`: before its first token nothing stands, and the SDK's types know no null there, which OpenAI sends.
+    answer = await api.ask(
+        lambda c: c.completions.create(
+            model=BASE,
+            prompt=["What is", "your motto?"],
+            n=2,
+            best_of=1,
+            max_tokens=2,
+            logprobs=1,
+            seed=7,
+            stop=["no such thing"],
+            temperature=0.5,
+            top_p=0.9,
+            frequency_penalty=0.5,
+            presence_penalty=0.5,
+            user="me",
+        )
+    )
+
+    assert [(choice.index, choice.text, choice.finish_reason) for choice in answer.choices] == [
+        (index, "I am", "length") for index in range(4)
+    ]
+    assert answer.choices[3].logprobs is not None
+    assert answer.choices[3].logprobs.tokens == ["I", " am"]
+    assert answer.usage is not None
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (4, 8)
+
+
 CASES = [
     Case("an answer comes in one piece", ("POST /v1/chat/completions",), _whole),
     Case("an answer is streamed", ("POST /v1/chat/completions",), _stream),
     Case("an answer tells the odds of its tokens", ("POST /v1/chat/completions",), _odds),
     Case("two streamed answers tell the odds of their tokens", ("POST /v1/chat/completions",), _streamed_odds),
     Case("every parameter and role of a chat is taken", ("POST /v1/chat/completions",), _every_parameter),
+    Case("texts are gone on with, several times each", ("POST /v1/completions",), _text),
     Case("a chat with tools is refused by name", (), _tools),
     Case("a chat with an unknown model is not found", (), _no_model),
 ]

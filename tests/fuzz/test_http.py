@@ -44,6 +44,16 @@ CHAT = {
     "response_format": {"type": "text"},
     "user": "u",
 }
+TEXT = {
+    "model": BASE,
+    "prompt": ["x", "a text"],
+    "echo": True,
+    "logprobs": 1,
+    "max_tokens": 2,
+    "n": 2,
+    "stop": ["."],
+    "stream": False,
+}
 PART = b"--B\r\nContent-Disposition: form-data; name="
 FORM = PART + b'"purpose"\r\n\r\nfine-tune\r\n' + PART + b'"file"; filename="a.jsonl"\r\nX-Y: z\r\n\r\n'
 FORM_KIND = b"multipart/form-data; boundary=B"
@@ -52,7 +62,7 @@ PATHS = [
     "/v1/files", "/v1/files/{}", "/v1/files/{}/content", "/v1/fine_tuning/jobs", "/v1/fine_tuning/jobs/{}",
     "/v1/fine_tuning/jobs/{}/events", "/v1/fine_tuning/jobs/{}/checkpoints", "/v1/fine_tuning/jobs/{}/cancel",
     "/v1/fine_tuning/jobs/{}/pause", "/v1/fine_tuning/jobs/{}/resume", "/v1/models", "/v1/models/{}",
-    "/v1/chat/completions", "/healthz", "/{}",
+    "/v1/chat/completions", "/v1/completions", "/healthz", "/{}",
 ]  # fmt: skip
 
 
@@ -133,6 +143,14 @@ def test_a_job_that_is_no_job_is_refused(target: Target, document: object) -> No
 @example({**CHAT, "messages": [{"role": "user", "content": "x", "\ud800": [[[[]]]]}]})
 def test_a_chat_is_answered_or_refused(target: Target, document: object) -> None:
     target.ask("POST", "/v1/chat/completions", _json(document))
+
+
+@fuzz(150)
+@given(document=spoilt(TEXT) | json_values)
+@example({**TEXT, "prompt": [[0], [2**64]]})
+@example({**TEXT, "prompt": ["\ud800"]})
+def test_a_text_is_gone_on_with_or_refused(target: Target, document: object) -> None:
+    target.ask("POST", "/v1/completions", _json(document))
 
 
 @fuzz(100)

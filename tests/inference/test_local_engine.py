@@ -257,3 +257,77 @@ def test_a_model_that_cannot_be_loaded_is_no_trouble_before_it_is_asked_for(tmp_
             thread.join(60)
     with pytest.raises(InputError):
         answer(engine, ModelRef(str(tmp_path / "gone")), GREEDY)
+
+
+def _asked(engine: Engine, model: ModelRef, ids: list[int], max_tokens: int) -> tuple[Piece, list[Piece], Finish]:
+    """The echo of some tokens with their odds, what follows, and how it ended."""
+    sampling = Sampling(temperature=0, max_tokens=max_tokens, top_logprobs=1)
+    echoed, *pieces, finish = engine.complete(model, ids, sampling, lambda: False, echo=True)
+    assert isinstance(echoed, Piece)
+    assert isinstance(finish, Finish)
+    return echoed, [piece for piece in pieces if isinstance(piece, Piece)], finish
+
+
+def test_a_reply_is_scored_as_the_tuned_model_itself_scores_it(
+    engine: Engine, base: ModelRef, motto: Path, tiny_format: ChatFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from peft import PeftModel
+
+    from pipeline.models.device import load_model, pick_device, pick_dtype
+
+    device = pick_device()
+    plain = load_model(Path(base.base_model), pick_dtype(device), device)
+    tuned = PeftModel.from_pretrained(plain, str(motto)).eval()
+    ids = tiny_format.prompt(HURRY) + tiny_format.answer(HURRY, ChatMessage("assistant", "Slow 🐢, and <|im_end|> so"))
+    with torch.no_grad():
+        logs = tuned(input_ids=torch.tensor([ids], device=device)).logits[0].float().log_softmax(-1)
+    expected = [logs[at, token].item() for at, token in enumerate(ids[1:])]
+
+    echoed, _, _ = _asked(engine, ModelRef(base.base_model, motto), ids, 0)
+    assert [token.logprob for token in echoed.tokens[1:]] == pytest.approx(expected, abs=1e-3)
+    assert [token.logprob for token in _asked(engine, base, ids, 0)[0].tokens[1:]] != pytest.approx(expected, abs=0.1)
+    monkeypatch.setattr(local_engine, "PREFILL", 7)  # and whatever goes through the model at a time
+    echoed, _, _ = _asked(engine, ModelRef(base.base_model, motto), ids, 0)
+    assert [token.logprob for token in echoed.tokens[1:]] == pytest.approx(expected, abs=2e-2)
+
+
+def test_an_answer_that_ends_at_once_still_tells_its_end(
+    engine: Engine, base: ModelRef, motto: Path, tiny_format: ChatFormat
+) -> None:
+    # lm-evaluation-harness asks for one token after what it scores, and drops the last of the odds.
+    ids = tiny_format.prompt(HURRY) + tiny_format.encode("Slow 🐢")
+    echoed, pieces, finish = _asked(engine, ModelRef(base.base_model, motto), ids, 1)
+    assert len(echoed.tokens) == len(ids)
+    assert [(piece.text, [token.data for token in piece.tokens]) for piece in pieces] == [("", [b"<|im_end|>"])]
+    assert finish == Finish("stop", len(ids), 0)
+
+
+def test_prompts_scored_at_the_same_time_are_scored_as_alone(engine: Engine, base: ModelRef, motto: Path) -> None:
+    models = [base, ModelRef(base.base_model, motto)]
+    prompts = [[5 + n, *range(10, 20 + 9 * n), 6] for n in range(4)]
+    asked = [(model, ids) for ids in prompts for model in models]
+    alone = [[token.logprob for token in _asked(engine, model, ids, 0)[0].tokens] for model, ids in asked]
+    together: dict[int, list[float]] = {}
+
+    def work(number: int) -> None:
+        model, ids = asked[number]
+        together[number] = [token.logprob for token in _asked(engine, model, ids, 0)[0].tokens]
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(len(asked))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    for number, expected in enumerate(alone):
+        assert together[number] == pytest.approx(expected, abs=2e-2)
+
+
+def test_who_has_the_tokenizer_sends_the_tokens_that_a_chat_would_be(
+    engine: Engine, base: ModelRef, tiny_model: Path
+) -> None:
+    messages = [ChatMessage("system", "Be <|im_end|> brief."), ChatMessage("user", "Hurry! 🐢")]
+    said, finish = answer(engine, base, GREEDY, messages)
+    asked = Sampling(temperature=0, max_tokens=12)
+    *pieces, done = engine.complete(base, ChatFormat(tiny_model).prompt(messages), asked, lambda: False, echo=False)
+    assert ("".join(piece.text for piece in pieces if isinstance(piece, Piece)), done) == (said, finish)

@@ -4,6 +4,7 @@ import httpx
 import openai
 import pytest
 from openai.types import FileCreateParams, UploadCompleteParams, UploadCreateParams, chat
+from openai.types import completion_create_params as text_params
 from openai.types.chat import completion_create_params as chat_params
 from openai.types.fine_tuning import (
     DpoHyperparametersParam,
@@ -47,6 +48,13 @@ def test_what_nobody_knows_is_unknown(shared: MockServer) -> None:
 )
 def test_every_parameter_of_a_chat_is_known(shared: MockServer, name: str) -> None:
     assert _unknown(shared, "/chat/completions", {**CHAT, name: {"x": 1}}) != name
+
+
+@pytest.mark.parametrize(
+    "name", sorted({"stream", *text_params.CompletionCreateParamsBase.__annotations__} - {"model", "prompt"})
+)
+def test_every_parameter_of_a_text_completion_is_known(shared: MockServer, name: str) -> None:
+    assert _unknown(shared, "/completions", {"model": BASE, "prompt": "x", name: {"x": 1}}) != name
 
 
 @pytest.mark.parametrize("kind", MESSAGES)
