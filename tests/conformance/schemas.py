@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Generic, Literal, TypeVar
 
-from openai.types import FileDeleted, FileObject, Model, ModelDeleted, Upload
+from openai.types import Completion, FileDeleted, FileObject, Model, ModelDeleted, Upload
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
@@ -86,6 +86,7 @@ ANSWERS = _adapters(
         "GET /v1/models/{model}": Model,
         "DELETE /v1/models/{model}": ModelDeleted,
         "POST /v1/chat/completions": ChatCompletion,
+        "POST /v1/completions": Completion,
     }
 )
 _CHUNK: TypeAdapter[object] = TypeAdapter(ChatCompletionChunk)
