@@ -61,6 +61,7 @@ async def _text(api: Api) -> None:
 
     (choice,) = answer.choices
     assert (choice.text, choice.finish_reason) == ("I am a", "length")
+    assert choice.logprobs
     assert choice.logprobs.tokens == ["I", " am", " a"]
 
 
