@@ -318,7 +318,8 @@ def _helps(data: Data, pick: Pick | None, found: Iterable[Offer], *, is_foreign:
     if pick is not None and pick.sense <= _LITTLE_SENSE and best is not None:
         if best.pick.sense > pick.sense:
             return f"a larger model{named} (`finetune models CONFIG`)"
-        return "a larger model, which takes more memory than is free here, or hours (`finetune models CONFIG`)"
+        if data.replies >= ENOUGH:
+            return "a larger model, which takes more memory than is free here, or hours (`finetune models CONFIG`)"
     return "" if data.replies >= ENOUGH else "more of their messages (about 1,500 replies are plenty)"
 
 

@@ -119,7 +119,7 @@ def test_a_run_says_it_in_a_line_or_two(
 
 
 def test_where_nothing_larger_can_be_trained_that_is_said() -> None:
-    small = msgspec.structs.replace(LAPTOP, free=4 * GB)
+    small = msgspec.structs.replace(LAPTOP, free=4 * GB, memory=5 * GB)
     assert expect(data(1482, ENGLISH), BUNDLED, small).helps == (
         "a larger model, which takes more memory than is free here, or hours (`finetune models CONFIG`)"
     )

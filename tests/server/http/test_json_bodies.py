@@ -127,9 +127,9 @@ def test_a_large_body_is_parsed_in_a_thread_of_its_own(monkeypatch: pytest.Monke
     threads: list[str] = []
     real = json_bodies.decode
 
-    def spy(data: bytearray, model: type[requests.ChatCreate]) -> requests.ChatCreate:
+    def spy(data: bytearray, model: type[requests.ChatCreate], max_values: int) -> requests.ChatCreate:
         threads.append(threading.current_thread().name)
-        return real(data, model)
+        return real(data, model, max_values)
 
     monkeypatch.setattr(json_bodies, "decode", spy)
     text = f'{{{MODEL}, "messages": [{{"role": "user", "content": "{"x" * size}"}}]}}'.encode()
