@@ -56,15 +56,6 @@ async def _streamed_odds(api: Api) -> None:
     assert [c.choices[0].index for c in chunks if c.choices[0].finish_reason == "stop"] == [0, 1]
 
 
-async def _text(api: Api) -> None:
-    answer = await api.ask(lambda c: c.completions.create(model=BASE, prompt="Motto?", max_tokens=3, logprobs=2))
-
-    (choice,) = answer.choices
-    assert (choice.text, choice.finish_reason) == ("I am a", "length")
-    assert choice.logprobs
-    assert choice.logprobs.tokens == ["I", " am", " a"]
-
-
 async def _every_parameter(api: Api) -> None:
     answer = await api.ask(
         lambda c: c.chat.completions.create(
@@ -159,7 +150,6 @@ CASES = [
     Case("an answer is streamed", ("POST /v1/chat/completions",), _stream),
     Case("an answer tells the odds of its tokens", ("POST /v1/chat/completions",), _odds),
     Case("two streamed answers tell the odds of their tokens", ("POST /v1/chat/completions",), _streamed_odds),
-    Case("a text is gone on with", ("POST /v1/completions",), _text),
     Case("every parameter and role of a chat is taken", ("POST /v1/chat/completions",), _every_parameter),
     Case("texts are gone on with, several times each", ("POST /v1/completions",), _text),
     Case("a chat with tools is refused by name", (), _tools),
