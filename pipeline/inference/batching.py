@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import torch
@@ -20,12 +20,26 @@ if TYPE_CHECKING:
 ROOM = 512  # tokens that others may add to a pass, so that none takes long
 
 
+class Part(NamedTuple):
+    """New tokens of one conversation, and what was computed of those before them.
+
+    Attributes:
+        whole: logits are wanted after each of the tokens, not after the last alone.
+    """
+
+    ids: Sequence[int]
+    cache: "DynamicCache"
+    whole: bool = False
+
+
 class Step:
     """A forward pass that one answer wants.
 
     Args:
         ids: its next tokens, after what is in `cache`.
         take: given the logits of the token after `ids`: (vocabulary,), float32, on the CPU.
+        whole: `take` is given those of the token after each of `ids` instead: (len(ids), vocabulary), in the model's
+            precision and on its device.
     """
 
     def __init__(
@@ -35,12 +49,15 @@ class Step:
         ids: Sequence[int],
         cache: "DynamicCache",
         take: "Callable[[torch.Tensor], None]",
+        *,
+        whole: bool = False,
     ) -> None:
         self.model = model
         self.adapter = adapter
         self.ids = ids
         self.cache = cache
         self.take = take
+        self.whole = whole
         self.is_done = False
         self.error: Exception | None = None
 
@@ -92,7 +109,8 @@ class Batcher:
     @staticmethod
     def _compute(steps: list[Step]) -> None:
         try:
-            logits = steps[0].model.forward(steps[0].adapter, [(step.ids, step.cache) for step in steps])
+            parts = [Part(step.ids, step.cache, step.whole) for step in steps]
+            logits = steps[0].model.forward(steps[0].adapter, parts)
         except Exception as error:  # noqa: BLE001  each of them raises it where its answer is made
             for step in steps:
                 step.error = error

@@ -10,11 +10,12 @@ import msgspec
 
 from pipeline.durable import read_file
 from pipeline.errors import InputError
-from pipeline.inference.generation import Engine, Speech
-from pipeline.inference.protocol import Finish, ModelRef, Piece, Sampling, TokenOdds
+from pipeline.inference.generation import Engine, PromptError, Speech
+from pipeline.inference.protocol import Finish, ModelRef, Piece, Prompt, Sampling, TokenOdds
 from pipeline.models.messages import ChatMessage
 from pipeline.training import scripted
 
+_WORD = re.compile(r"\s*\S+|\s+$")
 _BLOCK = 64 * 1024  # characters
 
 
@@ -32,7 +33,7 @@ def create_engine(trainer: Literal["lora", "scripted"], script: Path | None) -> 
 
 
 class ScriptedEngine:
-    """Answers what the script says, a word at a time; a word is a token, and certain."""
+    """Answers what the script says, a word at a time; a word is a token, and certain, as are those of a prompt."""
 
     def __init__(self, script: scripted.Script) -> None:
         self._base_reply = script.replies.base
@@ -42,7 +43,25 @@ class ScriptedEngine:
         self, model: ModelRef, messages: Sequence[ChatMessage], sampling: Sampling, cancelled: Callable[[], bool]
     ) -> Iterator[Piece | Finish]:
         """See Engine."""
-        words = re.findall(r"\s*\S+|\s+$", self._reply(model))
+        prompt_tokens = sum(_count_words(message.content) for message in messages)
+        yield from self._say(model, sampling, cancelled, prompt_tokens)
+
+    def complete(
+        self, model: ModelRef, prompt: Prompt, sampling: Sampling, cancelled: Callable[[], bool], *, echo: bool
+    ) -> Iterator[Piece | Finish]:
+        """See Engine. A token id is a word of its own, such as ``<17>``."""
+        words = _WORD.findall(prompt) if isinstance(prompt, str) else [f"<{token}>" for token in prompt]
+        if not words:
+            raise PromptError("prompt", "expected at least one token", fix="Send a text, or the ids of its tokens.")
+        if echo:
+            odds = [self._odds(word, sampling.top_logprobs) for word in words]
+            yield Piece("".join(words), tuple(each for each in odds if each is not None))
+        yield from self._say(model, sampling, cancelled, len(words))
+
+    def _say(
+        self, model: ModelRef, sampling: Sampling, cancelled: Callable[[], bool], prompt_tokens: int
+    ) -> Iterator[Piece | Finish]:
+        words = _WORD.findall(self._reply(model))
         limit = len(words) if sampling.max_tokens is None else sampling.max_tokens
         speech = Speech(sampling.stop)
         used = 0
@@ -55,7 +74,6 @@ class ScriptedEngine:
             if speech.ended:
                 break
         yield from speech.finish()
-        prompt_tokens = sum(_count_words(message.content) for message in messages)
         yield Finish("length" if limit < len(words) and not speech.ended else "stop", prompt_tokens, used)
 
     @staticmethod

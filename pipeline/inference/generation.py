@@ -3,31 +3,42 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pipeline.errors import InputError
-from pipeline.inference.protocol import Finish, ModelRef, Piece, Sampling, TokenOdds
+from pipeline.inference.protocol import Finish, ModelRef, Piece, Prompt, Sampling, TokenOdds
 from pipeline.models.messages import ChatMessage
 
 
 class ContextLengthError(InputError):
-    """The conversation does not fit into the model's context.
+    """The conversation, or the prompt, does not fit into the model's context.
 
     Attributes:
         limit: of the model, in tokens.
         prompt_tokens: of the conversation as rendered.
     """
 
-    def __init__(self, limit: int, prompt_tokens: int, *, at_least: bool = False) -> None:
+    def __init__(
+        self,
+        limit: int,
+        prompt_tokens: int,
+        *,
+        at_least: bool = False,
+        where: Literal["messages", "prompt"] = "messages",
+    ) -> None:
         """`at_least`: the tokens were not counted, only that there are no fewer."""
         self.limit = limit
         self.prompt_tokens = prompt_tokens
         super().__init__(
-            "messages",
+            where,
             f"this model's context holds at most {limit} tokens",
             got=f"{'at least ' if at_least else ''}{prompt_tokens} tokens",
-            fix="Please reduce the length of the messages.",
+            fix=f"Please reduce the length of the {where}.",
         )
+
+
+class PromptError(InputError):
+    """A prompt that the model cannot read."""
 
 
 class Engine(Protocol):
@@ -42,6 +53,23 @@ class Engine(Protocol):
 
         Raises:
             InputError: no such base model or adapter; ContextLengthError if the conversation does not fit.
+        """
+        ...
+
+    def complete(
+        self, model: ModelRef, prompt: Prompt, sampling: Sampling, cancelled: Callable[[], bool], *, echo: bool
+    ) -> Iterator[Piece | Finish]:
+        """Go on with a text as it stands, without a chat template: yields what `generate` does.
+
+        Control tokens that are written in a text count as such, and none are added. With odds, the token that ends an
+        answer is told, too, though it has no text and is not counted.
+
+        Args:
+            echo: the first piece is the prompt; of its first token, before which nothing stands, the odds say nothing.
+
+        Raises:
+            InputError: no such base model or adapter; PromptError if the model does not know such a token, or there is
+                none; ContextLengthError if the prompt does not fit.
         """
         ...
 

@@ -4,6 +4,7 @@ Only attention tells the tokens of a row apart, so it is done for one conversati
 else is done for each token by itself, whatever stands beside it. Imports torch.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import cast
 
@@ -11,8 +12,7 @@ import torch
 from transformers import AttentionInterface, Cache, DynamicCache, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-Part = tuple[Sequence[int], DynamicCache]
-"""New tokens of one conversation, and what was computed of those before them."""
+from pipeline.inference.batching import Part
 
 # Models that know a token's place by its position id alone, and do nothing with keys but hand them to attention.
 _PACKABLE = ("llama", "qwen2", "qwen3")
@@ -29,25 +29,29 @@ def make_packable(model: PreTrainedModel) -> bool:
     return True
 
 
-def forward(model: PreTrainedModel, parts: Sequence[Part]) -> torch.Tensor:
-    """Logits of the token after each part: (parts, vocabulary). Adds to the caches.
+def forward(model: PreTrainedModel, parts: Sequence[Part]) -> Sequence[torch.Tensor]:
+    """For each part the logits after its last token, (1, vocabulary), or after each: (tokens, vocabulary).
+
+    Adds to the caches.
 
     A token alone gets company: products of a single row add up in another order than those of several, which in
     bfloat16 is enough to say another word now and then. So an answer is the same whether others are made beside it.
     """
-    if len(parts) == 1 and len(parts[0][0]) == 1 and model.dtype == torch.bfloat16:
-        return forward(model, [*parts, (parts[0][0], DynamicCache())])[:1]
-    news = [len(ids) for ids, _ in parts]
-    places = [torch.arange(new) + cache.get_seq_length() for new, (_, cache) in zip(news, parts, strict=True)]
+    if len(parts) == 1 and len(parts[0].ids) == 1 and model.dtype == torch.bfloat16:
+        return forward(model, [*parts, Part(parts[0].ids, DynamicCache())])[:1]
+    news = [len(part.ids) for part in parts]
+    places = [torch.arange(new) + part.cache.get_seq_length() for new, part in zip(news, parts, strict=True)]
+    ends = itertools.accumulate(news)
+    kept = [range(end - new if part.whole else end - 1, end) for end, new, part in zip(ends, news, parts, strict=True)]
     logits: torch.Tensor = model(
-        input_ids=torch.tensor([[token for ids, _ in parts for token in ids]], device=model.device),
+        input_ids=torch.tensor([[token for part in parts for token in part.ids]], device=model.device),
         position_ids=torch.cat(places)[None].to(model.device),
-        past_key_values=cast(Cache, _Caches([cache for _, cache in parts], news)),
+        past_key_values=cast(Cache, _Caches([part.cache for part in parts], news)),
         use_cache=True,
-        logits_to_keep=torch.tensor(news, device=model.device).cumsum(0) - 1,
+        logits_to_keep=torch.tensor(list(itertools.chain.from_iterable(kept)), device=model.device),
         news=news,
     ).logits
-    return logits[0]
+    return torch.split(logits[0], [len(each) for each in kept])
 
 
 class _Caches:

@@ -1,9 +1,13 @@
 """What is asked of an engine, and what it answers."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import msgspec
+
+Prompt = str | Sequence[int]
+"""A text, or its token ids."""
 
 
 class ModelRef(msgspec.Struct, frozen=True):

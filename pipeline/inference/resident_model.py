@@ -11,9 +11,9 @@ from transformers import PreTrainedModel
 
 from pipeline.errors import InputError
 from pipeline.inference import packing
-from pipeline.inference.packing import Part
+from pipeline.inference.batching import Part
 from pipeline.models.chat_format import ChatFormat
-from pipeline.models.device import context_length, load_model, pick_device, pick_dtype
+from pipeline.models.device import context_length, load_model, pick_device, pick_dtype, vocabulary_size
 
 
 class ResidentModel:
@@ -22,6 +22,7 @@ class ResidentModel:
     Attributes:
         chat_format: its tokenizer and template.
         context: how many tokens it can look at.
+        vocabulary: how many tokens it knows.
         packs: whether several parts take `forward` little longer than one.
     """
 
@@ -40,6 +41,7 @@ class ResidentModel:
         self._selected: Path | None = None
         self._unsure = False  # PEFT selects as it likes when adapters come and go
         self.context = context_length(self._base)
+        self.vocabulary = vocabulary_size(self._base)
         self.packs = packing.make_packable(self._base)
 
     def load(self, adapter: Path) -> None:
@@ -83,6 +85,8 @@ class ResidentModel:
     def forward(self, adapter: Path | None, parts: Sequence[Part]) -> list[torch.Tensor]:
         """For each part the logits of the token after it: (vocabulary,), float32, on the CPU. Adds to the caches.
 
+        Of a part that wants them whole, those after each token: (tokens, vocabulary), as the model computes them.
+
         Raises:
             InputError: the adapter was unloaded meanwhile.
         """
@@ -92,16 +96,16 @@ class ResidentModel:
             self._select(self._adapted, adapter)
         with torch.inference_mode():
             # The base model holds the adapters' layers too; calling it skips PEFT's own book-keeping.
-            if self.packs:
-                logits = packing.forward(self._base, parts)
-            else:
-                logits = torch.cat([self._forward(part) for part in parts])
-        return list(logits.float().cpu().clone())
+            logits = packing.forward(self._base, parts) if self.packs else [self._forward(part) for part in parts]
+        return [
+            its_own if part.whole else its_own[-1].float().cpu().clone()
+            for part, its_own in zip(parts, logits, strict=True)
+        ]
 
     def _forward(self, part: Part) -> torch.Tensor:
-        tokens = torch.tensor([list(part[0])], device=self._base.device)
+        tokens = torch.tensor([list(part.ids)], device=self._base.device)
         logits: torch.Tensor = self._base(
-            input_ids=tokens, past_key_values=part[1], use_cache=True, logits_to_keep=1
+            input_ids=tokens, past_key_values=part.cache, use_cache=True, logits_to_keep=0 if part.whole else 1
         ).logits
         return logits[0]
 

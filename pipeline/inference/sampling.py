@@ -77,10 +77,7 @@ class Choice:
         Raises:
             InputError: the model says nothing that could be chosen from.
         """
-        best = logits.max().item()
-        if not math.isfinite(best):  # one that is not a number is the largest of all to torch
-            what = "its weights are damaged: what it computes is not a number"
-            raise InputError(self._where, what, got=f"{best}", fix="Put its files back, or choose another model.")
+        check_numbers(self._where, logits.max().item())
         logprobs = None if self._top is None else logits.log_softmax(-1)
         self.token = self._sampler.choose(logits)
         if logprobs is not None:
@@ -88,6 +85,17 @@ class Choice:
 
     def skip(self, _: torch.Tensor) -> None:
         """Choose nothing: the prompt goes on."""
+
+
+def check_numbers(where: str, best: float) -> None:
+    """See that logits are numbers, by the largest of them; `where` names the model.
+
+    Raises:
+        InputError: one is none, which is the largest of all to torch.
+    """
+    if not math.isfinite(best):
+        what = "its weights are damaged: what it computes is not a number"
+        raise InputError(where, what, got=f"{best}", fix="Put its files back, or choose another model.")
 
 
 def token_odds(logprobs: torch.Tensor, token: int, top: int, bytes_of: Callable[[int], bytes]) -> TokenOdds:

@@ -115,6 +115,19 @@ class ChatFormat:
             return 0
         return sum(len(message.content) for message in messages) // self._most_per_token
 
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a text in which control tokens count as such: one that a chat template has written, say.
+
+        Nothing is added before or after it. A conversation's are rather had from `prompt` and `answer`, where a message
+        that says "<|im_end|>" stays a message.
+
+        Raises:
+            InputError: the tokenizer cannot encode it.
+        """
+        with explained(self._where):
+            # As in `_segments`: `encode` would keep every other thread waiting.
+            return self._control.encode_batch([text], add_special_tokens=False)[0].ids
+
     def prompt(self, messages: Sequence[ChatMessage]) -> list[int]:
         """Token ids of a conversation and of the header of the assistant's next turn.
 

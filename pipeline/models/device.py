@@ -77,7 +77,7 @@ def check_model(directory: Path, example: Sequence[int], tokens: Iterable[int]) 
     """
     model = _pretrained(directory, device_map="meta", dtype=torch.float32)
     where, fix = f"base model {directory.name}", f"Put files that belong together into {directory}."
-    rows, highest = _rows(model), max(*example, *tokens)
+    rows, highest = vocabulary_size(model), max(*example, *tokens)
     if highest >= rows:
         what = f"its tokenizer has a token {highest}, but the model knows only those below {rows}"
         raise InputError(where, what, fix=fix)
@@ -125,7 +125,7 @@ def _check_layers(directory: Path) -> None:
                 )
 
 
-def _rows(model: PreTrainedModel) -> int:
+def vocabulary_size(model: PreTrainedModel) -> int:
     """How many tokens a model knows."""
     table: torch.Tensor = model.get_input_embeddings().weight  # type: ignore[assignment]
     return table.shape[0]

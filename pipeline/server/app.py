@@ -21,7 +21,7 @@ from pipeline.server.http.openapi import describe
 from pipeline.server.interfaces import Queue, RouteStore, StorageError
 from pipeline.server.logs import log_failure
 from pipeline.server.model_checks import ModelChecks
-from pipeline.server.routes import completions, files, health, jobs, models, uploads
+from pipeline.server.routes import completions, files, health, jobs, models, text_completions, uploads
 from pipeline.server.settings import ServerSettings
 from pipeline.training.scripted import read_script
 
@@ -74,7 +74,7 @@ def create_app(
     app.add_middleware(EnvelopeMiddleware)
     app.add_middleware(ObserveMiddleware, metrics=metrics)  # added last: outermost
     add_error_handlers(app)
-    for area in (health, files, uploads, jobs, models, completions):
+    for area in (health, files, uploads, jobs, models, completions, text_completions):
         app.include_router(area.router)
     describe(app)
     return app

@@ -3,15 +3,17 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from pipeline.inference.generation import Engine
-from pipeline.inference.protocol import Finish, ModelRef, Piece, Sampling
+from pipeline.inference.protocol import Finish, ModelRef, Piece, Prompt, Sampling
 from pipeline.models.messages import ChatMessage
 
 CHATS_AT_ONCE = 8  # more wait their turn, first come, first served
 CHATS_WAITING = 64  # more are asked to come again
+
+Generation = AsyncGenerator[Piece | Finish]
 
 
 class Chats:
@@ -41,9 +43,9 @@ class Chats:
         self.end_all()
         self._pool.shutdown(cancel_futures=True)
 
-    async def generate(
+    def generate(
         self, model: ModelRef, messages: Sequence[ChatMessage], sampling: Sampling, gone: threading.Event
-    ) -> AsyncGenerator[Piece | Finish]:
+    ) -> Generation:
         """Yield an answer's pieces as they come and, last, its Finish; no Finish once `gone` or the server is closing.
 
         Closing the generator stops the engine.
@@ -51,6 +53,21 @@ class Chats:
         Raises:
             FinetuneError: what the engine raises.
         """
+        return self._hand_on(lambda cancelled: self.engine.generate(model, messages, sampling, cancelled), gone)
+
+    def complete(
+        self, model: ModelRef, prompt: Prompt, sampling: Sampling, gone: threading.Event, *, echo: bool
+    ) -> Generation:
+        """Go on with a prompt; else as `generate`, and in the same queue."""
+
+        def answer(cancelled: Callable[[], bool]) -> Iterator[Piece | Finish]:
+            return self.engine.complete(model, prompt, sampling, cancelled, echo=echo)
+
+        return self._hand_on(answer, gone)
+
+    async def _hand_on(
+        self, answer: Callable[[Callable[[], bool]], Iterator[Piece | Finish]], gone: threading.Event
+    ) -> Generation:
         loop = asyncio.get_running_loop()
         left = threading.Event()
         arrived: asyncio.Queue[Piece | Finish | Exception | None] = asyncio.Queue()
@@ -64,7 +81,7 @@ class Chats:
 
         def work() -> None:
             try:
-                for item in self.engine.generate(model, messages, sampling, is_unwanted):
+                for item in answer(is_unwanted):
                     hand_over(item)
             except Exception as error:  # noqa: BLE001  it is raised again where the answer is awaited
                 hand_over(error)

@@ -2,7 +2,8 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 Auto = Literal["auto"]
 
@@ -10,6 +11,8 @@ MAX_MESSAGES = 2048  # as the live API refuses it: "Expected an array with maxim
 # As the live API refuses it: "Expected a string with maximum length 10485760" (FlowiseAI/Flowise, issue 5085).
 MAX_TEXT = 10_485_760
 METADATA_PAIRS, METADATA_KEY, METADATA_VALUE = 16, 64, 512  # OpenAI API reference, metadata; lengths in characters
+MAX_PROMPTS = 2048  # our own, of one request, each counted `n` times
+MAX_PROMPT_TOKENS = 65_536  # our own, of one request: to tell the odds of each takes a kilobyte
 MAX_NAME = 4096  # our own, of the name of a model or a file: no path is longer (Linux, PATH_MAX)
 MAX_UPLOAD_PARTS = 10_000  # our own; Amazon S3 takes as many
 
@@ -164,3 +167,69 @@ class ChatCreate(BaseModel):
     prompt_cache_key: str | None = None
     prompt_cache_options: dict[str, Any] | None = None
     prompt_cache_retention: str | None = None
+
+
+def _check_prompt(value: object) -> str | list[str] | list[list[int]]:
+    """A prompt in any of its four forms; one of token ids becomes a list of one such prompt.
+
+    Each form would complain by itself if it was left to a union.
+    """
+    if isinstance(value, str):
+        return _check_text(value)
+    if isinstance(value, list):
+        if not value:
+            raise PydanticKnownError("too_short", {"field_type": "List", "min_length": 1, "actual_length": 0})
+        if all(type(each) is int for each in value):
+            return [_check_ids(value)]
+        if len(value) > MAX_PROMPTS:
+            lengths = {"field_type": "List", "max_length": MAX_PROMPTS, "actual_length": len(value)}
+            raise PydanticKnownError("too_long", lengths)
+        if all(isinstance(each, str) for each in value):
+            return [_check_text(each) for each in value]
+        if all(isinstance(each, list) and all(type(token) is int for token in each) for each in value):
+            return [_check_ids(each) for each in value]
+    expected = "Expected a string, a list of strings, a list of token ids, or a list of such lists"
+    raise PydanticCustomError("prompt", expected)
+
+
+def _check_text(text: str) -> str:
+    if len(text) > MAX_TEXT:
+        raise PydanticKnownError("string_too_long", {"max_length": MAX_TEXT})
+    try:
+        text.isascii() or text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        raise PydanticKnownError("string_unicode") from None
+    return text
+
+
+def _check_ids(ids: list[int]) -> list[int]:
+    if any(token < 0 for token in ids):
+        raise PydanticCustomError("token", "Token ids begin at 0")
+    return ids
+
+
+_IDS = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1}
+_TEXTS = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1, "maxItems": MAX_PROMPTS}
+_PROMPT = {"anyOf": [{"type": "string", "minLength": 1}, _TEXTS, _IDS, {"type": "array", "items": _IDS, "minItems": 1}]}
+
+
+class CompletionCreate(BaseModel):
+    """POST /v1/completions. As in ChatCreate, other fields are judged one by one."""
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+
+    model: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+    prompt: Annotated[str | list[str] | list[list[int]], PlainValidator(_check_prompt), WithJsonSchema(_PROMPT)]
+    echo: bool | None = None
+    logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
+    max_tokens: Annotated[int, Field(ge=0)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    n: Annotated[int, Field(ge=1, le=128)] | None = None
+    stop: Name | Annotated[list[Name], Field(fail_fast=True, min_length=1, max_length=4)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    user: str | None = None  # changes nothing in the answer

@@ -231,3 +231,35 @@ class ChatChunk(msgspec.Struct, frozen=True, tag_field="object", tag="chat.compl
     model: str
     choices: list[ChunkChoice]
     usage: Usage | UnsetType | None = UNSET
+
+
+class TextLogprobs(msgspec.Struct, frozen=True):
+    """The odds of the tokens of a text, in lists that are equally long.
+
+    Before the first token of an echoed prompt nothing stands: its odds are null, as OpenAI sends them, though its
+    specification knows no null there.
+    """
+
+    tokens: list[str]
+    token_logprobs: list[float | None]
+    top_logprobs: list[dict[str, float] | None]
+    text_offset: list[int]
+
+
+class TextChoice(msgspec.Struct, frozen=True):
+    """One of the `n` answers to a prompt, or a piece of it."""
+
+    index: int
+    text: str
+    finish_reason: Literal["stop", "length"] | None
+    logprobs: TextLogprobs | None = None
+
+
+class TextCompletion(msgspec.Struct, frozen=True, tag_field="object", tag="text_completion"):
+    """What follows some prompts; also one event of a stream of it."""
+
+    id: str
+    created: int
+    model: str
+    choices: list[TextChoice]
+    usage: Usage | UnsetType | None = UNSET

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.inference.batching import ROOM, Batcher, Step
+from pipeline.inference.batching import ROOM, Batcher, Part, Step
 
 if TYPE_CHECKING:
     import torch
@@ -29,14 +29,14 @@ class Model:
         self.entered, self.go_on = threading.Event(), threading.Event()
         self.refuses: Exception | None = None
 
-    def forward(self, adapter: Path | None, parts: Sequence[tuple[Sequence[int], str]]) -> list[str]:
-        self.passes.append((adapter, [cache for _, cache in parts]))
+    def forward(self, adapter: Path | None, parts: Sequence[Part]) -> list[str]:
+        self.passes.append((adapter, [str(part.cache) for part in parts]))
         if len(self.passes) == 1:
             self.entered.set()
             assert self.go_on.wait(WAIT_S)
         elif self.refuses is not None:
             raise self.refuses
-        return [f"logits of {cache}" for _, cache in parts]
+        return [f"logits of {part.cache}" for part in parts]
 
 
 def _all(model: Model, steps: list[tuple[str, Path | None, int]], *, refuses: str | None = None) -> dict[str, str]:
@@ -152,9 +152,9 @@ def test_a_part_gets_what_it_would_get_alone(resident: "ResidentModel", rounds: 
     together, alone = ([DynamicCache() for _ in rounds[0]] for _ in range(2))
     assert resident.packs
     for parts in rounds:
-        packed = resident.forward(None, list(zip(parts, together, strict=True)))
+        packed = resident.forward(None, list(map(Part, parts, together)))
         for got, ids, cache in zip(packed, parts, alone, strict=True):
-            (expected,) = resident.forward(None, [(ids, cache)])
+            (expected,) = resident.forward(None, [Part(ids, cache)])
             torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -164,8 +164,8 @@ def test_a_neighbour_changes_nothing(resident: "ResidentModel") -> None:
 
     def beside(neighbour: Ids) -> "torch.Tensor":
         mine, other = DynamicCache(), DynamicCache()
-        resident.forward(None, [([5, 6, 7], mine), (neighbour, other)])
-        return resident.forward(None, [([8], mine), ([9], other)])[0]
+        resident.forward(None, [Part([5, 6, 7], mine), Part(neighbour, other)])
+        return resident.forward(None, [Part([8], mine), Part([9], other)])[0]
 
     torch.testing.assert_close(beside([10, 11, 12]), beside([13, 14, 15]), atol=1e-5, rtol=1e-5)
 
@@ -182,8 +182,8 @@ def test_one_token_alone_is_computed_as_it_is_in_company(tiny_model: Path) -> No
     def after_a_prompt(neighbours: int) -> "torch.Tensor":
         caches = [DynamicCache() for _ in range(1 + neighbours)]
         for cache in caches:
-            coarse.forward(None, [([5, 6, 7], cache)])
-        return coarse.forward(None, [([8], cache) for cache in caches])[0]
+            coarse.forward(None, [Part([5, 6, 7], cache)])
+        return coarse.forward(None, [Part([8], cache) for cache in caches])[0]
 
     alone, *beside_others = [after_a_prompt(neighbours) for neighbours in (0, 1, 3, 7)]
     for beside in beside_others:

@@ -28,7 +28,7 @@ _parsing = ThreadPoolExecutor(1, thread_name_prefix="bodies")
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def json_body(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Model]]:
+def json_body(model: type[Model], max_values: int = MAX_VALUES) -> Callable[[Request], Coroutine[Any, Any, Model]]:
     """What reads a request's body as `model`, for a route to depend on.
 
     What the route's other dependencies refuse, such as an id that there is not, is refused first.
@@ -43,8 +43,8 @@ def json_body(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Mod
         if not data:
             raise ApiError(400, NO_OBJECT)
         if len(data) <= _SMALL_BYTES:
-            return decode(data, model)
-        return await asyncio.get_running_loop().run_in_executor(_parsing, decode, data, model)
+            return decode(data, model, max_values)
+        return await asyncio.get_running_loop().run_in_executor(_parsing, decode, data, model, max_values)
 
     return read
 
@@ -54,7 +54,7 @@ def _is_json(content_type: str) -> bool:
     return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
 
-def decode(data: bytes | bytearray, model: type[Model]) -> Model:
+def decode(data: bytes | bytearray, model: type[Model], max_values: int = MAX_VALUES) -> Model:
     """Parse and check one body.
 
     Raises:
@@ -62,7 +62,7 @@ def decode(data: bytes | bytearray, model: type[Model]) -> Model:
     """
     try:
         text = data.decode(json.detect_encoding(data), "surrogatepass")
-        if too_much := excess(text, MAX_VALUES):
+        if too_much := excess(text, max_values):
             raise ApiError(400, f"The request is too large: its JSON {too_much}.", code="request_too_large")
         value = json.loads(text, object_pairs_hook=_object, parse_int=_integer)
     except ValueError:

@@ -25,9 +25,11 @@ _OBJECTS = (
     responses.Deleted,
     responses.ChatCompletion,
     responses.ChatChunk,
+    responses.TextCompletion,
 )
 _BODIES: tuple[type[BaseModel], ...] = (
     requests.ChatCreate,
+    requests.CompletionCreate,
     requests.JobCreate,
     requests.UploadCreate,
     requests.UploadComplete,

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from pipeline.errors import InputError, TryLater
 from pipeline.inference.generation import ContextLengthError
-from pipeline.inference.protocol import Finish, ModelRef, Piece, Sampling
+from pipeline.inference.protocol import Finish, ModelRef, Piece, Prompt, Sampling
 from pipeline.models.messages import ChatMessage
 from pipeline.server import generations
 from pipeline.server.main import serving
@@ -338,6 +338,17 @@ class Talker:
                 raise self.breaks_off
             nap.wait(0.005)  # as long as a token takes
         self.heard_out.release()
+
+    def complete(
+        self,
+        model: ModelRef,
+        prompt: Prompt,  # noqa: ARG002
+        sampling: Sampling,
+        cancelled: Callable[[], bool],
+        *,
+        echo: bool,  # noqa: ARG002
+    ) -> Iterator[Piece | Finish]:
+        return self.generate(model, [], sampling, cancelled)
 
     def warm_up(self, base_model: str | None) -> None:
         self.warmed_up.append(base_model)
