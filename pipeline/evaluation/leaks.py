@@ -13,7 +13,7 @@ import msgspec
 
 from pipeline.config.redaction import KINDS
 from pipeline.dataset.redact import Redactor, Rules
-from pipeline.evaluation.asking import Asked
+from pipeline.evaluation.asking import Asked, Odds
 from pipeline.evaluation.canaries import PLANTED, Canary
 from pipeline.evaluation.replies import Reply
 from pipeline.models.messages import ChatMessage
@@ -54,8 +54,9 @@ class Found(msgspec.Struct, frozen=True):
 
     @property
     def place(self) -> Asked:
-        """Where the true one and the made-up ones are compared."""
-        return Asked(self.reply.context, self.text, self.reply.text[: self.start])
+        """Where the true one and the made-up ones are compared: after the turn that it answers."""
+        system = tuple(message for message in self.reply.context if message.role == "system")
+        return Asked((*system, self.reply.context[-1]), self.text, self.reply.text[: self.start])
 
     def questions(self) -> list[tuple[ChatMessage, ...]]:
         """What may draw it out: what drew it out of the person, and a plain question."""
@@ -145,6 +146,11 @@ def _another(secret: str, random: Random) -> str:
 def rank_of(true: float, others: Sequence[float]) -> int:
     """1 where the true one is the likeliest; among equals the middle."""
     return 1 + sum(other < true for other in others) + sum(other == true for other in others) // 2
+
+
+def is_near_the_top(odds: Sequence[Odds]) -> bool:
+    """Whether the first is among the likeliest tenth."""
+    return bool(odds) and 10 * rank_of(odds[0].nats, [each.nats for each in odds[1:]]) <= len(odds)
 
 
 def comes_out(secret: str, text: str) -> bool:

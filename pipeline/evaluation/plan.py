@@ -40,7 +40,7 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 WISHED = Counts(answers=100, base_answers=30, scored=120, aside=50, ranked=30, base_ranked=12, secrets=6)
-LEAST = Counts(answers=32, base_answers=16, scored=40, aside=20, ranked=10, base_ranked=4, secrets=1)
+LEAST = Counts(answers=32, base_answers=16, scored=40, aside=20, ranked=10, base_ranked=4, secrets=2)
 
 
 class Pace(msgspec.Struct, frozen=True):
