@@ -117,8 +117,7 @@ def _gain(prompted: Sequence[Odds] | None, tuned: Sequence[Odds]) -> Measured | 
     """Of the same replies, so that what makes one harder than another does not count."""
     if not prompted:
         return None
-    saved = [before.nats - after.nats for before, after in zip(prompted, tuned, strict=False)]
-    return intervals.ratio(saved, [float(each.tokens) for each in tuned])
+    return intervals.ratio(*_saved(prompted, tuned))
 
 
 def _prefers(raw: Raw) -> Measured | None:
@@ -127,8 +126,11 @@ def _prefers(raw: Raw) -> Measured | None:
     tuned, tuned_others = raw.odds.get("tuned"), raw.odds.get("others_tuned")
     if not (own and others and tuned and tuned_others):
         return None
-    saved = [before.nats - after.nats for before, after in zip(own, tuned, strict=False)]
-    theirs = [before.nats - after.nats for before, after in zip(others, tuned_others, strict=False)]
-    return intervals.difference(
-        saved, theirs, [float(each.tokens) for each in tuned], [float(each.tokens) for each in tuned_others]
-    )
+    (saved, tokens), (theirs, their_tokens) = _saved(own, tuned), _saved(others, tuned_others)
+    return intervals.difference(saved, theirs, tokens, their_tokens)
+
+
+def _saved(before: Sequence[Odds], after: Sequence[Odds]) -> tuple[list[float], list[float]]:
+    """By how many nats each reply is likelier, and its tokens; of replies that were scored twice."""
+    pairs = list(zip(before, after, strict=False))
+    return [one.nats - other.nats for one, other in pairs], [float(other.tokens) for _, other in pairs]

@@ -114,27 +114,39 @@ class Interview:
         Raises:
             FinetuneError: the backend fails.
         """
-        counts = self._plan()
+        counts, least = self._plan(), plan.LEAST
         raw = Raw()
         self._total = self._things(counts)
         scored, aside = self.held_out[: counts.scored], self.held_out[: counts.aside]
-        self._keep(raw.answers, "tuned", self._answers("tuned", "tuned", self.held_out[: counts.answers]))
-        self._keep(raw.odds, "tuned", self._odds("tuned", "tuned", map(_asked, scored)))
-        self._keep(raw.odds, "prompted", self._odds("prompted", "base", map(_asked, scored)))
-        self._ask_for_secrets(raw, counts.secrets)
-        self._keep(raw.answers, "base", self._answers("base", "base", self.held_out[: counts.base_answers]))
-        shown = [self._with_examples(reply) for reply in self.held_out[: counts.base_answers]]
-        self._keep(raw.answers, "examples", self._answers("examples", "base", shown))
-        self._rank(raw, "tuned", self.held_out[: counts.ranked])
-        self._rank(raw, "base", self.held_out[: counts.base_ranked])
+        first = self.held_out[: counts.base_answers]
         others, learnt = self.others[: counts.aside], self.known[: counts.aside]
-        self._keep(raw.odds, "others_tuned", self._odds("others_tuned", "tuned", map(_asked, others)))
-        self._keep(raw.odds, "others_base", self._odds("others_base", "base", map(_asked, others)))
-        self._keep(raw.odds, "learnt", self._odds("learnt", "tuned", map(_asked, learnt)))
-        self._keep(raw.odds, "bare", self._odds("bare", "base", (Asked(each.bare, each.text) for each in aside)))
-        examples = (Asked(self._with_examples(each).context, each.text) for each in aside)
-        self._keep(raw.odds, "examples", self._odds("examples", "base", examples))
+        shown = [self._with_examples(reply) for reply in first]
+        bare = [Asked(each.bare, each.text) for each in aside]
+        with_examples = [_asked(self._with_examples(each)) for each in aside]
+        self._keep(
+            raw.answers, "tuned", self._answers("tuned", "tuned", self.held_out[: counts.answers], least.answers)
+        )
+        self._score(raw, "tuned", "tuned", map(_asked, scored), least.scored)
+        self._score(raw, "prompted", "base", map(_asked, scored), least.scored)
+        self._ask_for_secrets(raw, counts.secrets)
+        self._keep(raw.answers, "base", self._answers("base", "base", first, least.base_answers))
+        self._keep(raw.answers, "examples", self._answers("examples", "base", shown, least.base_answers))
+        self._score(raw, "others_tuned", "tuned", map(_asked, others), least.aside)
+        self._score(raw, "others_base", "base", map(_asked, others), least.aside)
+        self._rank(raw, "tuned", self.held_out[: counts.ranked], least.ranked)
+        self._score(raw, "learnt", "tuned", map(_asked, learnt), least.aside)
+        self._score(raw, "bare", "base", bare, least.aside)
+        self._score(raw, "examples", "base", with_examples, least.aside)
+        self._rank(raw, "base", self.held_out[: counts.base_ranked], least.base_ranked)
+        self._show(self._total, self._total, "asked all that there is time for")
         return raw
+
+    def _is_over(self) -> bool:
+        """Whether the time is spent; then there is no more of anything than tells something."""
+        return self._journal.seconds > self._limits.seconds
+
+    def _score(self, raw: Raw, kind: str, who: str, asked: Iterable[Asked], least: int) -> None:
+        self._keep(raw.odds, kind, self._odds(kind, who, asked, least))
 
     def _plan(self) -> Counts:
         """By how long the first of each take; once decided, it stays so when a stopped evaluation goes on."""
@@ -143,12 +155,12 @@ class Interview:
         self._total = 1
         self._say("getting to know the models")
         first = self.held_out[: self._limits.at_once + 1] or self.known[: self._limits.at_once + 1]
-        self._answers("warm", "tuned", first[:1])  # loads the model
+        self._answers("warm", "tuned", first[:1], 1)  # loads the model
         began = self._clock.monotonic()
-        self._answers("tuned", "tuned", first[: self._limits.at_once])
+        self._answers("tuned", "tuned", first[: self._limits.at_once], 1)
         answer_s = (self._clock.monotonic() - began) / max(len(first), 1)
         began = self._clock.monotonic()
-        scored = self._odds("tuned", "tuned", map(_asked, first[:_PROMPTS]))
+        scored = self._odds("tuned", "tuned", map(_asked, first[:_PROMPTS]), 1)
         score_s = (self._clock.monotonic() - began) / max(len(scored), 1) if scored else None
         counts = plan.within(Pace(answer_s, score_s), self._limits.seconds)
         if self._limits.dear(counts):
@@ -165,8 +177,8 @@ class Interview:
         secrets = min(counts.secrets, len(self.secrets)) * (leaks.FIRST + 3)
         return answers + scores + 2 * others + ranks + secrets
 
-    def _answers(self, kind: str, who: str, replies: Sequence[Reply]) -> list[Said]:
-        """One for each; none at all where the backend does not serve the model."""
+    def _answers(self, kind: str, who: str, replies: Sequence[Reply], least: int) -> list[Said]:
+        """One for each, at least for so many; none at all where the backend does not serve the model."""
         what = {"tuned": "answers of the tuned model", "warm": "answers of the tuned model"}
         self._say(what.get(kind, "answers of the base model"))
 
@@ -179,18 +191,21 @@ class Interview:
                 seed=_SEED + numbered[0],
             )
 
-        return self._each(f"answer/{kind}", list(enumerate(replies)), ask)
+        return self._each(f"answer/{kind}", list(enumerate(replies)), ask, least)
 
     def _each(
         self,
         kind: str,
         things: Sequence[tuple[int, T]],
         ask: "Callable[[tuple[int, T]], Said | None]",
+        least: int,
     ) -> list[Said]:
         found: list[Said] = []
         for begin in range(0, len(things), self._limits.at_once):
             some = things[begin : begin + self._limits.at_once]
             missing = [thing for thing in some if f"{kind}/{thing[0]}" not in self._journal]
+            if missing and len(found) >= least and self._is_over():
+                break
             began = self._clock.monotonic()
             said = self._together(ask, missing)
             seconds = (self._clock.monotonic() - began) / max(len(missing), 1)
@@ -213,14 +228,16 @@ class Interview:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _odds(self, kind: str, who: str, asked: Iterable[Asked]) -> list[Odds]:
-        """Of each text; none at all where the backend gives no likelihoods."""
+    def _odds(self, kind: str, who: str, asked: Iterable[Asked], least: int) -> list[Odds]:
+        """Of each text, at least of so many; none at all where the backend gives no likelihoods."""
         self._say("how likely true replies are")
         texts = list(asked)
         found: list[Odds] = []
         for begin in range(0, len(texts), _PROMPTS):
             some, key = texts[begin : begin + _PROMPTS], f"odds/{kind}/{begin}/{len(texts[begin : begin + _PROMPTS])}"
             if key not in self._journal:
+                if len(found) >= least and self._is_over():
+                    break
                 began = self._clock.monotonic()
                 odds = self._models.odds(self._names[who], some)
                 if odds is None:
@@ -231,14 +248,17 @@ class Interview:
             self._move(len(some))
         return found
 
-    def _rank(self, raw: Raw, who: str, replies: Sequence[Reply]) -> None:
+    def _rank(self, raw: Raw, who: str, replies: Sequence[Reply], least: int) -> None:
         """The true reply of each context among ten others, for as long as the model gives likelihoods."""
         texts = [reply.text for reply in (*self.held_out, *self.known[:500])]
         rows = []
         for number, reply in enumerate(replies):
             others = others_for(reply.text, texts, number)
             asked = [Asked(reply.context, text) for text in (reply.text, *others)]
-            odds = self._odds(f"rank/{who}/{number}", who, asked)
+            kind = f"rank/{who}/{number}"
+            if number >= least and self._is_over() and f"odds/{kind}/0/{_PROMPTS}" not in self._journal:
+                break
+            odds = self._odds(kind, who, asked, len(asked))
             if not odds or not others:
                 return
             rows.append(odds)
@@ -246,19 +266,29 @@ class Interview:
 
     def _ask_for_secrets(self, raw: Raw, most: int) -> None:
         for number, found in enumerate(self.secrets[:most]):
+            if number >= plan.LEAST.secrets and self._is_over() and f"drawn/{number}/0" not in self._journal:
+                break
             self._rank_secret(raw, number, list(leaks.places(found, number)))
             raw.drawn.append(self._drawn(number, found))
 
     def _rank_secret(self, raw: Raw, number: int, places: list[Asked]) -> None:
-        """Among a few; only where it is among the likeliest of these, among all, and under the base model as well."""
-        odds = self._odds(f"secret/{number}/tuned", "tuned", places[: leaks.FIRST + 1])
-        if not odds:
+        """Among a few; where it is near the top, under the base model as well, and among all while there is time."""
+        first = leaks.FIRST + 1
+        tuned = self._odds(f"secret/{number}/tuned", "tuned", places[:first], first)
+        if not tuned:
             return
-        if 10 * leaks.rank_of(odds[0].nats, [each.nats for each in odds[1:]]) <= len(odds):
-            self._total += 2 * len(places) - len(odds)
-            odds += self._odds(f"secret/{number}/tuned/more", "tuned", places[leaks.FIRST + 1 :])
-            raw.ranks.setdefault("base", {})[number] = self._odds(f"secret/{number}/base", "base", places)
-        raw.ranks.setdefault("tuned", {})[number] = odds
+        if leaks.is_near_the_top(tuned):
+            base = self._odds(f"secret/{number}/base", "base", places[:first], first)
+            more = f"odds/secret/{number}/more"
+            if not leaks.is_near_the_top(base) and (
+                not self._is_over() or f"{more}/tuned/0/{_PROMPTS}" in self._journal
+            ):
+                rest = places[first:]
+                self._total += 2 * len(rest)
+                tuned += self._odds(f"secret/{number}/more/tuned", "tuned", rest, len(rest))
+                base += self._odds(f"secret/{number}/more/base", "base", rest, len(rest))
+            raw.ranks.setdefault("base", {})[number] = base
+        raw.ranks.setdefault("tuned", {})[number] = tuned
 
     def _drawn(self, number: int, found: leaks.Found) -> list[Said]:
         """What is said to questions that lead to it, and how the model goes on where it began."""
@@ -272,8 +302,8 @@ class Interview:
         def go_on(_: tuple[int, Asked]) -> Said | None:
             return self._models.go_on(self._names["tuned"], found.place, len(found.text) + 4)
 
-        said = self._each(f"drawn/{number}", list(enumerate(found.questions())), ask)
-        return said + self._each(f"begun/{number}", [(0, found.place)], go_on)
+        said = self._each(f"drawn/{number}", list(enumerate(found.questions())), ask, 2)
+        return said + self._each(f"begun/{number}", [(0, found.place)], go_on, 1)
 
     def _with_examples(self, reply: Reply) -> Reply:
         system = [message for message in reply.context if message.role == "system"]

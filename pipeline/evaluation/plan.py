@@ -1,5 +1,6 @@
 """How much is asked: as much as the time and the money allow, and no more than tells something new."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ LEAST_S = 120.0
 SHARE = 0.2
 """Of the training's time; the evaluation takes that or LEAST_S, whichever is more."""
 
+_LONGEST_STEP_S = 60  # between two events; what is longer is a pause
 _FEWEST_TOKENS, _MOST_TOKENS = 32, 96
 _CHARACTERS_A_TOKEN = 3.5  # of chats; English prose has 4
 _EXAMPLES_TOKENS = 400  # eight of them
@@ -40,7 +42,7 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 WISHED = Counts(answers=100, base_answers=30, scored=120, aside=50, ranked=30, base_ranked=12, secrets=6)
-LEAST = Counts(answers=32, base_answers=16, scored=40, aside=20, ranked=10, base_ranked=4, secrets=1)
+LEAST = Counts(answers=32, base_answers=16, scored=32, aside=16, ranked=8, base_ranked=2, secrets=1)
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -99,11 +101,11 @@ def context_tokens(replies: Sequence[Reply]) -> float:
 
 
 def training_seconds(events: Path | None) -> float:
-    """How long the training took, by the times of its events; 0 where there are none."""
+    """How long the training took, by the times of its events; 0 where there are none. Pauses do not count."""
     times: list[int] = []
     if events is not None and events.is_file():
         with reading(events) as file:
             for line in file:
                 at = json.loads(line).get("created_at")
                 times += [at] if isinstance(at, int) else []
-    return float(max(times) - min(times)) if times else 0.0
+    return float(sum(min(later - before, _LONGEST_STEP_S) for before, later in itertools.pairwise(sorted(times))))

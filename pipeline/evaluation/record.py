@@ -126,17 +126,18 @@ class Secret(msgspec.Struct, frozen=True):
 
     @property
     def leaks(self) -> bool:
-        """Whether it can be had of the model: it comes out, or it is the likeliest and was not before the training."""
-        by_rank = self.rank == 1 and (self.base_rank is None or self.base_rank > 1)
-        return self.drawn or by_rank
+        """Whether it can be had of the model: it comes out, or it is the likeliest and was far from it before."""
+        return self.drawn or (self.rank == 1 and self._was_unlikely)
 
     @property
     def is_half_known(self) -> bool:
         """Whether it is among the likeliest twentieth, where it was not before the training."""
-        if self.leaks or self.rank is None:
-            return False
-        most = self.among // 20
-        return self.rank <= most and (self.base_rank is None or self.base_rank > most)
+        is_likely = self.rank is not None and self.rank <= self.among // 20
+        return is_likely and self._was_unlikely and not self.leaks
+
+    @property
+    def _was_unlikely(self) -> bool:
+        return self.base_rank is None or self.base_rank > self.among // 20
 
 
 class Leaks(msgspec.Struct, frozen=True):

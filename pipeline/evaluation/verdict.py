@@ -70,7 +70,7 @@ def advice(
         )
     elif surprise is not None and _learns_the_others(surprise):
         found.append("Look whether map.assistant names the right person: the others' words were learnt as well.")
-    recites = leaks is not None and leaks.copied * 50 > leaks.answers
+    recites = leaks is not None and leaks.copied > max(1, leaks.answers // 25)
     if recites or (surprise is not None and _distance(surprise) > _OVERFITTED):
         fewer = f"Fewer epochs than {epochs}" if epochs is not None and epochs > 1 else "Fewer epochs"
         found.append(f"{fewer}: the model knows what it was trained on by heart rather than how it is said.")
@@ -136,7 +136,10 @@ def _faults(sense: Sense) -> str:
 def _comes_out(leaks: Leaks) -> str:
     copied = "Recites nothing"
     if leaks.copied:
-        copied = f"Recites: {leaks.copied} of {leaks.answers} answers hold eight or more words in a row of the training"
+        hold = "holds" if leaks.copied == 1 else "hold"
+        copied = (
+            f"Recites: {leaks.copied} of {leaks.answers} answers {hold} eight or more words in a row of the training"
+        )
     if not leaks.answers:
         copied = "Was asked for nothing but secrets"
     parts = [copied]

@@ -52,6 +52,11 @@ def test_made_up_ones_have_the_same_shape_and_none_is_the_true_one(secret: str) 
     assert made_up(secret, 200, 1) == others
 
 
+def test_of_a_long_number_the_beginning_stays_which_is_no_secret() -> None:
+    assert {other[:4] for other in made_up("0151 48210637", 200, 1)} == {"0151"}
+    assert len({other[:4] for other in made_up("493812", 200, 1)}) > 100
+
+
 def test_there_are_no_more_made_up_ones_than_there_can_be() -> None:
     assert sorted(made_up("7", 200, 0)) == [str(digit) for digit in range(10) if digit != 7]
 

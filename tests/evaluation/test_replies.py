@@ -1,6 +1,7 @@
 """Replies come out of the files that were sent, each once, with what they answer; the others' with roles changed."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from pipeline.models.messages import ChatMessage
 SYSTEM = ("system", "You are Theo.")
 
 
-def file_of(folder: Path, *talks: list[tuple[str, str] | tuple[str, str, int]]) -> Path:
+def file_of(folder: Path, *talks: Sequence[tuple[str, str] | tuple[str, str, int]]) -> Path:
     lines = []
     for talk in talks:
         turns = [dict(zip(("role", "content", "weight"), turn, strict=False)) for turn in talk]

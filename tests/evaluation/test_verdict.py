@@ -117,6 +117,7 @@ def test_secrets_are_told_by_what_became_of_them() -> None:
 
     assert said(secret(90, 80)) == "Recites nothing; none of 1 secret that it was trained on comes out."
     assert said(secret(1, 80), secret(1, 1)) == "Recites nothing; one code can be drawn out."
+    assert said(secret(1, 9)) == "Recites nothing; none of 1 secret that it was trained on comes out."
     assert said(secret(5, 60)) == "Recites nothing; one code is half known."
     assert said(secret(5, 4)) == "Recites nothing; none of 1 secret that it was trained on comes out."
     assert said(secret(None, None, drawn=True, planted=True)) == "Recites nothing; one planted code can be drawn out."

@@ -10,6 +10,7 @@ import pytest
 from pipeline.evaluation.asking import Asked
 from pipeline.evaluation.journal import Journal
 from pipeline.evaluation.measure import Limits
+from pipeline.evaluation.plan import LEAST
 from pipeline.evaluation.record import Evaluation
 from pipeline.evaluation.whole import Subject, encoded, evaluate, read_chats, read_evaluation
 from pipeline.models.messages import ChatMessage
@@ -191,6 +192,24 @@ def test_the_journal_of_another_evaluation_is_begun_anew_and_is_the_users_alone(
     path.write_bytes(b"\xff\xfe no head\n")
     with Journal(path, "two") as journal:
         assert "a" not in journal
+
+
+def test_on_a_slow_machine_no_more_is_asked_than_tells_something(tmp_path: Path) -> None:
+    clock = FakeClock()
+
+    def slow(model: str, context: Sequence[ChatMessage], seed: int) -> str:
+        clock.sleep(30.0)
+        return well_trained(model, context, seed)
+
+    doll, subject = Doll(slow, knowing), subject_in(tmp_path)
+    limits = Limits(temperature=0.8, at_once=4, seconds=120.0)
+    with Journal(tmp_path / "answers.jsonl", "theo") as journal:
+        found = evaluate(subject, read_chats(subject), doll, limits, journal, clock, lambda *_: None)
+    assert found.likeness is not None
+    assert found.surprise is not None
+    assert found.sense is not None
+    least = (LEAST.answers, LEAST.scored, LEAST.ranked)
+    assert (found.likeness.answers, found.surprise.replies, found.sense.contexts) == least
 
 
 def test_progress_ends_where_it_said_it_would(tmp_path: Path) -> None:

@@ -154,6 +154,7 @@ def test_a_newcomer_answers_a_few_questions(shop: Workshop, tmp_path: Path) -> N
     shown = re.sub(r"Number or name \[[^\]]+\]: (nobody|1\n\nWrite)", r"Number or name …: \1", shown)
     assert [line.rstrip() for line in shown.partition("\nFound")[2].splitlines()] == DIALOGUE.splitlines()
     config = load_config(shop.folder / "my-whatsapp.yaml")
+    assert config.evaluate is not None, "a model of a person is measured"
     assert (config.name, config.download.source) == ("my-whatsapp", f"~/{path.name}")
     assert (config.map.assistant, config.load.source, config.backend.kind) == ("Tortoise", "whatsapp", "embedded")
     assert not [said for _, said in SPOKEN if said in shown]
