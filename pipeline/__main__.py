@@ -7,7 +7,7 @@ import os
 def main() -> None:
     """Run the command."""
     leave_at_once()  # before all else is imported, which takes time: Ctrl-C meanwhile is no traceback
-    from pipeline.signals import end_undisturbed
+    from pipeline.process.signals import end_undisturbed
 
     try:
         from pipeline.cli import main as run_command

@@ -9,10 +9,11 @@ from typing import Annotated, Any, NoReturn
 import typer
 import typer.core
 
-from pipeline import __version__, failpoints, privacy
+from pipeline import __version__, failpoints
 from pipeline.commands.context import in_words_of, leave_stopped, say
-from pipeline.privacy import settle_process
-from pipeline.signals import SignalStop, this_process
+from pipeline.process import privacy
+from pipeline.process.privacy import settle_process
+from pipeline.process.signals import SignalStop, this_process
 from pipeline.terminal import libraries
 from pipeline.terminal.invocation import Invocation, require_text
 from pipeline.terminal.streams import prepare_streams, printed_by

@@ -6,7 +6,7 @@ where there is none to show. Anything else that reaches the command line is a bu
 
 from typing import ClassVar
 
-from pipeline.privacy import without_keys
+from pipeline.process.privacy import without_keys
 from pipeline.wording import visible
 
 _LONGEST_VALUE = 300  # characters; a name in a config may have half a million

@@ -10,11 +10,11 @@ import pytest
 
 from pipeline.backends.client import Connection
 from pipeline.backends.ledger import Ledger
-from pipeline.clock import SystemClock
 from pipeline.config.file import load_config
 from pipeline.config.settings import Config
+from pipeline.process.clock import SystemClock
+from pipeline.process.signals import Signals
 from pipeline.run.progress import Progress
-from pipeline.signals import Signals
 from pipeline.state.file import MIGRATIONS, VERSION, State
 from pipeline.state.repair import repair
 from pipeline.steps.create_job import made_of

@@ -18,7 +18,7 @@ from typing import Any
 
 from pipeline.durable import reading
 from pipeline.errors import InputError
-from pipeline.signals import this_process
+from pipeline.process.signals import this_process
 
 HEADER = b"SQLite format 3\0"
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.backends.client import Connection
-from pipeline.clock import Clock
 from pipeline.errors import DecisionNeeded, InputError
+from pipeline.process.clock import Clock
 from pipeline.state.file import CREATE_JOB, Attempt
 
 if TYPE_CHECKING:

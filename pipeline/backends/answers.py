@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import httpx2
 
-from pipeline.privacy import without_keys
+from pipeline.process.privacy import without_keys
 from pipeline.server.http.bounds import excess
 
 MOST_VALUES = 1_000_000  # in one answer; a page of a list has a few thousand

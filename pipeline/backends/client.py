@@ -15,11 +15,11 @@ from pipeline.backends.embedded import EmbeddedServer, embedded_identity
 from pipeline.backends.lent import LentServer, lend, take_back
 from pipeline.backends.profiles import Profile, profile_of
 from pipeline.backends.quoting import quote
-from pipeline.clock import Clock
 from pipeline.config.settings import Backend
 from pipeline.errors import InputError, TryLater
 from pipeline.network import Transient, blaming_the_environment, unproxied
-from pipeline.privacy import remember_key, withhold_account
+from pipeline.process.clock import Clock
+from pipeline.process.privacy import remember_key, withhold_account
 from pipeline.terminal.libraries import quieten_logging
 
 if TYPE_CHECKING:

@@ -21,11 +21,11 @@ from pipeline.backends.client import Connection
 from pipeline.backends.effects import Effect, Found
 from pipeline.backends.listing import LINEAGE_KEY, OP_KEY, JobMark, NoList, age, is_file, jobs, lineage_of, rows
 from pipeline.backends.polling import spread
-from pipeline.clock import Clock, stamp
 from pipeline.config.settings import CreateJob
 from pipeline.durable import reading
 from pipeline.errors import DecisionNeeded, TryLater
-from pipeline.signals import Signals
+from pipeline.process.clock import Clock, stamp
+from pipeline.process.signals import Signals
 from pipeline.state.file import CREATE_JOB, UPLOAD, Attempt, State, digest
 from pipeline.wording import about
 

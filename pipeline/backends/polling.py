@@ -5,10 +5,10 @@ import random
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from pipeline.clock import Clock
 from pipeline.config.settings import PollFile, PollJob
 from pipeline.errors import TryLater
 from pipeline.network import Transient
+from pipeline.process.clock import Clock
 from pipeline.wording import about
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import httpx2
 import openai
 
 from pipeline.backends.answers import Endless, Nonsense, read, read_answer, read_chunk
-from pipeline.clock import Clock
-from pipeline.privacy import remember_key, without_keys
+from pipeline.process.clock import Clock
+from pipeline.process.privacy import remember_key, without_keys
 from pipeline.wording import about, counted
 
 if TYPE_CHECKING:

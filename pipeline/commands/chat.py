@@ -15,10 +15,10 @@ from pipeline.commands.options import ConfigPath, Overrides
 from pipeline.config.settings import Config
 from pipeline.dataset.preset import inference_prompt, inference_temperature
 from pipeline.errors import InputError
+from pipeline.process.signals import SignalStop
 from pipeline.run.base_model import bring_back
 from pipeline.run.progress import Progress
 from pipeline.sessions.session import OWNER
-from pipeline.signals import SignalStop
 from pipeline.state.file import State
 from pipeline.steps.outputs import Convert, CreateJob, PollJob
 from pipeline.steps.step import Work

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from pipeline.errors import FinetuneError, Locked
-from pipeline.signals import SignalStop, this_process
+from pipeline.process.signals import SignalStop, this_process
 from pipeline.terminal.invocation import Invocation
 from pipeline.terminal.streams import printable, say_aside, speak_to_nobody
 from pipeline.terminal.style import Lines
@@ -136,7 +136,7 @@ def at_work(
     from pipeline.backends.client import SERVER_DIR, Connection
     from pipeline.backends.ledger import Ledger
     from pipeline.backends.lent import take_back
-    from pipeline.clock import SystemClock, stamp
+    from pipeline.process.clock import SystemClock, stamp
     from pipeline.run.base_model import pinned
     from pipeline.run.progress import Progress
     from pipeline.steps.step import Work
@@ -192,9 +192,9 @@ def at_work(
 def read_only(config_path: Path, overrides: list[str] | None) -> "tuple[Config, State, Progress]":
     """The config and the state as they are, for a command that changes nothing."""
     from pipeline.backends.client import Connection
-    from pipeline.clock import SystemClock
     from pipeline.config.file import load_config
     from pipeline.config.settings import run_directory
+    from pipeline.process.clock import SystemClock
     from pipeline.run.base_model import pinned
     from pipeline.run.progress import Progress
     from pipeline.state.file import State

@@ -17,7 +17,6 @@ import typer
 
 from pipeline.backends.client import Connection
 from pipeline.backends.profiles import PROFILES
-from pipeline.clock import SystemClock
 from pipeline.commands.context import say
 from pipeline.commands.options import Overrides
 from pipeline.config.file import load_config
@@ -28,6 +27,7 @@ from pipeline.fetch.local import explain, missing_log
 from pipeline.models import base_models, hub_cache
 from pipeline.models.environment import require_libraries
 from pipeline.network import Transient
+from pipeline.process.clock import SystemClock
 from pipeline.terminal.invocation import Invocation
 from pipeline.terminal.streams import show_in_place
 from pipeline.wording import counted, in_bytes

@@ -13,12 +13,12 @@ from typing import Annotated
 
 import typer
 
-from pipeline.clock import Clock
 from pipeline.commands.context import in_words_of, say
 from pipeline.commands.options import ConfigPath, Overrides
 from pipeline.durable import reading
 from pipeline.errors import InputError
-from pipeline.signals import SignalStop
+from pipeline.process.clock import Clock
+from pipeline.process.signals import SignalStop
 from pipeline.terminal.invocation import Invocation
 from pipeline.terminal.style import INDENT, Lines
 
@@ -112,9 +112,9 @@ def logs(
     overrides: Overrides = None,
 ) -> None:
     """Print what the runs said, with times."""
-    from pipeline.clock import SystemClock
     from pipeline.config.file import load_config
     from pipeline.config.settings import run_directory
+    from pipeline.process.clock import SystemClock
     from pipeline.terminal.run_log import NAME as LOG
     from pipeline.terminal.style import Lines
 

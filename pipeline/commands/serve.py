@@ -101,9 +101,9 @@ def serve(
 
 def _fetch(names: Sequence[str]) -> None:
     """Bring models of the Hub into the cache, to be offered: whoever starts a server may, its clients may not."""
-    from pipeline.clock import SystemClock
     from pipeline.fetch.hub import fetch
     from pipeline.models import hub_cache
+    from pipeline.process.clock import SystemClock
     from pipeline.terminal.display import TextDisplay
     from pipeline.terminal.style import Lines
     from pipeline.wording import in_bytes

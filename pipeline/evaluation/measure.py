@@ -7,7 +7,6 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from pipeline.clock import Clock
 from pipeline.evaluation import leaks, plan
 from pipeline.evaluation.asking import Asked, Models, Odds, Said
 from pipeline.evaluation.journal import Journal
@@ -15,6 +14,7 @@ from pipeline.evaluation.plan import Counts, Pace
 from pipeline.evaluation.replies import Reply
 from pipeline.evaluation.sense import others_for
 from pipeline.models.messages import ChatMessage
+from pipeline.process.clock import Clock
 
 T = TypeVar("T")
 EXAMPLES = 8

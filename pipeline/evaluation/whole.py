@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from pipeline.clock import Clock
 from pipeline.dataset.example import Example
 from pipeline.durable import reading
 from pipeline.evaluation import assess, leaks
@@ -20,6 +19,7 @@ from pipeline.evaluation.record import VERSION, Evaluation
 from pipeline.evaluation.replies import Reply, others_replies, others_words, own_replies
 from pipeline.evaluation.sense import Language
 from pipeline.evaluation.verdict import advice, verdict
+from pipeline.process.clock import Clock
 from pipeline.wording import counted
 
 MOST_SECRETS = 20  # that are looked for; how many are ranked is a matter of time

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 
 from pipeline.errors import InputError
-from pipeline.privacy import withhold
+from pipeline.process.privacy import withhold
 
 _LIBRARIES = ("torch", "transformers", "peft", "trl", "datasets", "gguf", "safetensors", "psutil")
 _WAIT_POLICY = "OMP_WAIT_POLICY"  # OpenMP reads it when torch is imported, and only then

@@ -205,7 +205,7 @@ def _looks(directory: Path) -> _Files:
 
 def main(directory: Path) -> None:
     """Look at one model and print what is wrong with it."""
-    from pipeline.privacy import settle_process
+    from pipeline.process.privacy import settle_process
 
     settle_process()
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)

@@ -24,7 +24,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
-from pipeline.privacy import settle_process
+from pipeline.process.privacy import settle_process
 
 SECONDS = 5
 """Of processor time for one conversation. Ordinary templates take a few microseconds a message."""

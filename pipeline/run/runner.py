@@ -8,14 +8,14 @@ from typing import Literal
 import msgspec
 
 from pipeline import failpoints
-from pipeline.clock import stamp
 from pipeline.config.settings import Config
 from pipeline.durable import DISK_ERRORS, unusable
 from pipeline.errors import FinetuneError, InputError, RemoteEnded, StateDamaged
+from pipeline.process.clock import stamp
+from pipeline.process.signals import this_process
 from pipeline.run.base_model import settle
 from pipeline.run.progress import NEVER_RAN, Progress
 from pipeline.run.purchase import FREE, generation_of, give_up_others
-from pipeline.signals import this_process
 from pipeline.state.file import State, StepRecord, digest, stat_of
 from pipeline.steps import STEPS, step_named, steps_of
 from pipeline.steps.outputs import Convert, Output, artifacts_of

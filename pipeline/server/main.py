@@ -17,7 +17,7 @@ from pipeline import durable
 from pipeline.errors import InputError
 from pipeline.inference.engines import create_engine
 from pipeline.inference.generation import Engine
-from pipeline.privacy import settle_process
+from pipeline.process.privacy import settle_process
 from pipeline.server import disk_errors, keys
 from pipeline.server.app import create_app
 from pipeline.server.context import Context

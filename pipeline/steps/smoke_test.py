@@ -10,7 +10,7 @@ from pipeline.config.settings import Config, Expectation, Prompt
 from pipeline.dataset.preset import inference_prompt
 from pipeline.durable import atomic_writer
 from pipeline.errors import ExpectationNotMet
-from pipeline.privacy import tracing, without_keys
+from pipeline.process.privacy import tracing, without_keys
 from pipeline.steps.outputs import Convert, PollJob, SmokeTest
 from pipeline.steps.step import Step, Work
 

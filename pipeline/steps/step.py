@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pipeline.backends.client import Connection
 from pipeline.backends.ledger import Ledger
-from pipeline.clock import Clock
 from pipeline.config.settings import Config
+from pipeline.process.clock import Clock
 from pipeline.state.file import Json, digest
 from pipeline.steps.outputs import Output
 from pipeline.terminal.display import Display

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
 import msgspec
 
-from pipeline.clock import Clock, stamp
+from pipeline.process.clock import Clock, stamp
 from pipeline.terminal.invocation import Invocation
 from pipeline.terminal.run_log import RunLog
 from pipeline.terminal.streams import SurvivingOutput

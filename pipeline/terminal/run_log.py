@@ -5,7 +5,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.privacy import without_keys
+from pipeline.process.privacy import without_keys
 from pipeline.wording import visible
 
 NAME = "run.log"

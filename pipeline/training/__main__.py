@@ -17,7 +17,7 @@ from pipeline.durable import read_file
 from pipeline.errors import InputError
 from pipeline.models import environment
 from pipeline.models.exit_codes import exit_status
-from pipeline.privacy import settle_process
+from pipeline.process.privacy import settle_process
 from pipeline.training.examples import ExamplesError
 from pipeline.training.journal import Journal
 from pipeline.training.protocol import Failed, Report, decode_spec

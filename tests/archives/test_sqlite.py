@@ -15,7 +15,7 @@ from pipeline.archives import sqlite
 from pipeline.archives.imessage import contacts, stream_imessage
 from pipeline.errors import InputError
 from pipeline.fetch import check_sqlite
-from pipeline.signals import SignalStop, this_process
+from pipeline.process.signals import SignalStop, this_process
 from tests.archives.phone import Phone
 
 ENDLESS = "WITH RECURSIVE n (x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM n) SELECT {} FROM n"

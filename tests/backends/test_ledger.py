@@ -9,8 +9,8 @@ from pipeline.backends.client import Connection
 from pipeline.backends.ledger import Ledger
 from pipeline.config.settings import Backend, CreateJob
 from pipeline.errors import BackendFailed, DecisionNeeded, FinetuneError, InputError, TryLater
+from pipeline.process.signals import Signals
 from pipeline.run.runner import resolve
-from pipeline.signals import Signals
 from pipeline.state.file import State
 from tests.conftest import FakeClock
 from tests.fault_server import Fault, FaultServer, fault_server

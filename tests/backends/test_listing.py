@@ -11,7 +11,7 @@ from pipeline.backends.client import Connection
 from pipeline.backends.ledger import Ledger
 from pipeline.backends.listing import EndlessList, rows
 from pipeline.config.settings import Backend, CreateJob
-from pipeline.signals import Signals
+from pipeline.process.signals import Signals
 from pipeline.state.file import State
 from tests.conftest import FakeClock
 from tests.fault_server import FOREVER, Fault, FaultServer, fault_server

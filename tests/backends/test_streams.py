@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import privacy
 from pipeline.backends import transport
 from pipeline.backends.client import Connection
 from pipeline.backends.ledger import Ledger
@@ -16,7 +15,8 @@ from pipeline.config.settings import Config
 from pipeline.dataset.funnel import Tally, funnel
 from pipeline.durable import Artifact
 from pipeline.errors import InputError, TryLater
-from pipeline.signals import Signals
+from pipeline.process import privacy
+from pipeline.process.signals import Signals
 from pipeline.state.file import State
 from pipeline.steps import smoke_test
 from pipeline.steps.outputs import Convert, PollJob

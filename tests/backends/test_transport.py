@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import privacy
 from pipeline.backends import transport
 from pipeline.backends.client import Connection
 from pipeline.backends.ledger import Ledger
 from pipeline.config.settings import Backend, CreateJob
 from pipeline.errors import BackendFailed, FinetuneError, InputError, TryLater
-from pipeline.signals import Signals
+from pipeline.process import privacy
+from pipeline.process.signals import Signals
 from pipeline.state.file import State
 from tests.conftest import FakeClock
 from tests.fault_server import FOREVER, Fault, FaultServer, fault_server

@@ -64,10 +64,10 @@ def ours(archive: Path, folder: Path, preset: str = "notebook", tokens: str = "e
     """load, merge, map and convert, as a run does them, with every artifact durable."""
     from pipeline.backends.client import Connection
     from pipeline.backends.ledger import Ledger
-    from pipeline.clock import SystemClock
     from pipeline.config.settings import Config
     from pipeline.durable import Artifact
-    from pipeline.signals import Signals
+    from pipeline.process.clock import SystemClock
+    from pipeline.process.signals import Signals
     from pipeline.state.file import State
     from pipeline.steps import convert, load, map, merge
     from pipeline.steps.outputs import Download

@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NoReturn
 
-import pipeline.clock
+import pipeline.process.clock
 from pipeline import cli, failpoints
 from tests.chaos import mutants, sabotage, usual_script
 from tests.chaos.order import Order
@@ -63,7 +63,7 @@ def run(order: Order) -> NoReturn:
     os.environ.update(order.env)
     _redirect(order)
     SharedClock.open(order.clock)
-    pipeline.clock.SystemClock = SharedClock  # type: ignore[misc,assignment]
+    pipeline.process.clock.SystemClock = SharedClock  # type: ignore[misc,assignment]
     time.sleep = SharedClock().sleep  # type: ignore[assignment]  # the SDK's own retries wait with it
     code = 1
     try:

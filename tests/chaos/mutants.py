@@ -91,7 +91,9 @@ MUTANTS: dict[str, Mutant] = {
         "account = self._connection.identity",
         "return\n    account = ''",
     ),
-    "a signal cuts a request short": Mutant("pipeline.signals:Signals.uninterrupted", "self._shields += 1", "pass"),
+    "a signal cuts a request short": Mutant(
+        "pipeline.process.signals:Signals.uninterrupted", "self._shields += 1", "pass"
+    ),
     "the chat is logged": Mutant(
         "pipeline.terminal.display:TextDisplay.speech",
         "self._write(",

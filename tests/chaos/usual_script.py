@@ -11,8 +11,8 @@ import openai
 import yaml
 
 from pipeline import failpoints
-from pipeline.clock import SystemClock
 from pipeline.durable import make_private_dir, write_atomically
+from pipeline.process.clock import SystemClock
 
 TRAIN = b'{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}\n'
 

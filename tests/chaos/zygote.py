@@ -17,7 +17,7 @@ import httpcore2
 import langchain_openai.chat_models._client_utils as langchain_clients
 import msgspec
 
-import pipeline.clock
+import pipeline.process.clock
 from pipeline import cli
 from tests.chaos import child
 from tests.chaos.order import Order, Reply, Request
@@ -52,7 +52,7 @@ def _warm_up(order: Order) -> int:
     """Run the ten steps once right here: what is imported, compiled or cached now is ready in every child."""
     before, outputs, env = Path.cwd(), (sys.stdout, sys.stderr), dict(os.environ)
     child.SharedClock.open(order.clock)
-    pipeline.clock.SystemClock = child.SharedClock  # type: ignore[misc,assignment]
+    pipeline.process.clock.SystemClock = child.SharedClock  # type: ignore[misc,assignment]
     os.environ.update(order.env)
     os.chdir(order.cwd)
     sys.argv = ["finetune", *order.argv]

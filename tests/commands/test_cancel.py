@@ -10,7 +10,7 @@ from pipeline.backends.ledger import Ledger
 from pipeline.commands.cancel import cancel_job
 from pipeline.config.settings import Config
 from pipeline.errors import InputError
-from pipeline.signals import Signals
+from pipeline.process.signals import Signals
 from pipeline.state.file import CREATE_JOB, Attempt, State
 from pipeline.steps.step import Work
 from pipeline.terminal.display import TextDisplay

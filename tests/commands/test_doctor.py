@@ -14,9 +14,9 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from pipeline import privacy
 from pipeline.cli import VERBS, app
 from pipeline.commands import doctor
+from pipeline.process import privacy
 from pipeline.testing import mock_openai
 from tests.archives.exports import chat_db, chat_db_without_its_log
 from tests.command import BOUND_S, ROOT, Workshop

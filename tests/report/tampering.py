@@ -6,10 +6,10 @@ from pathlib import Path
 import msgspec
 
 from pipeline.backends.client import Connection
-from pipeline.clock import SystemClock
 from pipeline.config.file import load_config
 from pipeline.config.settings import Config
 from pipeline.durable import describe_artifact
+from pipeline.process.clock import SystemClock
 from pipeline.report.contents import Contents, gather
 from pipeline.report.page import as_html, as_markdown
 from pipeline.run.progress import Progress

@@ -10,9 +10,9 @@ from pipeline import failpoints
 from pipeline.backends.client import Connection
 from pipeline.backends.ledger import Ledger
 from pipeline.config.settings import Config
+from pipeline.process.signals import Signals
 from pipeline.run.progress import Progress
 from pipeline.run.runner import Range, run
-from pipeline.signals import Signals
 from pipeline.state.file import State, locked
 from pipeline.steps.step import Work
 from pipeline.terminal.display import TextDisplay

@@ -5,11 +5,11 @@ from typing import Any
 
 from pipeline.backends.client import Connection
 from pipeline.backends.ledger import Ledger
-from pipeline.clock import SystemClock
 from pipeline.config.settings import Config
 from pipeline.dataset.funnel import Tally, funnel
 from pipeline.durable import Artifact, describe_artifact
-from pipeline.signals import Signals
+from pipeline.process.clock import SystemClock
+from pipeline.process.signals import Signals
 from pipeline.state.file import State
 from pipeline.steps.outputs import Convert
 from pipeline.steps.step import Work

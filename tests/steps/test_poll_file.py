@@ -33,7 +33,7 @@ def test_a_file_is_waited_for_whatever_its_status_is_called(
 
     def pass_time(seconds: float) -> None:
         clock.elapsed += seconds
-        if clock.elapsed > 1100:
+        if clock.elapsed > 1400:
             server.files[0]["status"] = "processed"
 
     clock.sleep = pass_time  # type: ignore[method-assign]

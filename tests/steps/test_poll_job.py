@@ -18,7 +18,7 @@ from pipeline.config.settings import Config
 from pipeline.dataset.funnel import Tally, funnel
 from pipeline.durable import Artifact
 from pipeline.errors import BackendFailed, InputError, RemoteEnded, TryLater
-from pipeline.signals import Signals
+from pipeline.process.signals import Signals
 from pipeline.state.file import State
 from pipeline.steps import poll_job
 from pipeline.steps.outputs import Consumed, Convert, CreateJob, Kept, PollJob

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyte
 import pytest
 
-from pipeline.clock import SystemClock
+from pipeline.process.clock import SystemClock
 from pipeline.terminal.display import TextDisplay
 from pipeline.terminal.run_log import RunLog
 from pipeline.terminal.style import Lines

@@ -8,7 +8,7 @@ import typer
 
 from pipeline.commands.context import say
 from pipeline.errors import InputError
-from pipeline.signals import SignalStop
+from pipeline.process.signals import SignalStop
 from pipeline.terminal.invocation import Invocation
 from pipeline.wording import visible
 

@@ -15,7 +15,7 @@ from pipeline.fetch.hub.messages import Fetched, Message, Note, Progress, Refuse
 from pipeline.models import hub_cache
 from pipeline.models.environment import require_libraries
 from pipeline.models.exit_codes import signal_name
-from pipeline.privacy import for_the_hub, is_offline, ordinary_umask
+from pipeline.process.privacy import for_the_hub, is_offline, ordinary_umask
 
 # -P: the folder that a user works in may hold a pipeline.py of its own.
 COMMAND = (sys.executable, "-P", "-m", "pipeline.fetch.hub.process")

@@ -1,6 +1,6 @@
 """Asks the Hugging Face Hub for one model, in a process of its own: `python -m pipeline.fetch.hub.process NAME`.
 
-It is the only one that knows the user's token and may ask the Hub; all others are kept offline (privacy.py).
+It is the only one that knows the user's token and may ask the Hub; all others are kept offline (process/privacy.py).
 """
 
 import argparse
@@ -26,7 +26,7 @@ from pipeline.fetch.hub.refusals import explained, is_away, said
 from pipeline.fetch.hub.transfer import partial, receive
 from pipeline.models import hub_cache
 from pipeline.models.hub_cache import HubName
-from pipeline.privacy import remember_key
+from pipeline.process.privacy import remember_key
 
 _TOLD = 200
 """How often progress is told of, at most."""

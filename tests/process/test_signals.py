@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from pipeline.signals import Signals, SignalStop
+from pipeline.process.signals import Signals, SignalStop
 from tests.command import ROOT
 
 BOUND_S = 30

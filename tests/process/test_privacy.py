@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import privacy
 from pipeline.errors import FinetuneError
+from pipeline.process import privacy
 from pipeline.terminal.run_log import RunLog
 from tests.archives.exports import SPOKEN
 from tests.command import BOUND_S, ROOT, Workshop
@@ -138,7 +138,7 @@ def test_a_run_and_a_chat_send_nothing_anywhere_but_to_the_embedded_backend(tmp_
     assert (ran.code, ran.err) == (0, "")
     assert [line for line in ran.out.splitlines() if "trac" in line] == [f"      {TRACED}"]
     assert (again.code, "trac" in again.out) == (0, False)
-    assert (talked.code, talked.out, talked.err) == (0, f"      Tortoise tuned {CANARY}\n", "")
+    assert (talked.code, talked.out, talked.err) == (0, f"      Tortoise-{CANARY} tuned {CANARY}\n", "")
     assert (shown.code, shown.err) == (0, "")
     assert heard == []
     connected = [line.split(" ", 1) for line in addresses.read_text().splitlines()]
