@@ -284,7 +284,7 @@ def test_every_message_is_in_one_place_and_every_own_turn_a_target_once(
 @given(CHATS)
 def test_nothing_that_could_be_learnt_is_left_out_without_limits(chats: list[tuple[list[Said], str]]) -> None:
     sessions = [session(*said, kind=kind, id_=str(number)) for number, (said, kind) in enumerate(chats)]
-    written, texting = made(*sessions, window_tokens=400)
+    written, texting = made(*sessions, window_tokens=100_000)
     own = [m.content for each in sessions for m in each.messages if m.role == "assistant"]
     targets = [
         message["content"].replace("< |", "<|")
