@@ -27,6 +27,7 @@ MOST_FILES = 200_000
 HEAD = 64 * 1024
 """Bytes by which an archive is recognised."""
 
+_ZIP = b"PK\x03\x04"
 _EXPORT_AGAIN = "Export it again, and give it as it is."
 _MACS_OWN = "__MACOSX"  # what macOS adds to zips: each file's attributes, under its name with "._" in front
 
@@ -140,6 +141,10 @@ class Members:
     def only(self) -> Member | None:
         """The member of an archive of one file."""
         return self.all[0] if len(self.all) == 1 else None
+
+    def cut(self) -> list[str]:
+        """The names of zips of which nothing can be read, since their end is missing: there stands what is in them."""
+        return [each.name for each in self.all if each.suffix == ".zip" and each.head(len(_ZIP)) == _ZIP]
 
     def named(self, *names: str) -> list[Member]:
         """The members whose own name is one of these."""

@@ -88,6 +88,7 @@ class Loaded(msgspec.Struct):
         found: names in the filters that stand for somebody.
         met: names in `load.people` that do.
         numbers: some telephone numbers with their country's code.
+        cut: zips of which nothing was read, as their end is missing.
     """
 
     sessions: int = 0
@@ -98,6 +99,7 @@ class Loaded(msgspec.Struct):
     found: set[tuple[str, str]] = msgspec.field(default_factory=set)
     met: set[str] = msgspec.field(default_factory=set)
     numbers: set[str] = msgspec.field(default_factory=set)
+    cut: list[str] = msgspec.field(default_factory=list)
 
     def __iadd__(self, other: "Loaded") -> "Loaded":
         self.sessions += other.sessions
@@ -107,6 +109,7 @@ class Loaded(msgspec.Struct):
         self.found |= other.found
         self.met |= other.met
         self.numbers |= other.numbers
+        self.cut += other.cut
         return self
 
 
@@ -290,7 +293,7 @@ def _found(reading: Reading, loaded: Loaded, told: Told) -> Iterator[Stream]:
     else:
         reader = reader_of(reading.source)
         app = reader.app
-        streams = _opened(reader, reading, told)
+        streams = _opened(reader, reading, told, loaded)
     names_people = bool(reading.filters.only_people or reading.filters.exclude_people)
     for stream in streams:
         if stream.session.platform is None:
@@ -312,8 +315,9 @@ def _found(reading: Reading, loaded: Loaded, told: Told) -> Iterator[Stream]:
     loaded.rows = told.rows
 
 
-def _opened(reader: Reader, reading: Reading, told: Told) -> Iterator[Stream]:
+def _opened(reader: Reader, reading: Reading, told: Told, loaded: Loaded) -> Iterator[Stream]:
     with Members(Path(reading.path), reading.name) as members:
+        loaded.cut = members.cut()
         yield from reader.code.read(members, told, reading.asked)
 
 

@@ -1,5 +1,6 @@
 """What kind of archive lies at a path, told by what is in it: names and suffixes are not believed."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,7 +9,8 @@ from pipeline.archives.members import Member, Members
 from pipeline.archives.readers import READERS
 from pipeline.errors import InputError
 
-_ZIP = b"PK\x03\x04"
+CUT = "is a zip that is cut off: its end is missing, and nothing of it is read. Download or export it again."
+"""What to say of one beside archives that can be read, after its name."""
 
 
 class Archive(NamedTuple):
@@ -19,12 +21,14 @@ class Archive(NamedTuple):
         what: for a person, such as "a chat exported by WhatsApp".
         because: what it was recognised by, to be read after "by".
         path: where it lies; inside what was given if that was a folder with one archive among other things.
+        cut: zips beside it of which nothing can be read, as their end is missing.
     """
 
     source: str
     what: str
     because: str
     path: Path
+    cut: Sequence[str] = ()
 
 
 def recognise(path: Path, name: str = "") -> Archive:
@@ -42,7 +46,8 @@ def recognise(path: Path, name: str = "") -> Archive:
     if not path.is_dir() and not path.is_file():  # a pipe would be waited for, a device read without end
         raise InputError(str(path), "neither a file nor a folder", fix=known())
     with Members(path, name) as members:
-        if members.only is not None and _is_cut_zip(members.only):  # what is in it may look like text all the same
+        cut = members.cut()
+        if members.only is not None and cut:  # what is in it may look like text all the same
             raise _cut(members.only)
         found, complaints = _found(members)
         if not found:
@@ -54,7 +59,7 @@ def recognise(path: Path, name: str = "") -> Archive:
             f"holds archives of several apps: {listed}",
             fix="Give the path of one, or list several in `download.source`.",
         )
-    return found[0]
+    return found[0]._replace(cut=cut)
 
 
 def _found(members: Members) -> tuple[list[Archive], list[InputError]]:
@@ -77,8 +82,8 @@ def _unknown(members: Members) -> InputError:
     Raises:
         InputError: it is JSON that is damaged, for which that may be the reason.
     """
-    if (cut := next(filter(_is_cut_zip, members), None)) is not None:
-        return _cut(cut)
+    if cut := members.cut():
+        return _cut(next(each for each in members if each.name == cut[0]))
     only = members.only
     if only is None:
         return InputError(str(members.path), "not an archive that can be read", fix=known())
@@ -89,11 +94,6 @@ def _unknown(members: Members) -> InputError:
         for _ in values(only, ()):
             pass
     return InputError(str(members.path), "not an archive that can be read", fix=known())
-
-
-def _is_cut_zip(member: Member) -> bool:
-    """Whether it begins like a zip and was not opened as one, as the list of what is in it stands at the end."""
-    return member.suffix == ".zip" and member.head(len(_ZIP)) == _ZIP
 
 
 def _cut(member: Member) -> InputError:

@@ -23,6 +23,7 @@ def run(config: Config, download: Download, work: Work) -> Load:
     from pipeline.archives.addresses import region_of
     from pipeline.archives.readers import EXAMPLES
     from pipeline.archives.reading import resolved
+    from pipeline.archives.recognise import CUT
     from pipeline.archives.several import load_archives, readings_of
 
     found = [resolved(each) for each in readings_of(config.load, download.originals(work.run_dir))]
@@ -47,6 +48,8 @@ def run(config: Config, download: Download, work: Work) -> Load:
                 f"holds no messages to learn from{f' but {reasons}' if reasons else ''}",
                 fix="Check `download.source`, and what `load` leaves out.",
             )
+    for name in loaded.cut:
+        work.display.note(f"WARNING: {name} {CUT}")
     for what, number in sorted(loaded.noted.items()):
         work.display.note(f"kept: {counted(number, 'message')} {what}")
     return Load(

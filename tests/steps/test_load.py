@@ -63,3 +63,20 @@ def test_a_group_is_called_as_its_file_was_before_it_was_copied(
     made = load.run(config, download.run(config, bench.work), bench.work)
     (session,) = map(msgspec.json.decode, bench.read(made.sessions).splitlines())
     assert (session["kind"], session["title"]) == ("group", "Hiking")
+
+
+def test_a_zip_that_is_cut_off_beside_others_is_warned_of(bench: Bench, tmp_path: Path) -> None:
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    for name in ("WhatsApp Chat - Ann.zip", "WhatsApp Chat - Cy.zip"):
+        with zipfile.ZipFile(folder / name, "w") as archive:
+            archive.writestr("_chat.txt", CHAT)
+    cut = folder / "WhatsApp Chat - Cy.zip"
+    cut.write_bytes(cut.read_bytes()[:-30])
+    config = bench.config(download={"source": str(folder)})
+    made = load.run(config, download.run(config, bench.work), bench.work)
+    assert made.messages == 2
+    assert [note for note in bench.notes if "WARNING" in note] == [
+        "WARNING: WhatsApp Chat - Cy.zip is a zip that is cut off: its end is missing, and nothing of it is read. "
+        "Download or export it again."
+    ]

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pipeline.archives.files import is_file
 from pipeline.archives.readers import EXAMPLES, READERS
 from pipeline.archives.reading import Reading, read_archive
-from pipeline.archives.recognise import Archive, recognise
+from pipeline.archives.recognise import CUT, Archive, recognise
 from pipeline.archives.sqlite import HEADER
 from pipeline.backends.profiles import PROFILES
 from pipeline.commands.init.archive_summary import People, likely_owner, survey
@@ -200,6 +200,8 @@ def _in_words(found: _Found) -> str:
 def _tell(found: _Found, questions: Questions) -> None:
     questions.say(f"Found {_in_words(found)}.")
     questions.say(f"Recognised by {found.archive.because}.")
+    for name in found.archive.cut:
+        questions.say(f"WARNING: {name} {CUT}")
     if missing := missing_log(Path(found.source).expanduser()):
         questions.say(f"Note: {missing[0]}. {missing[1]}")
 
