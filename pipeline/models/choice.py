@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 import msgspec
 
+from pipeline.models import hub_cache
 from pipeline.models.machine import Machine
 from pipeline.models.needs import memory_to_chat, memory_to_train, seconds_to_train
-from pipeline.models.picks import Pick, in_hub_cache, picks
+from pipeline.models.picks import Pick, picks
 
 PATIENCE_S = 2 * 3600.0
 """A training that takes longer is not proposed."""
@@ -80,7 +81,7 @@ def _offer(pick: Pick, machine: Machine, task: Task) -> Offer:
     train = memory_to_train(pick.shape, dtype, task.at_once)
     return Offer(
         pick,
-        is_here=not pick.download_gb or in_hub_cache(pick.name) is not None,
+        is_here=not pick.download_gb or hub_cache.pinned(pick.name) is not None,
         train=train,
         chat=memory_to_chat(pick.shape, dtype, task.at_once),
         seconds=seconds_to_train(pick.shape, machine, task.tokens),
