@@ -78,7 +78,7 @@ def why_best(offer: Offer, task: Task, name: str) -> str:
 
 def _offer(pick: Pick, machine: Machine, task: Task) -> Offer:
     dtype = machine.measured.dtype if machine.measured else "float32"
-    train = memory_to_train(pick.shape, dtype, task.at_once)
+    train = memory_to_train(pick.shape, dtype, task.at_once, machine.measured.device if machine.measured else "cpu")
     return Offer(
         pick,
         is_here=not pick.download_gb or hub_cache.pinned(pick.name) is not None,

@@ -86,7 +86,8 @@ def gate_in_one_step(model: torch.nn.Module) -> None:
         if known is None or type(output) is not Linear or not is_plain(output):
             continue
         shortened = _forward(module, output, known, module.forward)
-        x = torch.randn(2, output.get_base_layer().weight.shape[0], generator=random).to(output.get_base_layer().weight)
+        weight = cast(torch.Tensor, output.get_base_layer().weight)
+        x = torch.randn(2, weight.shape[0], generator=random).to(weight)
         try:
             with torch.no_grad():
                 usual, found = module(x), shortened(x)
