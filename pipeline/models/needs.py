@@ -1,9 +1,9 @@
 """What training and chatting take: memory and time, as arithmetic from a model's shape. Torch-free.
 
 The constants for a CPU are fitted to trainings in float32 of SmolLM2-135M and of the shape of SmolLM2-360M: they hold
-within an eighth of their memory, and for the first of its time for chats of usual lengths. Where most examples are longer
-than 1,000 tokens, attention takes up to twice as long. For other models they are arithmetic; for GPUs nothing was
-measured.
+within an eighth of their memory, and for the first of its time for chats of usual lengths. Where most examples are
+longer than 1,000 tokens, attention takes up to twice as long. For other models they are arithmetic; for GPUs nothing
+was measured.
 """
 
 from pipeline.models.machine import Device, Machine
