@@ -33,6 +33,8 @@ _NOTABLE = 0.12
 _WINDOWS = (1024, 512, 256)
 _ALL = 4_000_000
 _PLACES = 50
+_CLEARLY = 1.25
+"""An estimate is no measurement: a training is refused only if it needs that much more than all memory."""
 
 
 class Data(NamedTuple):
@@ -237,7 +239,7 @@ def _takes(data: Data, shape: Shape | None, machine: Machine | None) -> str:
     if shape is None or machine is None or machine.measured is None or data.tokens is None:
         return ""
     seconds = seconds_to_train(shape, machine, data.tokens)
-    needed = _gb(memory_to_train(shape, machine.measured.dtype, data.at_once))
+    needed = _gb(memory_to_train(shape, machine.measured.dtype, data.at_once, machine.measured.device))
     up_to = "up to " if data.is_rough else ""
     return f"{how_long(seconds or 0)} and {up_to}{needed} of memory on this machine ({machine})"
 
@@ -260,8 +262,8 @@ class _Memory(NamedTuple):
         return f"WARNING: {free}, and the training takes about {_gb(self._needed())}. {self._ways_out()}"
 
     def refusal(self) -> InputError | None:
-        """Where there is too little altogether: the system would end the training half-way."""
-        if self.machine is None or self.machine.memory is None or self._needed() <= self.machine.memory:
+        """Where there is clearly too little altogether: the system would end the training half-way."""
+        if self.machine is None or self.machine.memory is None or self._needed() <= _CLEARLY * self.machine.memory:
             return None
         return InputError(
             "create_job.model",
@@ -274,7 +276,8 @@ class _Memory(NamedTuple):
     def _needed(self, window: int | None = None) -> int:
         if self.shape is None or self.machine is None or self.machine.measured is None:
             return 0  # nobody knows
-        return memory_to_train(self.shape, self.machine.measured.dtype, window or self.data.at_once)
+        measured = self.machine.measured
+        return memory_to_train(self.shape, measured.dtype, window or self.data.at_once, measured.device)
 
     def _ways_out(self) -> str:
         free, memory = (self.machine.free or 0, self.machine.memory or 0) if self.machine else (0, 0)

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 import msgspec
 
+from pipeline.models import hub_cache
 from pipeline.models.machine import Machine
 from pipeline.models.needs import memory_to_chat, memory_to_train, seconds_to_train
-from pipeline.models.picks import Pick, in_hub_cache, picks
+from pipeline.models.picks import Pick, picks
 
 PATIENCE_S = 2 * 3600.0
 """A training that takes longer is not proposed."""
@@ -77,10 +78,10 @@ def why_best(offer: Offer, task: Task, name: str) -> str:
 
 def _offer(pick: Pick, machine: Machine, task: Task) -> Offer:
     dtype = machine.measured.dtype if machine.measured else "float32"
-    train = memory_to_train(pick.shape, dtype, task.at_once)
+    train = memory_to_train(pick.shape, dtype, task.at_once, machine.measured.device if machine.measured else "cpu")
     return Offer(
         pick,
-        is_here=not pick.download_gb or in_hub_cache(pick.name) is not None,
+        is_here=not pick.download_gb or hub_cache.pinned(pick.name) is not None,
         train=train,
         chat=memory_to_chat(pick.shape, dtype, task.at_once),
         seconds=seconds_to_train(pick.shape, machine, task.tokens),

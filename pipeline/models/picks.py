@@ -1,13 +1,13 @@
 """The base models worth naming to a person (picks.yaml), and the shape of any other that lies on this machine."""
 
 import functools
-import os
 from importlib import resources
 from pathlib import Path
 
 import msgspec
 
 from pipeline.durable import expand_home, read_file
+from pipeline.models import hub_cache
 from pipeline.models.base_models import BASE_MODELS, is_path
 
 BUNDLED = next(iter(BASE_MODELS))
@@ -137,7 +137,8 @@ def shape_of(name: str) -> Shape | None:
     known = pick_named(name)
     if known is not None:
         return known.shape
-    directory = expand_home(name, "create_job.model") if is_path(name) else in_hub_cache(name)
+    asked = hub_cache.parse(name)
+    directory = expand_home(name, "create_job.model") if is_path(name) else asked and hub_cache.snapshot(asked)
     try:
         told = msgspec.json.decode(read_file((directory or Path("-")) / "config.json"), type=_Config)
     except (OSError, msgspec.DecodeError):
@@ -155,34 +156,3 @@ def shape_of(name: str) -> Shape | None:
         return None
     kv_heads, head_size = told.num_key_value_heads or heads, told.head_dim or hidden // heads
     return Shape(layers, hidden, feed_forward, heads, kv_heads, head_size, vocabulary)
-
-
-def in_hub_cache(name: str) -> Path | None:
-    """Where a model of the Hub lies in its own cache on this machine, whole as far as file names tell; asks no network.
-
-    Source: huggingface_hub's guide "Understand caching", for the folders and the variables that move them.
-    """
-    wanted, _, revision = name.partition("@")
-    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
-    cache = Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
-    repository = cache / f"models--{wanted.replace('/', '--')}"
-    try:
-        commit = read_file(repository / "refs" / (revision or "main")).decode().strip()
-    except (OSError, UnicodeDecodeError, ValueError):
-        commit = revision
-    snapshots = [repository / "snapshots" / commit] if commit else []
-    return next((each for each in snapshots if _is_whole(each)), None)
-
-
-def _is_whole(snapshot: Path) -> bool:
-    try:
-        index = msgspec.json.decode(read_file(snapshot / "model.safetensors.index.json"), type=_Index)
-        weights = sorted(set(index.weight_map.values()))
-    except (OSError, msgspec.DecodeError):
-        weights = ["model.safetensors"]
-    # Each is a link to a blob, which is there only once it is whole.
-    return all((snapshot / file).exists() for file in ("config.json", "tokenizer.json", *weights))
-
-
-class _Index(msgspec.Struct):
-    weight_map: dict[str, str]

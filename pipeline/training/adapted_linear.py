@@ -49,11 +49,11 @@ class _Adapted(torch.autograd.Function):
 def adapt_in_one_step(model: torch.nn.Module) -> None:
     """Have the adapted linear layers of a model computed so, wherever the adapter is a plain one."""
     for module in model.modules():
-        if type(module) is Linear and _is_plain(module):
+        if type(module) is Linear and is_plain(module):
             module.forward = _forward(module, module.forward)  # type: ignore[method-assign]
 
 
-def _is_plain(module: Linear) -> bool:
+def is_plain(module: Linear) -> bool:
     """Whether it is a frozen linear layer and one adapter of two weights, and nothing else."""
     (name, *others) = module.active_adapters
     base = module.get_base_layer()

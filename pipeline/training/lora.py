@@ -26,6 +26,7 @@ from pipeline.training import checkpoints
 from pipeline.training.adapted_linear import adapt_in_one_step
 from pipeline.training.answer_trainer import AnswerTrainer
 from pipeline.training.elementwise import shorten
+from pipeline.training.gated import gate_in_one_step
 from pipeline.training.packed_attention import use_packed_attention
 from pipeline.training.preference_trainer import PreferenceTrainer
 from pipeline.training.progress import Progress, write_adapter
@@ -131,6 +132,7 @@ def _trainer(
 def _quicken(adapted: PeftModel) -> None:
     """What is faster on a CPU, and the same but for rounding."""
     adapt_in_one_step(adapted)
+    gate_in_one_step(adapted)
     shorten(adapted)
 
 

@@ -27,12 +27,14 @@ from tests.bench.readers import GOAL, Read
 from tests.bench.redaction import GOAL as LEAST
 from tests.bench.redaction import scores
 from tests.bench.startup import no_op_seconds
+from tests.bench.training import Trained
 
 ROOT = Path(__file__).parents[2]
 BODIES = 20_000
 MILLION = 1_000_000
 EXPORTED = 100_000
 REDACTED = 2_000
+TRAINED = (60, 270)
 EVERY_S = 0.05
 STARTS = 15
 
@@ -63,7 +65,9 @@ class Archives(NamedTuple):
 def main() -> None:
     """Build the archives, take turns, print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Benchmarks, as ratios to named peers.")
-    parser.add_argument("only", nargs="?", choices=["startup", "readers", "redaction"], help="do that alone")
+    parser.add_argument(
+        "only", nargs="?", choices=["startup", "readers", "redaction", "training"], help="do that alone"
+    )
     parser.add_argument("--messages", type=int, default=MILLION)
     parser.add_argument("--chats", type=int, default=400)
     parser.add_argument("--runs", type=int, default=3, help="of each way; the median counts")
@@ -76,6 +80,9 @@ def main() -> None:
             return
         if arguments.only == "readers":
             _print_table(_readers(folder))
+            return
+        if arguments.only == "training":
+            _print_table(_training(folder))
             return
         if arguments.only == "redaction":
             _print_redaction()
@@ -90,6 +97,8 @@ def main() -> None:
         lines += [_decoder(archives.usual, arguments.runs), *_startup(folder, arguments.runs)]
     chats = f"{arguments.messages:,} messages in {arguments.chats:,} chats"
     _say(f"\n{chats}; {os.cpu_count()} cores, Python {sys.version.split()[0]}\n")
+    with tempfile.TemporaryDirectory(prefix="finetune-bench-", dir=arguments.folder) as made:
+        lines += _training(Path(made))
     _print_table(lines)
     _print_steps(taken)
     _print_redaction()
@@ -110,6 +119,36 @@ def _readers(folder: Path) -> list[Line]:
             theirs = found.messages / found.peer
             lines.append(Line(f"reading {name}", f"{rate:,.0f}/s", f"LangChain {theirs:,.0f}/s", rate / theirs))
     return [*lines, *_oracles(folder)]
+
+
+def _training(folder: Path) -> list[Line]:
+    """Tokens per second of processor time of one thread; each way is a process of its own."""
+    lines = []
+    for median in TRAINED:
+        _say(f"training the bundled model on examples of {median} tokens, three ways ...")
+        ours, trl, plain = (_trained(way, median, folder) for way in ("ours", "trl", "plain"))
+        rate, theirs, loop = (each.tokens / each.seconds for each in (ours, trl, plain))
+        what, mine = f"training, {median} tokens", f"{rate:.0f}/s"
+        lines += [
+            Line(what, mine, f"TRL {theirs:.0f}/s", rate / theirs, "5x or more", rate / theirs >= 5),
+            Line("... beside a plain loop", mine, f"{loop:.0f}/s", rate / loop),
+            _floor_line(ours),
+        ]
+    return lines
+
+
+def _floor_line(ours: Trained) -> Line:
+    share = ours.floor / ours.seconds
+    mine, floor = (f"{ours.tokens / seconds:.0f}/s" for seconds in (ours.seconds, ours.floor))
+    return Line("... beside its bare products", mine, floor, share, "0.35x or more", share >= 0.35)
+
+
+def _trained(way: str, median: int, folder: Path) -> Trained:
+    command = [sys.executable, "-P", "-W", "ignore", "-m", "tests.bench.training", way, str(median), str(folder)]
+    # -P leaves out the folder it is called in.
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, env=env)
+    return msgspec.json.decode(done.stdout.splitlines()[-1], type=Trained)
 
 
 def _oracles(folder: Path) -> list[Line]:

@@ -65,7 +65,7 @@ def ours(file: Path, folder: Path) -> Trained:
             tokens.append(said.tokens)
 
     batch = len(file.read_bytes().splitlines()) // 2
-    spec = JobSpec("bench", "lora", MODEL, file, None, 1, batch, 1.0, 7, folder / "ours")
+    spec = JobSpec("bench", "lora", MODEL, file, None, 1, batch, 1.0, 7, folder / f"ours-{file.stem}")
     lora.train(spec, report, threading.Event(), checkpoint_every_s=3600)
     count = tokens[-1] - tokens[-2]
     taken = _trained(count, ends[-1] - ends[-2])

@@ -35,7 +35,7 @@ def said(found: Data, model: str, machine: Machine | None = LAPTOP) -> list[str]
             [
                 "60 replies to learn, in English: it will recite them: fewer than 100 are learnt by heart. What helps "
                 "most: more of their messages (500 replies are worth while, about 1,500 plenty).",
-                "training takes about a minute and 3.7 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of "
+                "training takes about a minute and 2.8 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of "
                 "memory free)",
             ],
         ),
@@ -47,7 +47,7 @@ def said(found: Data, model: str, machine: Machine | None = LAPTOP) -> list[str]
                 "302 replies to learn, in English: it picks up greetings and habits, and still recites often; what it "
                 "says makes little sense. What helps most: more of their messages (500 replies are worth while, about "
                 "1,500 plenty).",
-                "training takes about 5 min and 3.7 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
+                "training takes about 3 min and 2.8 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
                 "free)",
             ],
         ),
@@ -59,7 +59,7 @@ def said(found: Data, model: str, machine: Machine | None = LAPTOP) -> list[str]
                 "1,482 replies to learn, in English: enough to write like them; what it says makes little sense. What "
                 "helps most: a larger model: `create_job.model: HuggingFaceTB/SmolLM2-360M-Instruct` "
                 "(`finetune models CONFIG`).",
-                "training takes about 25 min and 3.7 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
+                "training takes about 15 min and 2.8 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
                 "free)",
             ],
         ),
@@ -71,7 +71,7 @@ def said(found: Data, model: str, machine: Machine | None = LAPTOP) -> list[str]
                 "WARNING: 1,466 replies to learn, in German; SmolLM2 135M does not speak German (only English): what "
                 "it writes will make no sense. What helps most: a model that speaks German: `create_job.model: "
                 "Qwen/Qwen3-0.6B` (`finetune models CONFIG`).",
-                "training takes about 25 min and 3.7 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
+                "training takes about 15 min and 2.8 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
                 "free)",
             ],
         ),
@@ -81,9 +81,9 @@ def said(found: Data, model: str, machine: Machine | None = LAPTOP) -> list[str]
             QWEN,
             [
                 "600 replies to learn, mostly German, a quarter English: it begins to write like them; short answers "
-                "make sense, longer ones do not; Qwen3 0.6B writes German with mistakes. What helps most: more of "
-                "their messages (about 1,500 replies are plenty).",
-                "training takes about 30 min and 8.0 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
+                "make sense, longer ones do not; Qwen3 0.6B writes German with mistakes. What helps most: a larger "
+                "model: `create_job.model: Qwen/Qwen3-1.7B` (`finetune models CONFIG`).",
+                "training takes about 25 min and 5.1 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
                 "free)",
             ],
         ),
@@ -94,7 +94,7 @@ def said(found: Data, model: str, machine: Machine | None = LAPTOP) -> list[str]
             [
                 "2,000 replies to learn, half English, half German: enough to write like them; its small talk mostly "
                 "makes sense; SmolLM2 1.7B speaks English, but not German.",
-                "training takes about 4 h and 16.2 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
+                "training takes about 4 h and 9.7 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
                 "free)",
             ],
         ),
@@ -104,9 +104,9 @@ def said(found: Data, model: str, machine: Machine | None = LAPTOP) -> list[str]
             BUNDLED,
             [
                 "700 replies to learn, in a language that could not be told: it begins to write like them; what it "
-                "says makes little sense. What helps most: a larger model: `create_job.model: "
-                "HuggingFaceTB/SmolLM2-360M-Instruct` (`finetune models CONFIG`).",
-                "training takes about 10 min and 3.7 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
+                "says makes little sense. What helps most: a larger model: `create_job.model: Qwen/Qwen3-1.7B` "
+                "(`finetune models CONFIG`).",
+                "training takes about 8 min and 2.8 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
                 "free)",
             ],
         ),
@@ -147,7 +147,7 @@ def test_an_archive_that_was_only_looked_through_is_told_of_roughly() -> None:
         ("language", "SmolLM2 135M does not speak German (only English): what it writes will make no sense"),
         (
             "takes",
-            "about 25 min and up to 6.3 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory free)",
+            "about 15 min and up to 3.2 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory free)",
         ),
         ("would help", "a model that speaks German: `create_job.model: Qwen/Qwen3-0.6B` (`finetune models CONFIG`)"),
     ]
@@ -157,21 +157,33 @@ def test_too_little_free_memory_is_a_warning_with_ways_out() -> None:
     found = expect(data(1482, ENGLISH, 2048), BUNDLED, msgspec.structs.replace(LAPTOP, free=3 * GB), can_cut=True)
     assert found.refusal is None
     assert found.tight == (
-        "WARNING: only 3.0 GB of memory are free, and the training takes about 6.3 GB. Close other programs, or set "
-        "`convert.window_tokens: 512` and `create_job.hyperparameters.batch_size: 1` (about 2.4 GB), or train on "
+        "WARNING: only 3.0 GB of memory are free, and the training takes about 3.2 GB. Close other programs, or set "
+        "`convert.window_tokens: 1024` and `create_job.hyperparameters.batch_size: 1` (about 2.9 GB), or train on "
         "another machine; `finetune models CONFIG` shows what each model takes."
     )
     assert found.short()[-1] == found.tight
 
 
 def test_too_little_memory_altogether_is_an_error_with_ways_out() -> None:
-    found = expect(data(1482, ENGLISH, 2048), "Qwen/Qwen3-1.7B", LAPTOP, can_cut=False)
+    small = msgspec.structs.replace(LAPTOP, memory=7 * GB, free=6 * GB)
+    found = expect(data(1482, ENGLISH, 2048), "Qwen/Qwen3-1.7B", small, can_cut=False)
     assert str(found.refusal) == (
-        "create_job.model: training it takes about 26.0 GB of memory for 2,048 tokens at once, and this machine has "
-        "24.0 GB in all, got Qwen/Qwen3-1.7B. Set `create_job.model: HuggingFaceTB/SmolLM2-360M-Instruct` (about 10.9 "
+        "create_job.model: training it takes about 9.7 GB of memory for 2,048 tokens at once, and this machine has "
+        "7.0 GB in all, got Qwen/Qwen3-1.7B. Set `create_job.model: HuggingFaceTB/SmolLM2-360M-Instruct` (about 4.2 "
         "GB), or train on another machine; `finetune models CONFIG` shows what each model takes."
     )
     assert found.tight == "", "it is said once"
+
+
+def test_where_the_estimate_is_near_all_memory_it_is_a_warning() -> None:
+    near = msgspec.structs.replace(LAPTOP, memory=8 * GB, free=6 * GB)
+    found = expect(data(1482, ENGLISH, 2048), "Qwen/Qwen3-1.7B", near, can_cut=False)
+    assert found.refusal is None
+    assert found.tight == (
+        "WARNING: only 6.0 GB of memory are free, and the training takes about 9.7 GB. Set `create_job.model: "
+        "HuggingFaceTB/SmolLM2-360M-Instruct` (about 4.2 GB), or train on another machine; `finetune models CONFIG` "
+        "shows what each model takes."
+    )
 
 
 def test_of_a_model_whose_size_nobody_knows_nothing_is_made_up() -> None:
@@ -200,7 +212,7 @@ def test_what_is_learnt_is_read_out_of_the_training_file(tmp_path: Path) -> None
     found = data_of(
         Config.model_validate({"name": "x", **given}), train, replies=70, examples=70, tokens=1000, longest=300
     )
-    assert (found.tokens, found.at_once, found.is_sample) == (5000, 1200, True)
+    assert (found.tokens, found.at_once, found.is_sample) == (5000, 1024, True)
 
 
 def test_of_a_large_training_file_all_parts_are_looked_at(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def best(machine: Machine, task: Task) -> Offer:
             BUSY,
             USUAL,
             "smollm2-135m-instruct",
-            "the smallest of those that need no permission",
+            "makes the most sense of those that fit the free memory, train in two hours and need no permission",
         ),
         (
             SMALL,

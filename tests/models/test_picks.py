@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.dataset.languages import NAMES
-from pipeline.models.picks import BUNDLED, Pick, Shape, date_of_picks, in_hub_cache, pick_named, picks, shape_of
+from pipeline.models.picks import BUNDLED, Pick, Shape, date_of_picks, pick_named, picks, shape_of
 
 CONFIG = {
     "num_hidden_layers": 2,
@@ -70,40 +70,13 @@ def test_the_shape_of_a_directory_is_that_of_its_config(tmp_path: Path) -> None:
     assert shape_of("nobody/knows-it") is None
 
 
-def test_a_model_of_the_hub_is_here_once_all_its_weights_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shape_of_a_model_of_the_hub_is_that_of_its_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    repository = tmp_path / "models--org--name"
-    snapshot = repository / "snapshots" / "abc"
+    sha = "a1" * 20
+    snapshot = tmp_path / "models--org--name" / "snapshots" / sha
     snapshot.mkdir(parents=True)
-    assert in_hub_cache("org/name") is None
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text("abc")
     (snapshot / "config.json").write_text(json.dumps(CONFIG))
     (snapshot / "tokenizer.json").touch()
-    assert in_hub_cache("org/name") is None, "without weights"
-    (snapshot / "model.safetensors").symlink_to(tmp_path / "blob")
-    assert in_hub_cache("org/name") is None, "whose blob is still being fetched"
-    (tmp_path / "blob").touch()
-    assert in_hub_cache("org/name") == in_hub_cache("org/name@abc") == snapshot
-    assert shape_of("org/name") == Shape(2, 64, 128, 4, 4, 16, 1000)
-    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
-    (snapshot / "model.safetensors.index.json").write_text(json.dumps(index))
-    assert in_hub_cache("org/name") is None, "of which the other halves are not there"
-
-
-def test_the_hubs_cache_is_where_its_variables_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for place, variable in (
-        (tmp_path / ".cache" / "huggingface" / "hub", None),
-        (tmp_path / "xdg" / "huggingface" / "hub", "XDG_CACHE_HOME"),
-        (tmp_path / "hf" / "hub", "HF_HOME"),
-    ):
-        if variable is not None:
-            monkeypatch.setenv(variable, str(tmp_path / ("xdg" if variable.startswith("XDG") else "hf")))
-        snapshot = place / "models--o--n" / "snapshots" / "abc"
-        snapshot.mkdir(parents=True)
-        for file in ("config.json", "tokenizer.json", "model.safetensors"):
-            (snapshot / file).touch()
-        assert in_hub_cache("o/n@abc") == snapshot
+    assert shape_of(f"org/name@{sha}") is None, "without weights it is not here"
+    (snapshot / "model.safetensors").touch()
+    assert shape_of(f"org/name@{sha}") == Shape(2, 64, 128, 4, 4, 16, 1000)

@@ -81,7 +81,7 @@ def test_what_to_expect_is_said_before_the_job_is_created(bench: Bench, server: 
 def test_a_training_that_this_machine_cannot_hold_is_not_created(
     bench: Bench, server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = Machine(2, Measured("cpu", "", "float32", 73e9, 9.7e9), 4 * 10**9, 3 * 10**9)
+    small = Machine(2, Measured("cpu", "", "float32", 73e9, 9.7e9), 2 * 10**9, 10**9)
     monkeypatch.setattr(expectations, "this_machine", lambda _: small)
     monkeypatch.setattr(bench.connection, "check_model", lambda: None)
     model = {"model": "smollm2-135m-instruct"}
@@ -90,8 +90,8 @@ def test_a_training_that_this_machine_cannot_hold_is_not_created(
     with pytest.raises(InputError) as refused:
         create_job.run(config, convert, FILES, bench.work)
     assert str(refused.value) == (
-        "create_job.model: training it takes about 6.2 GB of memory for 2,000 tokens at once, and this machine has "
-        "4.0 GB in all, got smollm2-135m-instruct. Train on another machine; `finetune models CONFIG` shows what each "
+        "create_job.model: training it takes about 3.2 GB of memory for 2,000 tokens at once, and this machine has "
+        "2.0 GB in all, got smollm2-135m-instruct. Train on another machine; `finetune models CONFIG` shows what each "
         "model takes."
     )
     assert server.jobs == []

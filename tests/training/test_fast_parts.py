@@ -1,5 +1,6 @@
 """What trains faster on a CPU computes what it stands for, whatever the number of threads."""
 
+import importlib
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -72,11 +73,75 @@ def test_an_adapter_that_is_more_than_two_weights_is_left_to_peft() -> None:
         assert not any("forward" in vars(module) for module in model.modules())
 
 
+@pytest.mark.parametrize(("kind", "config"), [("llama", "Llama"), ("qwen3", "Qwen3"), ("gemma3", "Gemma3Text")])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("bfloat16", 0.03)])
+def test_a_gated_feed_forward_computes_what_it_did_and_keeps_less(
+    kind: str, config: str, dtype: str, tolerance: float
+) -> None:
+    import torch
+    import transformers
+    from peft import LoraConfig, get_peft_model
+
+    from pipeline.training.adapted_linear import adapt_in_one_step
+    from pipeline.training.gated import gate_in_one_step
+
+    module = importlib.import_module(f"transformers.models.{kind}.modeling_{kind}")
+    part = next(each for name, each in vars(module).items() if name.endswith("MLP"))
+    sizes = getattr(transformers, f"{config}Config")(hidden_size=24, intermediate_size=40, num_attention_heads=4)
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(part(sizes)).to(getattr(torch, dtype))
+    model: Any = get_peft_model(
+        net, LoraConfig(r=4, lora_alpha=8, target_modules=["gate_proj", "up_proj", "down_proj"])
+    )
+    weights = [each for each in model.parameters() if each.requires_grad]
+    for each in weights:
+        torch.nn.init.normal_(each, std=0.3)
+    adapt_in_one_step(model)
+    x = torch.randn(2, 5, 24, dtype=getattr(torch, dtype), requires_grad=True)
+    kept: list[int] = []
+    found = []
+    for _ in range(2):
+        wide: dict[int, int] = {}
+
+        def keep(saved: torch.Tensor, wide: dict[int, int] = wide) -> torch.Tensor:
+            wide[saved.untyped_storage().data_ptr()] = saved.shape[-1] == 40 and saved.numel() == 2 * 5 * 40
+            return saved
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda saved: saved):
+            out = model(x)
+        kept.append(sum(wide.values()))
+        found.append(gradients(out, x, *weights))
+        gate_in_one_step(model)
+    assert kept == [4, 2]
+    assert_close(found[1], found[0], tolerance)
+
+
+def test_a_feed_forward_that_computes_something_else_stays() -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers.activations import ACT2FN
+
+    from pipeline.training.gated import gate_in_one_step
+
+    class Odd(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gate_proj, self.up_proj, self.down_proj = (torch.nn.Linear(8, 8) for _ in range(3))
+            self.act_fn = ACT2FN["silu"]
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = self.down_proj(self.act_fn(self.up_proj(x)) * self.gate_proj(x))
+            return out
+
+    net = torch.nn.Sequential(Odd())
+    model: Any = get_peft_model(net, LoraConfig(r=2, target_modules=["gate_proj", "up_proj", "down_proj"]))
+    gate_in_one_step(model)
+    assert not any("forward" in vars(each) for each in model.modules())
+
+
 @pytest.mark.parametrize("kind", ["llama", "gemma3", "qwen3"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("bfloat16", 0.02)])
 def test_norms_are_replaced_by_what_computes_the_same(kind: str, dtype: str, tolerance: float) -> None:
-    import importlib
-
     import torch
 
     from pipeline.training.elementwise import shorten
