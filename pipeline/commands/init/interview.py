@@ -25,13 +25,14 @@ from pipeline.commands.init.questions import Questions, pick
 from pipeline.commands.init.scratch import scratch
 from pipeline.commands.init.small_talk import small_talk
 from pipeline.config.file import load_config
-from pipeline.config.settings import Backend, check_base_url
+from pipeline.config.settings import Backend
 from pipeline.dataset.expectations import Expectations
 from pipeline.durable import expand_home, write_atomically
 from pipeline.errors import InputError
 from pipeline.fetch import check_any, fetch_archive
 from pipeline.fetch.local import explain, missing_log
 from pipeline.models.machine import this_machine
+from pipeline.network import check_base_url
 from pipeline.sessions.session import OWNER
 from pipeline.terminal.invocation import is_text
 from pipeline.wording import counted
