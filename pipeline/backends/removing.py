@@ -36,6 +36,11 @@ class Removing:
             str(each.remote_id) for each in made if each.stands and each.account == here and each.remote_id != besides
         ]
 
+    def where_deployed(self, name: str) -> str:
+        """Where a deployment of ours was made, as `Hosting.where` has it."""
+        made = self._state.body.remote.values()
+        return next((each.made_of for each in made if each.stands and each.remote_id == name and each.made_of), "")
+
     def undeploy(self, hosting: "Hosting", name: str) -> None:
         """Remove a deployment; one that is gone already is fine."""
         self._delete(DEPLOY, lambda client: hosting.remove(client, name))

@@ -15,7 +15,7 @@ from pipeline.process.clock import stamp
 from pipeline.process.signals import this_process
 from pipeline.run.base_model import settle
 from pipeline.run.progress import NEVER_RAN, Progress
-from pipeline.run.purchase import FREE, generation_of, give_up_others
+from pipeline.run.purchase import FREE, generation_of, give_up_others, mind_closing
 from pipeline.state.file import State, StepRecord, digest, stat_of
 from pipeline.steps import STEPS, step_named, steps_of
 from pipeline.steps.outputs import Convert, Output, artifacts_of
@@ -94,6 +94,9 @@ def run(config: Config, state: State, work: Work, chosen: Range) -> None:
     for step in in_range:
         if step.before_all is not None and (progress.why(step) or step.name == chosen.first):
             step.before_all(config, work)
+    to_run = [step for step in in_range if progress.why(step) or step.name == chosen.first or chosen.new_job]
+    if to_run:
+        mind_closing(config, state, work, buys=any(step.buys for step in to_run), new_job=chosen.new_job)
     config = settle(config, state, work, [step for step in in_range if progress.why(step) or step.name == chosen.first])
     progress = Progress(state, config, work.connection.identity)
     for number, step in enumerate(steps[: end + 1], start=1):

@@ -361,3 +361,21 @@ def test_a_backend_that_needs_no_deployment_says_so(place: Place, server: FaultS
         "trained, got compatible. Take the section deploy away."
     )
     assert server.posts == []
+
+
+# OpenAI
+
+
+def test_a_run_says_how_many_days_are_left_and_refuses_after_the_last(
+    place: Place, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del place.sections["backend"]["base_url"]
+    place.change("backend", kind="openai")
+    place.change("create_job", model="gpt-4.1-mini-2025-04-14")
+    assert [note[:58] for note in place.run("map", "convert").notes] == [
+        "WARNING: OpenAI takes no new jobs after 2027-01-06 (in 45 d"[:58]
+    ]
+    place.clock.sleep(46 * 24 * 3600)
+    with pytest.raises(InputError, match="OpenAI takes no new jobs since 2027-01-06; nothing was sent"):
+        place.run(last=None)
+    assert server.requests.total() == 0
