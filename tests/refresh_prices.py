@@ -1,7 +1,7 @@
 """Makes the tables of what hosted models cost and when they are switched off, from LiteLLM's price file. Run by hand.
 
     python -m venv /tmp/prices && /tmp/prices/bin/pip install --no-deps litellm
-    python -m tests.refresh_prices /tmp/prices/lib/python3*/site-packages/litellm/model_prices_and_context_window_backup.json VERSION
+    python -m tests.refresh_prices FOLDER/litellm/model_prices_and_context_window_backup.json VERSION
 
 What training costs is not in that file: prices.yaml is transcribed by hand.
 """
@@ -20,8 +20,8 @@ _TUNED = "ft:"
 def chat_prices(rows: Mapping[str, Mapping[str, Any]], head: str) -> str:
     """chat_prices.yaml: US dollars per million tokens that a tuned model reads and writes."""
     lines = [
-        "# What a tuned model costs to talk to, in US dollars per million tokens: [read, written]. Its base model costs",
-        "# less. A model that is not here has no known price.",
+        "# What a tuned model costs to talk to, in US dollars per million tokens: [read, written]. Its base model",
+        "# costs less. A model that is not here has no known price.",
         *head.splitlines(),
         "openai:",
     ]

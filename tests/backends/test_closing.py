@@ -1,4 +1,4 @@
-"""The days on which OpenAI stops are told with the days left, and from then on nothing is sent that would be in vain."""
+"""The days on which OpenAI stops are told with the days left, and after them nothing is sent in vain."""
 
 import datetime
 from pathlib import Path
