@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from pipeline.backends.client import Connection
 from pipeline.backends.effects import Found
-from pipeline.backends.listing import NoList
+from pipeline.backends.listing import NO_LIST, NoList
 from pipeline.config.settings import Config, Deploy
 from pipeline.errors import InputError
 from pipeline.network import Transient, unproxied
@@ -29,7 +29,6 @@ RESOURCE = re.compile(
 )
 _AZ = ("az", "account", "get-access-token", "--query", "accessToken", "--output", "tsv")
 _AZ_S = 60.0
-_NO_LIST = (404, 405, 501)
 
 
 class Made(NamedTuple):
@@ -152,7 +151,7 @@ class NebiusHosting:
         try:
             listed: Any = client.get(f"{self._root}/v0/models", cast_to=object)
         except openai.APIStatusError as error:
-            if error.status_code in _NO_LIST:
+            if error.status_code in NO_LIST:
                 raise NoList from None
             raise
         rows = listed.get("data", listed.get("models")) if isinstance(listed, dict) else None

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pipeline.backends.client import Connection
-from pipeline.backends.listing import EndlessList
+from pipeline.backends.listing import NO_LIST
 from pipeline.durable import read_file, write_atomically
-from pipeline.errors import BackendFailed, FinetuneError
+from pipeline.errors import FinetuneError, InputError
 from pipeline.process.clock import Clock, stamp
 
 if TYPE_CHECKING:
@@ -48,25 +48,36 @@ def probe(connection: Connection, model: str, clock: Clock) -> Learned:
     Raises:
         InputError: there is no key, or it is refused.
     """
+    import openai
+
     connection.open()
     lists: dict[str, bool | None] = {}
     why: dict[str, str] = {}
+    refused: list[InputError] = []
 
     def asked(name: str, request: "Callable[[openai.OpenAI], Any]") -> list[Any]:
+        def look(client: openai.OpenAI) -> Any:
+            try:
+                return request(client).data
+            except openai.APIStatusError as error:
+                if error.status_code in NO_LIST:
+                    return None
+                raise
+
+        found = None
         try:
-            found = connection.ask(WHERE, request).data
-        except (BackendFailed, EndlessList) as error:
-            lists[name], why[name] = False, error.what
-            return []
+            found = connection.ask(WHERE, look)
+            lists[name] = isinstance(found, list)
         except FinetuneError as error:
+            refused.extend([error] if isinstance(error, InputError) else [])
             lists[name], why[name] = None, error.what
-            return []
-        lists[name] = isinstance(found, list)
         return found if isinstance(found, list) else []
 
     models = asked("models", lambda client: client.models.list())
     asked("jobs", lambda client: client.fine_tuning.jobs.list(limit=1))
     asked("files", lambda client: client.files.list(purpose="fine-tune", limit=1))
+    if len(refused) == len(lists):
+        raise refused[-1]
     names = [str(getattr(each, "id", "")) for each in models]
     return Learned(
         stamp(clock),

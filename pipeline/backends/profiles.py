@@ -131,7 +131,9 @@ PROFILES: dict[str, Profile] = {
         hosts=("nebius.com",),
         adapters="each checkpoint's files, by `result_files` of the job's checkpoints",
     ),
-    "compatible": Profile("the server at base_url", None, "OPENAI_API_KEY", known_by="either", weights=False),
+    "compatible": Profile(
+        "the server at base_url", None, "OPENAI_API_KEY", known_by="either", weights=False, was_run=True
+    ),
 }
 
 

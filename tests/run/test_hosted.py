@@ -2,10 +2,12 @@
 
 import base64
 import codecs
+import datetime
 from pathlib import Path
 
 import pytest
 
+from pipeline.backends.probing import Learned, keep
 from pipeline.errors import DecisionNeeded, InputError, RemoteEnded, TryLater
 from pipeline.run.runner import Range, run
 from pipeline.state.file import Body, State
@@ -379,3 +381,13 @@ def test_a_run_says_how_many_days_are_left_and_refuses_after_the_last(
     with pytest.raises(InputError, match="OpenAI takes no new jobs since 2027-01-06; nothing was sent"):
         place.run(last=None)
     assert server.requests.total() == 0
+
+
+def test_a_run_goes_by_the_day_that_a_probe_was_told(place: Place) -> None:
+    del place.sections["backend"]["base_url"]
+    place.change("backend", kind="openai")
+    place.change("create_job", model="gpt-4.1-mini-2025-04-14")
+    days = {"gpt-4.1-mini-2025-04-14": datetime.date(2026, 12, 24)}
+    keep(Learned("2026-11-22T00:00:00Z", "api.openai.com", {}, shutdown=days), place.run_dir)
+    (told,) = place.run("map", "convert").notes
+    assert "switches off what is tuned on gpt-4.1-mini-2025-04-14 on 2026-12-24 (in 32 days)" in told
