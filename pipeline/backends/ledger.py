@@ -12,6 +12,7 @@ made. `sweep` finds such twins at every poll and cancels those that have not sta
 import codecs
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -175,7 +176,12 @@ class Ledger(Removing):
 
     def deploy(self, hosting: "Hosting", op: str) -> str:
         """The name under which a tuned model answers, having it deployed if it is not."""
-        return self._once(Effect(DEPLOY, op, hosting.look, hosting.make, made_of=hosting.where))
+        effect = Effect(DEPLOY, op, hosting.look, hosting.make, made_of=hosting.where)
+        name = self._once(effect)
+        for surplus in self._surplus(effect, name):
+            self._delete(DEPLOY, partial(hosting.remove, name=surplus))
+            self._say(f"{surplus} is the same deployment made twice; removed")
+        return name
 
     def _job_effect(self, config: CreateJob, train_file: str, valid_file: str | None, identity: str) -> Effect:
         op = self.op("job", identity)
@@ -372,9 +378,12 @@ class Ledger(Removing):
 
     def _sweep_files(self, effect: Effect, file_id: str) -> None:
         """Remove copies that a repeated request of ours made: they are private chats."""
-        # Even one request can arrive twice: proxies repeat them.
-        if self._state.body.remote[effect.op].tries > 0:
-            for surplus in self._look(effect).ids:
-                if surplus != file_id:
-                    self.delete_file(surplus)
-                    self._say(f"{surplus} is the same file sent twice; deleted")
+        for surplus in self._surplus(effect, file_id):
+            self.delete_file(surplus)
+            self._say(f"{surplus} is the same file sent twice; deleted")
+
+    def _surplus(self, effect: Effect, made: str) -> list[str]:
+        """What a repeated request of ours made beside it. Even one request can arrive twice: proxies repeat them."""
+        if self._state.body.remote[effect.op].tries == 0:
+            return []
+        return [each for each in self._look(effect).ids if each != made]

@@ -57,9 +57,7 @@ def probe(config_path: ConfigPath, overrides: Overrides = None, as_json: AsJson 
     """Ask the backend what it can do, without spending; the run uses what it says."""
     with at_work(config_path, overrides, asks=True) as (config, _, work):
         if work.connection.profile.free:
-            say(
-                "Training here costs nothing, and nobody has to be asked. `finetune doctor CONFIG` looks at this machine."
-            )
+            say("Training here is free, and nobody has to be asked. `finetune doctor CONFIG` looks at this machine.")
             return
         learned = ask(work.connection, config.create_job.model, work.clock)
         keep(learned, work.run_dir)
