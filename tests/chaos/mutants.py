@@ -94,9 +94,7 @@ MUTANTS: dict[str, Mutant] = {
     "a deployment is not looked for": Mutant(
         "pipeline.backends.hosting:NebiusHosting.look", "return Found([name for", "return Found([] and [name for"
     ),
-    "a deployment's name is made up": Mutant(
-        "pipeline.steps.deploy:_hosting", "op[:12]", "__import__('os').urandom(6).hex()"
-    ),
+    "a deployment's name is made up": Mutant("pipeline.steps.deploy:_hosting", "op[:12]", '__import__("os").getpid()'),
     "a removal is not written down": Mutant(
         "pipeline.backends.removing:Removing._deleted", "self._state.save()", "pass"
     ),
