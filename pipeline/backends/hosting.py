@@ -263,6 +263,18 @@ def refuse_fee(config: Config, connection: Connection) -> None:
         )
 
 
+def check(config: Config, connection: Connection) -> None:
+    """See that the backend deploys, that the fee is allowed, and that there is what it takes; nothing is sent.
+
+    Raises:
+        InputError: one of them is not so.
+    """
+    hosting_of(config, connection, "", None)
+    refuse_fee(config, connection)
+    if connection.profile.deploys == "arm":
+        arm_token()
+
+
 def arm_token(ask: "Callable[[], str] | None" = None) -> str:
     """A token for Azure's Resource Manager: from the environment, else from the `az` that is logged in.
 

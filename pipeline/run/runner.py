@@ -118,7 +118,13 @@ def run(config: Config, state: State, work: Work, chosen: Range) -> None:
             if step.after_skip is not None:
                 step.after_skip(config, *_inputs(step, progress), work)
             continue
-        _run_step(number, step, why, config, state, work, chosen)
+        try:
+            _run_step(number, step, why, config, state, work, chosen)
+        except FinetuneError:
+            for other in steps:
+                if other.when_failed is not None:
+                    other.when_failed(config, work)
+            raise
         # The embedded store has its identity from its first start on.
         progress = Progress(state, config, work.connection.identity)
     if any(step.at_end for step in steps) and progress.is_done():

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pipeline.backends.hosting import Hosting, Standing, Tuned, arm_token, fee_of, hosting_of, refuse_fee
+from pipeline.backends.hosting import Hosting, Standing, Tuned, check, fee_of, hosting_of
 from pipeline.backends.polling import Pace, wait_until
 from pipeline.config.settings import Config
 from pipeline.config.settings import Deploy as Settings
@@ -14,16 +14,9 @@ if TYPE_CHECKING:
     import openai
 
 
-def check(config: Config, work: Work) -> None:
-    """See that the backend deploys, that the fee is allowed, and that there is what it takes; nothing is sent.
-
-    Raises:
-        InputError: one of them is not so.
-    """
-    hosting_of(config, work.connection, "", None)
-    refuse_fee(config, work.connection)
-    if work.connection.profile.deploys == "arm":
-        arm_token()
+def see_to_it(config: Config, work: Work) -> None:
+    """What deploying takes is looked at before anything is paid for: see `hosting.check`."""
+    check(config, work.connection)
 
 
 def run(config: Config, tuned: PollJob, created: CreateJob, work: Work) -> Deploy:
@@ -34,7 +27,7 @@ def run(config: Config, tuned: PollJob, created: CreateJob, work: Work) -> Deplo
         RemoteEnded: the backend could not deploy it; carries its reason.
         TryLater: it takes longer than `deploy.timeout_s`.
     """
-    check(config, work)
+    check(config, work.connection)
     settings, connection = config.deploy or Settings(), work.connection
     op, hosting = _hosting(config, tuned, created, work)
     fee = fee_of(config, connection)
@@ -104,6 +97,13 @@ def clean_up(config: Config, tuned: PollJob, created: CreateJob, work: Work) -> 
                 work.display.note(f"WARNING: {name} could not be removed; do it in the dashboard. {error}")
 
 
+def tell_what_stands(config: Config, work: Work) -> None:
+    """A run that fails leaves what was deployed, for the next one; what that costs has to be said."""
+    fee = fee_of(config, work.connection)
+    for name in work.ledger.standing() if fee else ():
+        work.display.note(f"WARNING: {name} stands, at about ${fee:.2f} an hour; {_REMOVE} removes it")
+
+
 STEP = Step(
     name="deploy",
     version=1,
@@ -113,8 +113,9 @@ STEP = Step(
     output=Deploy,
     run=run,
     remote=True,
-    before_all=check,
+    before_all=see_to_it,
     sent_for=("smoke_test", "evaluate"),
     at_end=clean_up,
+    when_failed=tell_what_stands,
     section="deploy",
 )

@@ -56,6 +56,7 @@ class Step:
             refused later is refused before anything is paid for.
         maybe: optional steps whose outputs `run` is given after those, None where a run does not have them.
         at_end: `at_end(config, *outputs of needs, work)`: what is left to do once every step of the run is done.
+        when_failed: `when_failed(config, work)`: what to say once a step of the run has failed.
         after_skip: `after_skip(config, *outputs of needs, work)`: what may be left to do when the step is done already.
         section: of an optional step, its section of the config: without one the step is not there.
     """
@@ -74,6 +75,7 @@ class Step:
     before_all: Callable[[Config, Work], None] | None = None
     maybe: tuple[str, ...] = ()
     at_end: Callable[..., None] | None = None
+    when_failed: Callable[[Config, Work], None] | None = None
     after_skip: Callable[..., None] | None = None
     section: str | None = None
 

@@ -104,12 +104,12 @@ def _finish(world: World, cleanup: bool, *, may_stay: bool = False) -> None:
         world.bad(f"P8: it does not end well: {world.ended[-1].code} {world.ended[-1].err[-600:]}")
         return
     world.check_money()
-    made, there = world.server.made_deployments, len(world.server.deployments)
+    made, standing = world.server.made_deployments, len(world.server.deployments)
     # What is removed and then asked for again, because the record of its last use was lost, is no second one.
-    if not cleanup and there != 1:
-        world.bad(f"P12: {there} deployments stand, {made} were made")
-    if cleanup and there and not may_stay:
-        world.bad(f"P12: {there} deployments are left after the cleanup")
+    if not cleanup and standing != 1:
+        world.bad(f"P12: {standing} deployments stand, {made} were made")
+    if cleanup and standing and not may_stay:
+        world.bad(f"P12: {standing} deployments are left after the cleanup")
     if any(ARM_TOKEN.encode() in path.read_bytes() for path in (world.folder / "work").rglob("*") if path.is_file()):
         world.bad("P9: the token was written down")
     if world.server.keys.get("management", {ARM_TOKEN}) != {ARM_TOKEN} or ARM_TOKEN in world.server.keys["training"]:

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.backends.client import Connection
 from pipeline.backends.probing import Learned, keep
-from pipeline.errors import DecisionNeeded, InputError, RemoteEnded, TryLater
+from pipeline.commands.delete import planned, undeploy
+from pipeline.commands.doctor import _deployment
+from pipeline.errors import DecisionNeeded, ExpectationNotMet, InputError, RemoteEnded, TryLater
 from pipeline.run.runner import Range, run
 from pipeline.state.file import Body, State
 from pipeline.state.lock import lineage_of_lock
+from tests.conftest import FakeClock
 from tests.dress import ARM_TOKEN, RESOURCE, Azure, Nebius
 from tests.fault_server import Fault, FaultServer
 from tests.run.place import Place
@@ -262,6 +266,42 @@ def test_a_deployment_of_an_earlier_model_is_told(place: Place, azure: Azure, se
         run(config, state, work, Range.parse(config, None, None, None, True))
         notes = place.told.notes
     assert any(note.startswith(f"WARNING: {first} is deployed still") for note in notes)
+
+
+def test_a_run_that_fails_says_what_stands_at_which_fee(place: Place, azure: Azure) -> None:
+    place.change("deploy", sku="global", max_usd_per_hour=2, cleanup=True)
+    place.change("smoke_test", prompts=[{"prompt": "Hm?", "expect": {"regex": "never"}}])
+    with pytest.raises(ExpectationNotMet):
+        place.run(last=None)
+    assert place.told.notes[-1] == (
+        f"WARNING: {deployed(place)} stands, at about $1.70 an hour; `finetune delete CONFIG --deployments` removes it"
+    )
+
+
+def test_deployments_are_removed_on_request_though_the_config_has_no_section_any_more(
+    place: Place, azure: Azure, server: FaultServer
+) -> None:
+    place.run(last=None)
+    root = place.sections["deploy"]["management_url"]
+    place.sections["deploy"] = {"management_url": root}
+    with place.work() as (config, state, work):
+        plan = planned(config, state, work, model=False, deployments=True, data=False, everything=False)
+        assert list(plan.lines("Azure OpenAI")) == [f"Azure OpenAI: the deployment {deployed(place)}"]
+        undeploy(config, work, plan.deployments)
+        assert work.ledger.standing() == []
+    assert server.deployments == {}
+
+
+def test_doctor_looks_at_what_deploying_takes(place: Place, azure: Azure, clock: FakeClock) -> None:
+    connection = Connection(place.config.backend, place.run_dir, clock)
+    (ready,) = _deployment(place.config, connection)
+    assert ready.level == "ok"
+    place.change("deploy", resource=None)
+    (lacking,) = _deployment(place.config, connection)
+    assert (lacking.level, lacking.said) == ("fail", "deploy.resource: expected the id of your Azure OpenAI resource")
+    del place.sections["deploy"]
+    (missing,) = _deployment(place.config, connection)
+    assert missing.said == "a model of Azure OpenAI answers only once it is deployed"
 
 
 # Nebius
