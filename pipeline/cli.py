@@ -24,6 +24,8 @@ VERBS = {
     "init": "pipeline.commands.init",
     "models": "pipeline.commands.models",
     "doctor": "pipeline.commands.doctor",
+    "backends": "pipeline.commands.backends",
+    "probe": "pipeline.commands.probe",
     "run": "pipeline.commands.run",
     "status": "pipeline.commands.status",
     "logs": "pipeline.commands.logs",

@@ -77,6 +77,31 @@ def is_host(name: str) -> bool:
     return bool(name)
 
 
+def check_base_url(value: str) -> None:
+    """Check that an API can be asked at this address.
+
+    Raises:
+        ValueError: it cannot; says in a sentence's beginning what was expected.
+    """
+    expected = "expected the address of an API, such as https://api.example.com/v1"
+    if not value.isprintable() or " " in value:
+        raise ValueError(f"{expected}, without blanks")
+    try:
+        url = urlsplit(value)
+        host = url.hostname or ""
+        usable = url.scheme in ("http", "https") and is_host(host) and url.port != 0
+        if "[" in url.netloc:
+            ipaddress.IPv6Address(host)
+    except ValueError:  # of the port, or of brackets
+        usable = None
+    if "@" in value:
+        raise ValueError("holds a user's name or password; keys come from the environment alone")
+    if not usable:
+        raise ValueError(expected)
+    if url.query or url.fragment:
+        raise ValueError(f"{expected}, with nothing after `?` or `#`")
+
+
 class Transient(Exception):
     """A look that failed in a way that may pass.
 

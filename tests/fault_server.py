@@ -13,7 +13,7 @@ import threading
 import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 Json = dict[str, Any]
 FOREVER = 1_000_000
@@ -28,7 +28,7 @@ class Fault:
 
     Attributes:
         call: file.create, file.list, file.get, file.delete, file.content, job.create, job.list, job.get, job.cancel,
-            job.events or chat.
+            job.events, deploy.create, deploy.list, deploy.get, deploy.delete, model.list or chat.
         kind: reset (the connection dies), timeout (no answer), cut (half the answer), garbage (a proxy's page), no_id,
             wrong_id, nulls, unknown_status, drip (byte by byte), duplicate (the request arrives twice), late (what was
             asked is done `reads` lists later, and the connection dies now), says (`raw` is the whole answer), endless
@@ -55,6 +55,34 @@ class Fault:
     content_type: str = "application/json"
 
 
+class Dress(Protocol):
+    """Where a provider differs from OpenAI."""
+
+    def begin(self, job: Json, request: Json) -> None:
+        """A job is created; may refuse it."""
+
+    def finish(self, job: Json) -> None:
+        """A job has succeeded."""
+
+    def store(self, file: Json, content: bytes) -> None:
+        """A file was stored."""
+
+    def serves(self, server: "FaultServer", model: str) -> bool:
+        """Whether a model of this name answers."""
+
+    def admit(self, authorization: str, url: urllib.parse.SplitResult) -> None:
+        """Whether this key may deploy."""
+
+    def deploy(self, server: "FaultServer", url: urllib.parse.SplitResult, request: Json) -> Json:
+        """A deployment is asked for."""
+
+    def deployment_at(self, url: urllib.parse.SplitResult) -> str:
+        """Its name in an address."""
+
+    def look_at(self, row: Json, course: tuple[str, ...]) -> None:
+        """One look at a deployment moves it on."""
+
+
 class FaultServer(http.server.ThreadingHTTPServer):
     """Files and jobs in memory.
 
@@ -73,6 +101,11 @@ class FaultServer(http.server.ThreadingHTTPServer):
         checks_files: a job needs a training file that is there.
         consumed: what the trainer says it took from the file.
         checkpoints: those of every job.
+        dress: whose shape it has where providers differ (tests/dress.py); None is OpenAI's.
+        deployments: what was committed and not removed, by name; `made_deployments` counts every one ever made.
+        deployment_course: what each goes through, one status a look at it.
+        keys: for each API, the keys that came to it.
+        models: what GET /models lists.
     """
 
     daemon_threads = True
@@ -109,6 +142,12 @@ class FaultServer(http.server.ThreadingHTTPServer):
         self.consumed: Json = {}
         self.checkpoints: list[Json] = []
         self.events: list[Json] = []  # newest first, before the one that each job has
+        self.dress: Dress | None = None
+        self.deployments: dict[str, Json] = {}
+        self.made_deployments = 0
+        self.deployment_course: tuple[str, ...] = ()
+        self.keys: dict[str, set[str]] = {}
+        self.models: list[Json] = []
         self.says = "Slow and steady."
         self.bugs: list[str] = []
         self.started: set[str] = set()
@@ -174,6 +213,8 @@ class FaultServer(http.server.ThreadingHTTPServer):
             "hyperparameters": {},
             "seed": 1,
         }
+        if self.dress is not None:
+            self.dress.begin(job, request)
         self.jobs.append(job)
         self._hidden[job["id"]] = self.stale
         self._owner[job["id"]] = account
@@ -226,6 +267,8 @@ class FaultServer(http.server.ThreadingHTTPServer):
                 job["fine_tuned_model"] = f"ft:{job['model']}:org:{named}"
                 job["trained_tokens"] = 1000
                 job["result_files"] = [f"file-result-{job['id']}"]
+                if self.dress is not None:
+                    self.dress.finish(job)
 
     def cancel(self, job: Json) -> bool:
         if job["status"] in ENDED:
@@ -236,7 +279,7 @@ class FaultServer(http.server.ThreadingHTTPServer):
         return True
 
 
-class _Refused(Exception):
+class Refused(Exception):
     def __init__(self, status: int, message: str, code: str | None = None) -> None:
         super().__init__(message)
         self.status = status
@@ -257,6 +300,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_DELETE(self) -> None:
         self._answer(b"")
 
+    def do_PUT(self) -> None:
+        self.do_POST()
+
     def do_POST(self) -> None:
         self._answer(self.rfile.read(int(self.headers.get("content-length", 0))))
 
@@ -268,12 +314,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         with self.server.lock:
             self.server.requests[call] += 1
-            if self.command == "POST":
+            key = self.headers.get("authorization", "").removeprefix("Bearer ")
+            self.server.keys.setdefault(_api_of(url.path), set()).add(key)
+            if self.command in ("POST", "PUT"):
                 self.server.posts.append(call)
             fault = self.server.fault_for(call)
             try:
                 answer = self._outcome(fault, call, url, body)
-            except _Refused as refused:
+            except Refused as refused:
                 fault, answer = Fault(call, refused.status, body=refused.body), {}
         if fault is not None and fault.kind not in ("duplicate", "drip"):
             self._go_wrong(fault, answer)
@@ -281,6 +329,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send(200, self.server.result, content_type="text/csv")
         elif call == "chat" and answer.get("stream"):
             self._stream(answer)
+        elif call == "deploy.delete" and fault is None:
+            self._send(202, b"", content_type="")
         else:
             self._send(200, json.dumps(answer).encode(), drip=fault is not None and fault.kind == "drip")
 
@@ -353,21 +403,25 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         asked = dict(urllib.parse.parse_qsl(url.query))
         if call == "chat":
             return self._chat(json.loads(body))
+        if call == "model.list":
+            return {"object": "list", "data": self.server.models}
+        if thing == "deploy":
+            return self._deploy(verb, url, body)
         if call == "file.create":
             return self._store(body, account)
         if call == "job.create":
             request = json.loads(body)
             if self.server.checks_files and self.server.find("file", request["training_file"], account) is None:
-                raise _Refused(400, f"No such File object: {request['training_file']}")
+                raise Refused(400, f"No such File object: {request['training_file']}")
             return self.server.commit_job(request, account)
         if verb == "list":
             return self._list(thing, asked, account)
         if call == "file.content":
             return {}
-        row_id = re.split(r"/(?:files|jobs)/", url.path)[1].split("/")[0]
+        row_id = urllib.parse.unquote(re.split(r"/(?:files|jobs)/", url.path)[1].split("/")[0])
         row = self.server.find(thing, row_id, account)
         if row is None:
-            raise _Refused(404, f"No such {thing}: {row_id}")
+            raise Refused(404, f"No such {thing}: {row_id}")
         return self._with(call, row)
 
     def _with(self, call: str, row: Json) -> Json:
@@ -376,7 +430,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.server.deleted.append(row["id"])
             return {"id": row["id"], "object": "file", "deleted": True}
         if call == "job.cancel" and not self.server.cancel(row):
-            raise _Refused(400, f"Job has already completed: {row['id']}")
+            raise Refused(400, f"Job has already completed: {row['id']}")
         if call == "job.events":
             event: Json = {
                 "object": "fine_tuning.job.event",
@@ -394,13 +448,32 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.server.advance()
         return row
 
+    def _deploy(self, verb: str, url: urllib.parse.SplitResult, body: bytes) -> Json:
+        dress = self.server.dress
+        if dress is None:
+            raise Refused(404, "There is no such route.")
+        dress.admit(self.headers.get("authorization", ""), url)
+        if verb == "create":
+            return dress.deploy(self.server, url, json.loads(body))
+        if verb == "list":
+            return {"data": list(self.server.deployments.values())}
+        name = dress.deployment_at(url)
+        row = self.server.deployments.get(name)
+        if row is None:
+            raise Refused(404, f"The deployment {name} was not found.", "DeploymentNotFound")
+        if verb == "delete":
+            del self.server.deployments[name]
+            return {}
+        dress.look_at(row, self.server.deployment_course)
+        return row
+
     def _account(self) -> str:
         accounts = self.server.accounts
         key = self.headers.get("authorization", "").removeprefix("Bearer ")
         if accounts is None:
             return ""
         if key not in accounts:
-            raise _Refused(401, "Incorrect API key provided.", "invalid_api_key")
+            raise Refused(401, "Incorrect API key provided.", "invalid_api_key")
         return accounts[key]
 
     def _store(self, body: bytes, account: str) -> Json:
@@ -409,11 +482,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         content = part.split(b"\r\n\r\n", 1)[1]
         file = self.server.commit_file(name.group(1).decode() if name else "", len(content), account)
         self.server.contents[file["id"]] = content
+        if self.server.dress is not None:
+            self.server.dress.store(file, content)
         return file
 
     def _list(self, thing: str, asked: Mapping[str, str], account: str) -> Json:
         if not self.server.lists:
-            raise _Refused(501, "There is no list.")
+            raise Refused(501, "There is no list.")
         if "after" in asked:
             rows = self.server.files if thing == "file" else self.server.jobs[::-1]
             at = [row["id"] for row in rows].index(asked["after"]) + 1
@@ -428,8 +503,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _chat(self, request: Json) -> Json:
         model = request["model"]
-        if model.startswith("ft:") and model not in [job["fine_tuned_model"] for job in self.server.jobs]:
-            raise _Refused(404, f"The model `{model}` does not exist", "model_not_found")
+        if self.server.dress is not None:
+            if not self.server.dress.serves(self.server, model):
+                raise Refused(404, "The API deployment for this resource does not exist.", "DeploymentNotFound")
+        elif model.startswith("ft:") and model not in [job["fine_tuned_model"] for job in self.server.jobs]:
+            raise Refused(404, f"The model `{model}` does not exist", "model_not_found")
         if not request.get("stream"):
             said = {"role": "assistant", "content": self.server.says}
             choice = {"index": 0, "message": said, "finish_reason": "stop"}
@@ -457,7 +535,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.send_response(status)
-        self.send_header("content-type", content_type)
+        if content_type:
+            self.send_header("content-type", content_type)
         self.send_header("content-length", str(len(body)))
         for name, value in (headers or {}).items():
             self.send_header(name, value)
@@ -477,12 +556,23 @@ def call_of(method: str, path: str) -> str:
     """What a request is called here."""
     if path.endswith("/chat/completions"):
         return "chat"
+    if "/deployments/" in path or "/v0/models" in path:
+        at_list = path.endswith("/v0/models")
+        verbs = {"PUT": "create", "POST": "create", "DELETE": "delete"}
+        return f"deploy.{verbs.get(method, 'list' if at_list else 'get')}"
+    if path.endswith("/models"):
+        return "model.list"
     thing, _, last = ("file" if "/files" in path else "job", *path.rpartition("/")[1:])
     if method == "DELETE":
         return f"{thing}.delete"
     if last in ("files", "jobs"):
         return f"{thing}.create" if method == "POST" else f"{thing}.list"
     return f"{thing}.{last}" if last in ("cancel", "events", "content", "checkpoints") else f"{thing}.get"
+
+
+def _api_of(path: str) -> str:
+    """Which API a request is for: that which trains, or one beside it."""
+    return "management" if path.startswith("/subscriptions/") else "training"
 
 
 def _misshapen(kind: str, answer: Json) -> Json:

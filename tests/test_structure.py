@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.settings import Config
-from pipeline.state.file import CREATE_JOB, UPLOAD
+from pipeline.state.file import CREATE_JOB, DEPLOY, UPLOAD
 from pipeline.steps import STEPS
 from pipeline.steps.step import Step, Work
 
@@ -184,7 +184,11 @@ def test_only_the_ledger_changes_anything_on_a_backend() -> None:
         if isinstance(node, ast.Attribute) and changes(node)
     }
     # In the server `.post` declares a route, and its queue and files are its own.
-    assert {each for each in places if not each.startswith("pipeline.server.")} == {"pipeline.backends.ledger"}
+    assert {each for each in places if not each.startswith("pipeline.server.")} == {
+        "pipeline.backends.ledger",
+        "pipeline.backends.removing",  # a part of it
+        "pipeline.backends.hosting",  # the requests that it has made
+    }
 
 
 def test_only_what_makes_foreign_text_visible_writes_to_a_terminal() -> None:
@@ -259,25 +263,29 @@ def test_nothing_outside_of_the_steps_decides_by_a_steps_name() -> None:
 
 def test_the_steps_that_change_a_backend_are_those_that_the_state_knows() -> None:
     assert [step.name for step in STEPS if step.buys] == [CREATE_JOB]
-    assert [(step.name, step.sent_for) for step in STEPS if step.sent_for] == [(UPLOAD, CREATE_JOB)]
+    assert [(step.name, step.sent_for) for step in STEPS if step.sent_for] == [
+        (UPLOAD, (CREATE_JOB,)),
+        (DEPLOY, ("smoke_test", "evaluate")),
+    ]
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
 def test_what_a_step_names_comes_before_it_or_uses_it(step: Step) -> None:
     before = [each.name for each in STEPS[: STEPS.index(step)]]
-    assert {*step.needs, *filter(None, [step.spoils])} <= {*before}
+    assert {*step.needs, *step.maybe, *filter(None, [step.spoils])} <= {*before}
     users = [each.name for each in STEPS if set(each.needs) & {step.name}]
-    assert step.sent_for is None or step.sent_for not in before
+    assert not set(step.sent_for) & set(before)
     assert step.section is None or not users, "what may be absent is needed by nobody"
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
 def test_a_steps_function_takes_the_config_what_it_needs_and_its_work(step: Step) -> None:
     outputs = {each.name: each.output for each in STEPS}
-    expected = [Config, *(outputs[name] for name in step.needs), Work, step.output]
+    needed, maybe = [outputs[name] for name in step.needs], [outputs[name] | None for name in step.maybe]
+    expected = [Config, *needed, *maybe, Work, step.output]
     assert list(inspect.get_annotations(step.run).values()) == expected
-    if step.after_skip is not None:
-        assert list(inspect.get_annotations(step.after_skip).values()) == [*expected[:-1], None]
+    for later in filter(None, (step.after_skip, step.at_end)):
+        assert list(inspect.get_annotations(later).values()) == [*expected[:-1], None]
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pipeline import failpoints
 from pipeline.backends.embedded import EmbeddedServer, embedded_identity
+from pipeline.backends.hosts import refuse_wrong_host
 from pipeline.backends.lent import LentServer, lend, take_back
 from pipeline.backends.profiles import Profile, profile_of
 from pipeline.backends.quoting import quote
@@ -89,6 +90,7 @@ class Connection:
             key = self._running().key
             remember_key(key)
             return key
+        refuse_wrong_host(self.profile)
         key = os.environ.get(self.profile.key_env, "").strip()
         if not key:
             raise InputError(
@@ -142,6 +144,21 @@ class Connection:
                 http_client=self.http,
             )
         return self._client
+
+    def client_at(self, base_url: str, key: str) -> "openai.OpenAI":
+        """The SDK for another API of the same provider, with a key of its own; nothing of the account goes along."""
+        import openai
+
+        remember_key(key)
+        none = dict.fromkeys(("OpenAI-Organization", "OpenAI-Project"), openai.omit)
+        return openai.OpenAI(
+            base_url=base_url,
+            api_key=key,
+            timeout=self._backend.timeout_s,
+            max_retries=0,
+            http_client=self.http,
+            default_headers=none,  # type: ignore[arg-type]
+        )
 
     def ask(self, where: str, request: Callable[["openai.OpenAI"], T]) -> T:
         """Make a request that changes nothing, a few times if need be; its failure becomes a message for the user."""

@@ -52,13 +52,27 @@ def _priced(config: Config, trained: int, assumed: list[str]) -> Cost:
     price = prices.get(config.backend.kind, {}).get(config.create_job.model)
     if price is None:
         return Cost(trained, None, ", ".join(assumed))
-    return Cost(trained, trained * price / 1e6, ", ".join([*assumed, f"prices of {prices['date']}"]))
+    return Cost(
+        trained, trained * price / 1e6, ", ".join([*assumed, f"prices of {price_dates(config.backend.kind)[0]}"])
+    )
 
 
 def chat_prices(config: Config) -> tuple[float, float] | None:
     """US dollars per million tokens that the tuned model reads and writes; None where they are not known here."""
     found = _chat_prices().get(config.backend.kind, {}).get(config.create_job.model)
     return None if found is None else (found[0], found[1])
+
+
+def prices_of(kind: str) -> dict[str, tuple[float | None, float | None, float | None]]:
+    """For each model whose price is known, US dollars per million tokens: trained, read, written."""
+    training, talking = _prices().get(kind, {}), _chat_prices().get(kind, {})
+    return {name: (training.get(name), *talking.get(name, (None, None))) for name in sorted({*training, *talking})}
+
+
+def price_dates(kind: str) -> tuple[str, str]:
+    """Of what day the prices of training and of talking are."""
+    prices = _prices()
+    return str(prices["dates"].get(kind, prices["date"])), str(_chat_prices()["date"])
 
 
 def refuse_if_too_much(config: Config, tokens: int) -> None:
@@ -87,8 +101,8 @@ def refuse_if_too_much(config: Config, tokens: int) -> None:
 
 
 @functools.cache
-def _prices() -> dict[str, dict[str, float]]:
-    prices: dict[str, dict[str, float]] = _read("prices.yaml")
+def _prices() -> dict[str, Any]:
+    prices: dict[str, Any] = _read("prices.yaml")
     return prices
 
 

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from openai.types import FileObject
     from openai.types.fine_tuning import FineTuningJob
 
+    from pipeline.backends.hosting import Made
+
 
 @dataclasses.dataclass(frozen=True)
 class Found:
@@ -40,6 +42,6 @@ class Effect:
     where: str
     op: str
     look: "Callable[[openai.OpenAI], Found]"
-    post: "Callable[[openai.OpenAI], FileObject | FineTuningJob]"
+    post: "Callable[[openai.OpenAI], FileObject | FineTuningJob | Made]"
     made_of: str | None = None
     generation: int = 0

@@ -9,9 +9,10 @@ What no client can promise: if a server shows a job later than `settle_s` after 
 made. `sweep` finds such twins at every poll and cancels those that have not started.
 """
 
-import contextlib
+import codecs
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -19,20 +20,24 @@ from pipeline import failpoints
 from pipeline.backends.account import check_account, is_usable
 from pipeline.backends.client import Connection
 from pipeline.backends.effects import Effect, Found
+from pipeline.backends.fitting import shape_of
 from pipeline.backends.listing import LINEAGE_KEY, OP_KEY, JobMark, NoList, age, is_file, jobs, lineage_of, rows
 from pipeline.backends.polling import spread
+from pipeline.backends.removing import Removing
 from pipeline.config.settings import CreateJob
 from pipeline.durable import reading
 from pipeline.errors import DecisionNeeded, TryLater
 from pipeline.process.clock import Clock, stamp
 from pipeline.process.signals import Signals
-from pipeline.state.file import CREATE_JOB, UPLOAD, Attempt, State, digest
+from pipeline.state.file import CREATE_JOB, DEPLOY, UPLOAD, Attempt, State, digest
 from pipeline.wording import about
 
 if TYPE_CHECKING:
     import openai
     from openai.types import FileObject
     from openai.types.fine_tuning import FineTuningJob
+
+    from pipeline.backends.hosting import Hosting
 
 T = TypeVar("T")
 SETTLE_LOOKS = 6
@@ -43,14 +48,13 @@ ENDED = ("succeeded", *CAME_TO_NOTHING)
 _LOST = "the state that was lost may have known what was made"
 
 
-class Ledger:
+class Ledger(Removing):
     """Makes remote effects and writes them down."""
 
     def __init__(
         self, state: State, connection: Connection, clock: Clock, signals: Signals, say: Callable[[str], None]
     ) -> None:
-        self._state = state
-        self._connection = connection
+        super().__init__(state, connection)
         self._clock = clock
         self._signals = signals
         self._say = say
@@ -61,7 +65,8 @@ class Ledger:
     def upload(self, path: Path, sha256: str, *, timeout_s: float) -> str:
         """The id of a training file with this content on the backend, sending it if it is not there."""
         # The name carries no local file name and no person: it is seen in the provider's dashboard.
-        name, size = f"finetune-{sha256[:16]}.jsonl", path.stat().st_size
+        mark = codecs.BOM_UTF8 if self._connection.profile.bom else b""
+        name, size = f"finetune-{sha256[:16]}.jsonl", len(mark) + path.stat().st_size
 
         def look(client: "openai.OpenAI") -> Found:
             files = rows(lambda: client.files.list(purpose="fine-tune"))
@@ -69,7 +74,8 @@ class Ledger:
 
         def post(client: "openai.OpenAI") -> "FileObject":
             with reading(path) as file:
-                return client.with_options(timeout=timeout_s).files.create(file=(name, file), purpose="fine-tune")
+                content = mark + file.read() if mark else file
+                return client.with_options(timeout=timeout_s).files.create(file=(name, content), purpose="fine-tune")
 
         effect = Effect(UPLOAD, self.op("file", sha256), look, post)
         file_id = self._once(effect)
@@ -168,36 +174,18 @@ class Ledger:
         self._state.save()
         return True
 
-    def delete_file(self, file_id: str) -> None:
-        """Remove an uploaded file from the backend; one that is gone already is fine."""
-        self._delete("cleanup", lambda client: client.files.delete(file_id))
-        for attempt in self._state.body.remote.values():
-            if attempt.remote_id == file_id:
-                attempt.deleted = True
-        self._state.save()
-
-    def delete_model(self, name: str) -> None:
-        """Remove a tuned model from the backend; one that is gone already is fine."""
-        self._delete("delete", lambda client: client.models.delete(name))
-
-    def _delete(self, where: str, ask: "Callable[[openai.OpenAI], object]") -> None:
-        def delete(client: "openai.OpenAI") -> None:
-            from openai import NotFoundError
-
-            with contextlib.suppress(NotFoundError):
-                ask(client)
-
-        self._connection.ask(where, delete)
-
-    def has_sent(self, *file_ids: str | None) -> bool:
-        """Whether we sent one of these files with this account, and have not deleted it since."""
-        here, made = self._connection.identity, self._state.body.remote.values()
-        sent = {each.remote_id for each in made if each.account == here and not each.deleted}
-        return not sent.isdisjoint(filter(None, file_ids))
+    def deploy(self, hosting: "Hosting", op: str) -> str:
+        """The name under which a tuned model answers, having it deployed if it is not."""
+        effect = Effect(DEPLOY, op, hosting.look, hosting.make, made_of=hosting.where)
+        name = self._once(effect)
+        for surplus in self._surplus(effect, name):
+            self._delete(DEPLOY, partial(hosting.remove, name=surplus))
+            self._say(f"{surplus} is the same deployment made twice; removed")
+        return name
 
     def _job_effect(self, config: CreateJob, train_file: str, valid_file: str | None, identity: str) -> Effect:
         op = self.op("job", identity)
-        mark = self._mark(config, train_file, op)
+        mark, shape = self._mark(config, train_file, op), shape_of(config, self._connection.profile)
 
         def look(client: "openai.OpenAI") -> Found:
             listed = sorted(jobs(client, mark.metadata_filter), key=age)
@@ -214,19 +202,11 @@ class Ledger:
                 model=config.model,
                 training_file=train_file,
                 validation_file=valid_file,
-                method={
-                    "type": "supervised",
-                    "supervised": {
-                        "hyperparameters": {
-                            "n_epochs": config.hyperparameters.n_epochs,
-                            "batch_size": config.hyperparameters.batch_size,
-                            "learning_rate_multiplier": config.hyperparameters.learning_rate_multiplier,
-                        }
-                    },
-                },
+                method=shape.method,
                 suffix=mark.suffix,
                 seed=config.seed,
                 metadata={**config.metadata, OP_KEY: op, LINEAGE_KEY: self._state.body.lineage},
+                extra_body=shape.extra,
             )
 
         return Effect(CREATE_JOB, op, look, post)
@@ -242,7 +222,7 @@ class Ledger:
     def _cancel_twin(self, job_id: str) -> None:
         self._connection.look("poll_job", lambda client: client.fine_tuning.jobs.cancel(job_id))
 
-    def op(self, kind: Literal["file", "job"], made_of: str) -> str:
+    def op(self, kind: Literal["file", "job", "deployment"], made_of: str) -> str:
         """The identity of an effect on this account; the same from every version of finetune."""
         return digest([kind, self._connection.identity, made_of])[:32]
 
@@ -253,7 +233,10 @@ class Ledger:
         unknown = "the state was rebuilt" if self._state.body.rebuilt else ""
         if attempt.tries > 0 and attempt.remote_id is None:
             unknown = "the answer was lost"
-        if attempt.remote_id is not None and not attempt.deleted:
+        if attempt.stands:  # where it is looked for by name, so that none is none
+            if attempt.remote_id in self._look(effect).ids:
+                return attempt.remote_id or ""
+        elif attempt.remote_id is not None and not attempt.deleted:
             if is_usable(self._connection, effect.where, attempt.remote_id):
                 return attempt.remote_id
             unknown = f"{attempt.remote_id} is not to be seen"  # a list that lags would make us buy it again
@@ -348,7 +331,10 @@ class Ledger:
         recorded = [
             attempt
             for attempt in self._state.body.remote.values()
-            if attempt.account == account and attempt.remote_id in self._earlier and not attempt.deleted
+            if attempt.account == account
+            and attempt.remote_id in self._earlier
+            and not attempt.deleted
+            and attempt.step != DEPLOY
         ]
         check_account(self._connection, self._clock, effect.where, recorded)
 
@@ -392,9 +378,12 @@ class Ledger:
 
     def _sweep_files(self, effect: Effect, file_id: str) -> None:
         """Remove copies that a repeated request of ours made: they are private chats."""
-        # Even one request can arrive twice: proxies repeat them.
-        if self._state.body.remote[effect.op].tries > 0:
-            for surplus in self._look(effect).ids:
-                if surplus != file_id:
-                    self.delete_file(surplus)
-                    self._say(f"{surplus} is the same file sent twice; deleted")
+        for surplus in self._surplus(effect, file_id):
+            self.delete_file(surplus)
+            self._say(f"{surplus} is the same file sent twice; deleted")
+
+    def _surplus(self, effect: Effect, made: str) -> list[str]:
+        """What a repeated request of ours made beside it. Even one request can arrive twice: proxies repeat them."""
+        if self._state.body.remote[effect.op].tries == 0:
+            return []
+        return [each for each in self._look(effect).ids if each != made]

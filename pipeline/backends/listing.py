@@ -17,7 +17,7 @@ T = TypeVar("T")
 OP_KEY = "finetune_op"
 LINEAGE_KEY = "finetune_run"
 MOST_PAGES = 1000  # of a hundred jobs each; a list of files has up to 10,000 on one
-_NO_LIST = (404, 405, 501)
+NO_LIST = (404, 405, 501)
 
 
 class NoList(Exception):
@@ -51,7 +51,7 @@ def rows(first_page: "Callable[[], SyncCursorPage[T]]") -> Iterator[T]:
     try:
         page = first_page()
     except openai.APIStatusError as error:
-        if error.status_code in _NO_LIST:
+        if error.status_code in NO_LIST:
             raise NoList from None
         raise
     for _ in range(MOST_PAGES):

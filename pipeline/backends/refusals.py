@@ -8,12 +8,12 @@ from urllib.parse import urljoin, urlsplit
 import openai
 
 from pipeline.backends.answers import Endless, Nonsense
+from pipeline.backends.closing import SWITCH
 from pipeline.backends.profiles import Profile
 from pipeline.errors import BackendFailed, FinetuneError, InputError, MakesNoSense, TryLater
 from pipeline.network import Transient, retry_after
-from pipeline.state.file import CREATE_JOB
+from pipeline.state.file import CREATE_JOB, DEPLOY
 
-SWITCH = "To train on this machine instead: --set backend.kind=embedded --set create_job.model=smollm2-135m-instruct"
 _NOT_ALLOWED = ("not allowed", "not permitted", "no longer", "wind", "not available", "does not have access to fine")
 _MAY_PASS = (408, 409, 429)
 _MAY_BE_DONE = (303, 408, 409)  # See Other is the answer to a request that was carried out
@@ -80,6 +80,15 @@ def explain(
     status = error.status_code
     if 300 <= status < 400:
         return _sent_elsewhere(where, error, base_url)
+    if where == DEPLOY and status in (401, 403):
+        return InputError(where, f"{profile.title} does not let us deploy ({said})", fix=profile.may_deploy)
+    if error.code == "DeploymentNotFound":
+        return InputError(
+            where,
+            f"{profile.title} has no deployment of that name ({said})",
+            fix="Add a section `deploy` to the config, as docs/backends.md shows; if there is one, "
+            "`finetune run CONFIG --from deploy`: a developer deployment is gone after 24 hours.",
+        )
     if status == 401:
         return InputError(
             where,

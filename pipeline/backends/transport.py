@@ -99,6 +99,9 @@ class Client(openai.DefaultHttpxClient):
         if stream and kind.startswith("text/event-stream"):
             pieces = self._speech(response, STREAM_PATIENCE * timeout_s, _tokens_asked_for(request))
             return _streamed(response, kind, pieces)
+        if request.method == "DELETE" and not kind:  # 202 or 204, as Azure's Resource Manager answers
+            response.close()
+            return _json(request, response.status_code, b"{}")
         # A proxy's page in the API's place: the SDK would hand its text over as if it were the answer.
         if not kind.startswith(("application/json", "text/event-stream")):
             raise _no_json(kind)

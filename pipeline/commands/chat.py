@@ -47,7 +47,7 @@ def converse(config: Config, state: State, work: Work, message: str | None, temp
         say_aside(f"The training is not done; this is {model}, the model of the one before.")
     talk = Conversation(
         model,
-        config.create_job.model,
+        work.connection.profile.serving_name(config.create_job.model),
         _called(config),
         system,
         inference_temperature(config) if temperature is None else temperature,
@@ -74,8 +74,7 @@ def _whom(config: Config, progress: Progress, work: Work) -> tuple[str, str | No
     if trained is None or trained.last_made is None:
         fix = "Train one with `finetune run CONFIG`." if work.beside is None else f"{work.go_on} Wait for it."
         raise InputError("chat", "there is no tuned model yet", fix=fix)
-    tuned = progress.output_here(PollJob, "chat")
-    return tuned.model, inference_prompt(config, progress.last_output(Convert).system_prompt)
+    return progress.asked_as("chat"), inference_prompt(config, progress.last_output(Convert).system_prompt)
 
 
 def _called(config: Config) -> str:

@@ -2,13 +2,14 @@
 
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.backends.hosting import hosting_of
 from pipeline.commands.context import at_work, say
 from pipeline.commands.options import ConfigPath, Overrides
 from pipeline.config.settings import Config, run_directory
@@ -30,16 +31,19 @@ class Plan:
     """What is going to be deleted.
 
     Attributes:
-        files, models: on the backend, by id and name.
+        files, models, deployments: on the backend, by id and name.
         paths: here.
     """
 
     files: list[str] = field(default_factory=list)
     models: list[str] = field(default_factory=list)
+    deployments: list[str] = field(default_factory=list)
     paths: list[Path] = field(default_factory=list)
 
     def lines(self, where: str) -> Iterable[str]:
         """For a person, a line each."""
+        for name in self.deployments:
+            yield f"{where}: the deployment {name}"
         for name in self.models:
             yield f"{where}: the model {name}"
         for name in self.files:
@@ -48,7 +52,9 @@ class Plan:
             yield f"here: {path} ({in_bytes(_size(path))})"
 
 
-def planned(config: Config, state: State, work: "Work", *, model: bool, data: bool, everything: bool) -> Plan:
+def planned(
+    config: Config, state: State, work: "Work", *, model: bool, deployments: bool, data: bool, everything: bool
+) -> Plan:
     """What there is to delete; asks the backend which models came of the jobs that are written down."""
     run_dir = run_directory(config.name)
     if everything:
@@ -56,11 +62,13 @@ def planned(config: Config, state: State, work: "Work", *, model: bool, data: bo
         model = data = config.backend.kind != "embedded"
     plan = Plan()
     made = [each for each in state.body.remote.values() if each.account == work.connection.identity and each.remote_id]
+    if model or deployments:  # a model that is deployed cannot be deleted everywhere
+        plan.deployments = work.ledger.standing()
     if model:
         jobs = [_job(work, each.remote_id or "") for each in made if each.is_job]
         plan.models = [job.fine_tuned_model for job in jobs if job and job.fine_tuned_model]
     if data:
-        plan.files = [each.remote_id or "" for each in made if not each.is_job and not each.deleted]
+        plan.files = [each.remote_id or "" for each in made if each.is_file and not each.deleted]
         plan.paths = sorted({path for pattern in _DATA for path in run_dir.glob(pattern)})
     if everything:
         plan.paths = [run_dir]
@@ -88,26 +96,28 @@ def _size(path: Path) -> int:
 def delete(
     config_path: ConfigPath,
     model: Annotated[bool, typer.Option("--model", help="The tuned models on the backend.")] = False,
+    deployments: Annotated[bool, typer.Option("--deployments", help="Where the tuned models answer.")] = False,
     data: Annotated[bool, typer.Option("--data", help="The chats: here, and the files that were sent.")] = False,
     everything: Annotated[bool, typer.Option("--everything", help="Both, and the whole run directory.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
     overrides: Overrides = None,
 ) -> None:
     """Delete the model, the chats, or everything of a run, here and on the backend."""
-    if not (model or data or everything):
-        raise InputError("delete", "what is to be deleted?", fix="Add --model, --data or --everything.")
+    if not (model or deployments or data or everything):
+        raise InputError("delete", "what is to be deleted?", fix="Add --model, --deployments, --data or --everything.")
     with at_work(config_path, overrides, asks=True) as (config, state, work):
-        plan = planned(config, state, work, model=model, data=data, everything=everything)
+        plan = planned(config, state, work, model=model, deployments=deployments, data=data, everything=everything)
         where = work.connection.profile.title
         for line in plan.lines(where):
             say(line)
-        if not (plan.files or plan.models or plan.paths):
+        if not (plan.files or plan.models or plan.deployments or plan.paths):
             say("There is nothing to delete.")
             return
         if not (yes or _agreed()):
             say("Nothing was deleted.")
             return
         # The backend first: its ids stand in what is deleted here.
+        undeploy(config, work, plan.deployments)
         for name in plan.models:
             work.ledger.delete_model(name)
         for name in plan.files:
@@ -122,8 +132,24 @@ def delete(
     say(_beyond(config, where, config_path))
 
 
+def undeploy(config: Config, work: "Work", names: Sequence[str]) -> None:
+    """Remove deployments, wherever the ledger says that they were made.
+
+    Raises:
+        InputError: the backend does not let us.
+    """
+    for name in names:
+        hosting = hosting_of(config, work.connection, name, None, work.ledger.where_deployed(name))
+        work.ledger.undeploy(hosting, name)
+
+
 def _kinds(plan: Plan) -> Iterable[tuple[list[str] | list[Path], str]]:
-    return (plan.models, "model"), (plan.files, "file on the backend"), (plan.paths, "path")
+    return (
+        (plan.deployments, "deployment"),
+        (plan.models, "model"),
+        (plan.files, "file on the backend"),
+        (plan.paths, "path"),
+    )
 
 
 def _agreed() -> bool:

@@ -1,5 +1,6 @@
 """`finetune doctor`: whether all that a run needs is there, each thing with what mends it. Changes nothing."""
 
+import datetime
 import fcntl
 import os
 import platform
@@ -16,6 +17,8 @@ from typing import Annotated, Literal, NamedTuple
 import typer
 
 from pipeline.backends.client import Connection
+from pipeline.backends.closing import refuse_new_jobs, warning
+from pipeline.backends.hosting import check
 from pipeline.backends.profiles import PROFILES
 from pipeline.commands.context import say
 from pipeline.commands.options import Overrides
@@ -278,8 +281,36 @@ def _keys() -> Finding:
     )
 
 
+def _deployment(config: Config, connection: Connection) -> Iterator[Finding]:
+    """What the step deploy takes, where the backend needs one."""
+    profile = connection.profile
+    if profile.deploys is not None and config.deploy is None:
+        fix = "Add a section `deploy`: see docs/backends.md."
+        yield Finding("warn", "deploy", f"a model of {profile.title} answers only once it is deployed", fix)
+    elif config.deploy is not None:
+        try:
+            check(config, connection)
+        except InputError as error:
+            yield Finding("fail", "deploy", f"{error.where}: {error.what}", error.fix)
+        else:
+            yield Finding("ok", "deploy", "there is what it takes; whether the role suffices is seen then")
+
+
+def _closing(config: Config, today: datetime.date) -> Iterator[Finding]:
+    """The days on which a provider stops."""
+    try:
+        refuse_new_jobs(config, today)
+    except InputError as error:
+        yield Finding("fail", "days left", error.what, error.fix)
+        return
+    if told := warning(config, today):
+        what, _, fix = told.removeprefix("WARNING: ").partition(". ")
+        yield Finding("warn", "days left", what, f"{fix}.")
+
+
 def _hosted(config: Config) -> Iterator[Finding]:
     """The key is set, and the backend answers one cheap question with it."""
+    yield from _closing(config, SystemClock().now().date())
     connection = Connection(config.backend, run_directory(config.name), SystemClock())
     profile = connection.profile
     try:
@@ -296,6 +327,7 @@ def _hosted(config: Config) -> Iterator[Finding]:
         yield Finding("fail", "backend", f"{profile.title}: {error.what}", error.fix)
     else:
         yield Finding("ok", "backend", f"{profile.title} answers; nothing was asked that costs")
+        yield from _deployment(config, connection)
     finally:
         connection.close()
 

@@ -1,18 +1,16 @@
 """The settings: one section per step, plus `name` and `backend`. configs/reference.yaml shows every key."""
 
-import ipaddress
 import re
 import string
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, get_args
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pipeline.archives.readers import AUTO, SOURCES
 from pipeline.config.redaction import KINDS
-from pipeline.network import is_host
+from pipeline.network import check_base_url
 
 Auto = Literal["auto"]
 if TYPE_CHECKING:
@@ -67,31 +65,6 @@ class Backend(Section):
 def listed(one_or_more: str | list[str]) -> list[str]:
     """What a key holds that takes one or several."""
     return one_or_more if isinstance(one_or_more, list) else [one_or_more]
-
-
-def check_base_url(value: str) -> None:
-    """Check that an API can be asked at this address.
-
-    Raises:
-        ValueError: it cannot; says in a sentence's beginning what was expected.
-    """
-    expected = "expected the address of an API, such as https://api.example.com/v1"
-    if not value.isprintable() or " " in value:
-        raise ValueError(f"{expected}, without blanks")
-    try:
-        url = urlsplit(value)
-        host = url.hostname or ""
-        usable = url.scheme in ("http", "https") and is_host(host) and url.port != 0
-        if "[" in url.netloc:
-            ipaddress.IPv6Address(host)
-    except ValueError:  # of the port, or of brackets
-        usable = None
-    if "@" in value:
-        raise ValueError("holds a user's name or password; keys come from the environment alone")
-    if not usable:
-        raise ValueError(expected)
-    if url.query or url.fragment:
-        raise ValueError(f"{expected}, with nothing after `?` or `#`")
 
 
 class Download(Section):
@@ -274,6 +247,7 @@ class CreateJob(Section):
     method: Literal["supervised"] = "supervised"
     hyperparameters: Hyperparameters = Hyperparameters.model_construct()
     suffix: str | None = Field(None, min_length=1, max_length=40)
+    training_type: Literal["standard", "global", "developer"] | None = None
     seed: int | None = Field(None, ge=0, le=2**31 - 1)
     metadata: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] = Field(
         default_factory=dict, max_length=12
@@ -289,6 +263,24 @@ class PollJob(Poll):
     timeout_s: Annotated[float, Field(gt=0, le=365 * 24 * 3600)] | None = None
     stuck_after_s: Seconds = 2 * 3600.0
     keep: Literal["best", "last"] = "best"
+
+
+class Deploy(Section):
+    """Have the tuned model answer, where a backend does not do so by itself; no fee unless it is allowed."""
+
+    sku: Literal["developer", "standard", "global"] = "developer"
+    capacity: Count = 1
+    resource: str | None = None
+    management_url: str = "https://management.azure.com"
+    max_usd_per_hour: float = Field(0.0, ge=0, le=10_000)
+    timeout_s: Seconds = 3600.0
+    cleanup: bool = False
+
+    @field_validator("management_url")
+    @classmethod
+    def _management_url_is_the_address_of_an_api(cls, value: str) -> str:
+        check_base_url(value)
+        return value
 
 
 class Expectation(Section):
@@ -360,6 +352,7 @@ class Config(BaseModel):
     create_job: CreateJob = CreateJob.model_construct()
     poll_job: PollJob = PollJob.model_construct()
     smoke_test: SmokeTest = SmokeTest.model_construct()
+    deploy: Deploy | None = None
     evaluate: Evaluate | None = None
 
     @field_validator("name")

@@ -8,9 +8,9 @@ import msgspec
 from pipeline.config.settings import Config
 from pipeline.errors import InputError
 from pipeline.run.purchase import FREE
-from pipeline.state.file import Json, State, StepRecord
+from pipeline.state.file import Attempt, Json, State, StepRecord
 from pipeline.steps import step_named, step_of, steps_of
-from pipeline.steps.outputs import Output
+from pipeline.steps.outputs import Deploy, Output, PollJob
 from pipeline.steps.step import Step
 
 T = TypeVar("T", bound=Output)
@@ -40,12 +40,17 @@ class Progress:
     def needs(self, step: Step) -> dict[str, str] | None:
         """The digests of what the step builds on; None if something is not there."""
         found = {}
-        for name in step.needs:
+        for name in (*step.needs, *self.there(step.maybe)):
             record = self._state.body.steps.get(name)
             if record is None or record.status != "done" or record.output_digest is None:
                 return None
             found[name] = record.output_digest
         return found
+
+    def there(self, names: tuple[str, ...]) -> list[str]:
+        """Those of these steps that a run with this config has."""
+        wanted = {step.name for step in self.steps}
+        return [name for name in names if name in wanted]
 
     def why(self, step: Step) -> str | None:
         """Why the step would run, or None if it is done and intact."""
@@ -65,9 +70,10 @@ class Progress:
         changed = _difference(record.declared, self.declared(step))
         if changed is not None:
             return changed
-        # Only where the step that needs the file runs again: a file that has served its job may be gone.
-        if step.sent_for and self._was_deleted(record) and self.why(step_named(step.sent_for)) is not None:
-            return "its file was removed from the backend"
+        # Only where a step that needs it runs again: a file that has served its job may be gone.
+        users = [step_named(name) for name in self.there(step.sent_for)]
+        if users and (gone := self._removed(record)) and any(self.why(user) is not None for user in users):
+            return f"its {'file' if gone.is_file else 'deployment'} was removed from the backend"
         # What it was made of, by content: a step that ran again and made the same changes nothing.
         if needs is None:
             return "a step before it is not done"
@@ -80,9 +86,10 @@ class Progress:
         """Whether a run would find nothing to do."""
         return all(self.why(step) is None for step in self.steps)
 
-    def _was_deleted(self, record: StepRecord) -> bool:
-        ids = (record.output or {}).values()
-        return any(attempt.deleted and attempt.remote_id in ids for attempt in self._state.body.remote.values())
+    def _removed(self, record: StepRecord) -> Attempt | None:
+        """What the step made on the backend, if we removed it from there."""
+        ids, made = (record.output or {}).values(), self._state.body.remote.values()
+        return next((each for each in made if each.deleted and each.remote_id in ids), None)
 
     def record(self, kind: type[Output]) -> StepRecord | None:
         """The last run of the step whose output is a `kind`."""
@@ -117,6 +124,16 @@ class Progress:
                 "recorded by another version of finetune",
                 fix=f"Run `finetune run CONFIG --from {step.name}`.",
             ) from None
+
+    def asked_as(self, where: str) -> str:
+        """The name by which the tuned model is asked for: its own, or that of its deployment.
+
+        Raises:
+            InputError: see `output_here`.
+        """
+        if any(step.output is Deploy for step in self.steps):
+            return self.output_here(Deploy, where).name
+        return self.output_here(PollJob, where).model
 
     def output_here(self, kind: type[T], where: str) -> T:
         """What a remote step made on the backend that the config names, when it was last done.

@@ -1,6 +1,8 @@
 """The money gate: create_job finds the job that is there, makes a first one, or needs a decision to buy another."""
 
+from pipeline.backends.closing import applies, refuse_new_jobs, warning
 from pipeline.backends.cost import estimate, refuse_if_too_much
+from pipeline.backends.probing import remembered
 from pipeline.config.settings import Config
 from pipeline.errors import DecisionNeeded
 from pipeline.state.file import CREATE_JOB, Attempt, State
@@ -45,6 +47,26 @@ def generation_of(config: Config, convert: Convert, state: State, work: Work, wh
         return 0  # nothing is to be seen of what the lost state knew; create_job looks again, with patience
     refuse_if_too_much(config, convert.tokens)
     return 0 if latest is None else latest.generation + 1
+
+
+def mind_closing(config: Config, state: State, work: Work, *, buys: bool, new_job: bool) -> None:
+    """Say on which days the provider stops, and refuse now what it would refuse only after the chats were sent.
+
+    Args:
+        buys: a step that buys is to run.
+
+    Raises:
+        InputError: it takes no new jobs any more, and none of this account is known that could be found again.
+    """
+    if not applies(config):
+        return
+    today, account = work.clock.now().date(), work.connection.identity
+    learned = remembered(work.run_dir, account)
+    bought = any(attempt.remote_id or attempt.tries for attempt in _jobs(state, account).values())
+    if buys and (new_job or not (bought or state.body.rebuilt)):
+        refuse_new_jobs(config, today, learned)
+    if told := warning(config, today, learned):
+        work.display.note(told)
 
 
 def give_up_others(config: Config, convert: Convert, state: State, work: Work, generation: int) -> None:

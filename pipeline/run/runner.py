@@ -15,7 +15,7 @@ from pipeline.process.clock import stamp
 from pipeline.process.signals import this_process
 from pipeline.run.base_model import settle
 from pipeline.run.progress import NEVER_RAN, Progress
-from pipeline.run.purchase import FREE, generation_of, give_up_others
+from pipeline.run.purchase import FREE, generation_of, give_up_others, mind_closing
 from pipeline.state.file import State, StepRecord, digest, stat_of
 from pipeline.steps import STEPS, step_named, steps_of
 from pipeline.steps.outputs import Convert, Output, artifacts_of
@@ -89,8 +89,14 @@ def run(config: Config, state: State, work: Work, chosen: Range) -> None:
     names = [step.name for step in steps]
     begin = names.index(chosen.first) if chosen.first else 0
     end = names.index(chosen.last) if chosen.last else len(steps) - 1
-    needed, in_range = _needed_by(steps[begin]), steps[begin : end + 1]
+    needed, in_range = _needed_by(steps[begin], progress), steps[begin : end + 1]
     _require_key(progress, work, in_range)
+    for step in in_range:
+        if step.before_all is not None and (progress.why(step) or step.name == chosen.first):
+            step.before_all(config, work)
+    to_run = [step for step in in_range if progress.why(step) or step.name == chosen.first or chosen.new_job]
+    if to_run:
+        mind_closing(config, state, work, buys=any(step.buys for step in to_run), new_job=chosen.new_job)
     config = settle(config, state, work, [step for step in in_range if progress.why(step) or step.name == chosen.first])
     progress = Progress(state, config, work.connection.identity)
     for number, step in enumerate(steps[: end + 1], start=1):
@@ -112,19 +118,29 @@ def run(config: Config, state: State, work: Work, chosen: Range) -> None:
             if step.after_skip is not None:
                 step.after_skip(config, *_inputs(step, progress), work)
             continue
-        _run_step(number, step, why, config, state, work, chosen)
+        try:
+            _run_step(number, step, why, config, state, work, chosen)
+        except FinetuneError:
+            for other in steps:
+                if other.when_failed is not None:
+                    other.when_failed(config, work)
+            raise
         # The embedded store has its identity from its first start on.
         progress = Progress(state, config, work.connection.identity)
+    if any(step.at_end for step in steps) and progress.is_done():
+        for step in steps:
+            if step.at_end is not None:
+                step.at_end(config, *_inputs(step, progress), work)
     # What was verified anew is worth remembering, where the disk allows it: the next run need not hash it again.
     if state.refreshed:
         with contextlib.suppress(StateDamaged):
             state.save()
 
 
-def _needed_by(step: Step) -> set[str]:
+def _needed_by(step: Step, progress: Progress) -> set[str]:
     """What must be done before a step, by name."""
-    needs = {each for name in step.needs for each in _needed_by(step_named(name))}
-    return needs.union(step.needs)
+    direct = {*step.needs, *progress.there(step.maybe)}
+    return direct.union(*(_needed_by(step_named(name), progress) for name in direct))
 
 
 def _require_key(progress: Progress, work: Work, steps: Sequence[Step]) -> None:
@@ -183,8 +199,10 @@ def _run_step(number: int, step: Step, why: str, config: Config, state: State, w
     work.display.finished(number, len(progress.steps), step.name, output.summary(), record.seconds)
 
 
-def _inputs(step: Step, progress: Progress) -> list[Output]:
-    return [progress.output(step_named(name).output) for name in step.needs]
+def _inputs(step: Step, progress: Progress) -> list[Output | None]:
+    there = progress.there(step.maybe)
+    maybe = [progress.output(step_named(name).output) if name in there else None for name in step.maybe]
+    return [*(progress.output(step_named(name).output) for name in step.needs), *maybe]
 
 
 def _generation(why: str, config: Config, state: State, progress: Progress, work: Work, new_job: bool) -> int:
@@ -233,7 +251,9 @@ def forget(config: Config, state: State, name: str) -> Sequence[str]:
         state.body.models.clear()  # what the Hub has now is asked for anew
     sent = {step.name for step in gone if not step.buys}
     bought = {step.name for step in gone if step.buys}
-    state.body.remote = {op: each for op, each in state.body.remote.items() if each.step not in sent}
+    # A deployment stays written down: it may cost money, and only what is written down is removed.
+    kept = {op: each for op, each in state.body.remote.items() if each.step not in sent or not each.is_file}
+    state.body.remote = kept
     for attempt in state.body.remote.values():
         if attempt.step in bought and attempt.account.startswith(FREE):
             attempt.ended = True

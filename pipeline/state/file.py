@@ -36,8 +36,8 @@ PREVIOUS = "state.json.prev"
 
 Json = Any  # values of a config or an output as JSON has them
 
-UPLOAD, CREATE_JOB = "upload", "create_job"
-"""The steps with remote effects, as `Attempt.step` has them: one sends files, the other buys jobs."""
+UPLOAD, CREATE_JOB, DEPLOY = "upload", "create_job", "deploy"
+"""The steps with remote effects, as `Attempt.step` has them: one sends files, one buys jobs, one has models served."""
 
 MIGRATIONS: dict[int, Callable[[Json], Json]] = {}
 """For each earlier version, a pure function from its body to the next version's (tests/golden has a state of each)."""
@@ -53,7 +53,7 @@ class Attempt(msgspec.Struct, kw_only=True):
         remote_id: what the server called it; None while unknown.
         how: whether this run made it or found it made.
         deleted: we have removed it from the backend on purpose.
-        made_of, generation: of a job: what makes it the same job, and which of those it is.
+        made_of, generation: of a job: what makes it the same job, and which of those it is; of a deployment: where.
         ended: of a job: it came to an end that is no success, or is not wanted any more.
     """
 
@@ -70,8 +70,18 @@ class Attempt(msgspec.Struct, kw_only=True):
 
     @property
     def is_job(self) -> bool:
-        """Whether it is a job, which was bought, and not a file."""
+        """Whether it is a job, which was bought."""
         return self.step == CREATE_JOB
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a training file."""
+        return self.step == UPLOAD
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is a deployment, and was not removed."""
+        return self.step == DEPLOY and self.remote_id is not None and not self.deleted
 
 
 class Made(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 from pipeline.config.settings import Config
 from pipeline.steps.convert import STEP as CONVERT
 from pipeline.steps.create_job import STEP as CREATE_JOB
+from pipeline.steps.deploy import STEP as DEPLOY
 from pipeline.steps.download import STEP as DOWNLOAD
 from pipeline.steps.evaluate import STEP as EVALUATE
 from pipeline.steps.load import STEP as LOAD
@@ -25,6 +26,7 @@ STEPS: tuple[Step, ...] = (
     POLL_FILE,
     CREATE_JOB,
     POLL_JOB,
+    DEPLOY,
     SMOKE_TEST,
     EVALUATE,
 )

@@ -1,5 +1,6 @@
 """Step 8: start the training. The one step that can cost real money."""
 
+from pipeline.backends.fitting import refuse_what_does_not_fit, said_of
 from pipeline.config.settings import Config
 from pipeline.state.file import digest
 from pipeline.steps.outputs import Convert, CreateJob, PollFile
@@ -20,6 +21,9 @@ def run(config: Config, convert: Convert, files: PollFile, work: Work) -> Create
     work.connection.check_model()
     if config.backend.trainer == "lora":
         _say_what_to_expect(config, convert, work)
+    refuse_what_does_not_fit(config)
+    if translated := said_of(config):
+        work.display.note(translated)
     what = made_of(config, convert)
     job, generation = work.ledger.create_job(
         config.create_job, files.train_file, files.valid_file, what, work.generation
@@ -56,6 +60,7 @@ STEP = Step(
         "create_job.suffix",
         "create_job.seed",
         "create_job.metadata",
+        "create_job.training_type",
         "backend.trainer",
         "backend.script",
     ),

@@ -8,7 +8,7 @@ from pipeline.config.settings import Evaluate as Settings
 from pipeline.durable import atomic_writer
 from pipeline.errors import ExpectationNotMet, InputError
 from pipeline.sessions.session import OWNER
-from pipeline.steps.outputs import Convert, Evaluate, Load, Map, PollJob
+from pipeline.steps.outputs import Convert, Deploy, Evaluate, Load, Map, PollJob
 from pipeline.steps.step import Step, Work
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ EVALUATION = "11_evaluation.json"
 _AT_ONCE_HERE, _AT_ONCE_THERE = 8, 4  # here they are computed together, see inference/batching.py
 
 
-def run(config: Config, tuned: PollJob, converted: Convert, mapped: Map, load: Load, work: Work) -> Evaluate:
+def run(
+    config: Config, tuned: PollJob, converted: Convert, mapped: Map, load: Load, deployed: Deploy | None, work: Work
+) -> Evaluate:
     """Measure the tuned model against what was held out; write 11_evaluation.json.
 
     Raises:
@@ -34,7 +36,8 @@ def run(config: Config, tuned: PollJob, converted: Convert, mapped: Map, load: L
     from pipeline.evaluation.whole import encoded, evaluate, identity_of, read_chats
 
     settings = config.evaluate or Settings()
-    subject = _subject(config, tuned, converted, mapped, load, work)
+    model = deployed.name if deployed else tuned.model
+    subject = _subject(config, model, converted, mapped, load, work)
     chats = read_chats(subject)
     limits = _limits(config, settings, tuned, chats, work)
     models = Backend(work.connection, _format(config))
@@ -54,7 +57,7 @@ def run(config: Config, tuned: PollJob, converted: Convert, mapped: Map, load: L
     return Evaluate(file.artifact(EVALUATION), found.verdict[0])
 
 
-def _subject(config: Config, tuned: PollJob, converted: Convert, mapped: Map, load: Load, work: Work) -> "Subject":
+def _subject(config: Config, model: str, converted: Convert, mapped: Map, load: Load, work: Work) -> "Subject":
     from pipeline.evaluation.whole import Subject
     from pipeline.sessions.senders import names_in
 
@@ -62,8 +65,8 @@ def _subject(config: Config, tuned: PollJob, converted: Convert, mapped: Map, lo
     named = assistant if isinstance(assistant, str) and assistant != OWNER else None
     who = config.convert.me or named or "you"
     return Subject(
-        tuned=tuned.model,
-        base=config.create_job.model,
+        tuned=model,
+        base=work.connection.profile.serving_name(config.create_job.model),
         who=who,
         train=work.run_dir / converted.train.path,
         valid=work.run_dir / converted.valid.path if converted.valid else None,
@@ -132,5 +135,6 @@ STEP = Step(
     output=Evaluate,
     run=run,
     remote=True,
+    maybe=("deploy",),
     section="evaluate",
 )

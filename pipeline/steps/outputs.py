@@ -216,6 +216,16 @@ class PollJob(Output, frozen=True):
         return f"{self.model}{tokens}{f'; {self.kept}' if self.kept else ''}"
 
 
+class Deploy(Output, frozen=True):
+    """The tuned model where it answers: `name` is what to ask for. `model` is its own name."""
+
+    name: str
+    model: str
+
+    def summary(self) -> str:  # noqa: D102
+        return f"answers as {self.name}"
+
+
 class SmokeTest(Output, frozen=True):
     """The transcript."""
 

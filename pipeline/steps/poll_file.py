@@ -10,6 +10,7 @@ from pipeline.steps.step import Step, Work
 from pipeline.wording import about
 
 if TYPE_CHECKING:
+    import openai
     from openai.types import FileObject
 
 
@@ -33,8 +34,13 @@ def _wait_for(file_id: str, config: Config, work: Work) -> None:
     profile, since = work.connection.profile, work.clock.monotonic()
     reminder = Reminder(work.clock)
 
+    def retrieve(client: "openai.OpenAI") -> "FileObject":
+        file = client.files.retrieve(file_id)
+        told = getattr(file, "status", None)
+        return file if told or profile.file_status else file.model_copy(update={"status": "processed"})
+
     def look() -> "FileObject":
-        file = work.connection.look_at("poll_file", file_id, lambda client: client.files.retrieve(file_id), since)
+        file = work.connection.look_at("poll_file", file_id, retrieve, since)
         work.display.progress(0, None, f"{file_id} is {file.status}")
         if file.status not in _ENDED and (waited := reminder.due_after()):
             work.display.note(f"{file_id} is still {file.status}, for {about(waited)} now; waiting on")

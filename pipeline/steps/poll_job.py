@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 METRICS = "09_metrics.csv"
 EVENTS = "09_events.jsonl"
-KNOWN = ("validating_files", "queued", "running", "paused", "pending", *ENDED)
+KNOWN = ("validating_files", "queued", "running", "paused", "pending", "pausing", "resuming", *ENDED)
 _PAGE = 50
 _STEP = (b"step,", b'"step"')
 _LATELY_S = 30
@@ -54,9 +54,9 @@ def run(config: Config, created: CreateJob, converted: Convert, work: Work) -> P
         go_on=work.go_on,
         complain=work.display.note,
     )
-    if job.status != "succeeded" or job.fine_tuned_model is None:
+    if job.status != "succeeded":
         raise _ended_badly(job, work)
-    model, kept = job.fine_tuned_model, None
+    model, kept = job.fine_tuned_model or job.id, None
     if config.poll_job.keep == "best" and converted.valid is not None:
         model, kept = _best_epoch(job, model, work)
     metrics = _save_metrics(job, work)
@@ -165,7 +165,7 @@ class _Watch:
             "poll_job", self._job_id, lambda client: client.fine_tuning.jobs.retrieve(self._job_id), self._started
         )
         # An answer with a hole in it must not make a job that was paid for count as one that came to nothing.
-        if job.status == "succeeded" and not job.fine_tuned_model:
+        if job.status == "succeeded" and not job.fine_tuned_model and self._work.connection.profile.names_models:
             raise Transient(f"{self._job_id} has succeeded, but its model has no name")
         return job
 

@@ -11,7 +11,7 @@ from pipeline.dataset.preset import inference_prompt
 from pipeline.durable import atomic_writer
 from pipeline.errors import ExpectationNotMet
 from pipeline.process.privacy import tracing, without_keys
-from pipeline.steps.outputs import Convert, PollJob, SmokeTest
+from pipeline.steps.outputs import Convert, Deploy, PollJob, SmokeTest
 from pipeline.steps.step import Step, Work
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Exchange(msgspec.Struct):
     unmet: list[str]
 
 
-def run(config: Config, tuned: PollJob, converted: Convert, work: Work) -> SmokeTest:
+def run(config: Config, tuned: PollJob, converted: Convert, deployed: Deploy | None, work: Work) -> SmokeTest:
     """Ask every prompt, stream the answers, keep the transcript.
 
     Raises:
@@ -48,7 +48,8 @@ def run(config: Config, tuned: PollJob, converted: Convert, work: Work) -> Smoke
     """
     system = inference_prompt(config, converted.system_prompt)
     with work.connection.listening("smoke_test"), tracing(config.smoke_test.tracing, work.display.note):
-        exchanges = [_exchange(prompt, system, config, tuned.model, work) for prompt in config.smoke_test.prompts]
+        model = deployed.name if deployed else tuned.model
+        exchanges = [_exchange(prompt, system, config, model, work) for prompt in config.smoke_test.prompts]
     with atomic_writer(work.run_dir / TRANSCRIPT) as file:
         file.write(msgspec.json.format(msgspec.json.encode(exchanges), indent=2) + b"\n")
     unmet = [f"prompt {n}: {what}" for n, exchange in enumerate(exchanges, start=1) for what in exchange.unmet]
@@ -75,7 +76,8 @@ def _exchange(prompt: Prompt, system: str | None, config: Config, model: str, wo
     base = None
     if settings.compare_base:
         try:
-            base = _answer("base", config.create_job.model, prompt.prompt, system, config, work)
+            known_as = work.connection.profile.serving_name(config.create_job.model)
+            base = _answer("base", known_as, prompt.prompt, system, config, work)
         except (openai.NotFoundError, openai.BadRequestError, openai.PermissionDeniedError):
             work.display.note(f"{work.connection.profile.title} does not serve {config.create_job.model} itself")
     unmet = _unmet(prompt.expect, tuned) if prompt.expect else []
@@ -148,4 +150,5 @@ STEP = Step(
     output=SmokeTest,
     run=run,
     remote=True,
+    maybe=("deploy",),
 )

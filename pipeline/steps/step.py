@@ -50,8 +50,13 @@ class Step:
         spoils: the step that must run again when the backend says that this one failed: what it made came to nothing.
         buys: what it makes may cost money: the money gate (run/purchase.py) says which one to have, `--new-job` is for
             it, and what it bought is never forgotten.
-        sent_for: the step that uses what this one sent to the backend: once that is deleted there, this step runs again
-            only if that one has to.
+        sent_for: the steps that use what this one made on the backend: once that is deleted there, this step runs again
+            only if one of them has to.
+        before_all: `before_all(config, work)`: seen to before any step of the run, if this one is to run: what would be
+            refused later is refused before anything is paid for.
+        maybe: optional steps whose outputs `run` is given after those, None where a run does not have them.
+        at_end: `at_end(config, *outputs of needs, work)`: what is left to do once every step of the run is done.
+        when_failed: `when_failed(config, work)`: what to say once a step of the run has failed.
         after_skip: `after_skip(config, *outputs of needs, work)`: what may be left to do when the step is done already.
         section: of an optional step, its section of the config: without one the step is not there.
     """
@@ -66,7 +71,11 @@ class Step:
     remote: bool = False
     spoils: str | None = None
     buys: bool = False
-    sent_for: str | None = None
+    sent_for: tuple[str, ...] = ()
+    before_all: Callable[[Config, Work], None] | None = None
+    maybe: tuple[str, ...] = ()
+    at_end: Callable[..., None] | None = None
+    when_failed: Callable[[Config, Work], None] | None = None
     after_skip: Callable[..., None] | None = None
     section: str | None = None
 

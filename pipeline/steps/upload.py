@@ -1,6 +1,7 @@
 """Step 6: send the training file, unless the backend has it already."""
 
 from pipeline.backends.cost import refuse_if_too_much
+from pipeline.backends.fitting import refuse_what_does_not_fit
 from pipeline.config.settings import Config
 from pipeline.durable import Artifact
 from pipeline.steps.outputs import Convert, Upload
@@ -13,6 +14,7 @@ def run(config: Config, convert: Convert, work: Work) -> Upload:
     Raises:
         InputError: the training would cost more than `create_job` allows, or the base model is broken; nothing is sent.
     """
+    refuse_what_does_not_fit(config)
     refuse_if_too_much(config, convert.tokens)
     work.connection.check_model()
 
@@ -31,5 +33,5 @@ STEP = Step(
     output=Upload,
     run=run,
     remote=True,
-    sent_for="create_job",
+    sent_for=("create_job",),
 )

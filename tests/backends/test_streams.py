@@ -65,7 +65,7 @@ def ask(request: pytest.FixtureRequest, server: FaultServer, tmp_path: Path) -> 
             return chat.answer(talk, config, work, Typing())
         made = funnel(0, {}, Tally(), Tally())
         converted = Convert(Artifact("05_train.jsonl", "", 0), None, 1, 0, 9, 9, 9, 9, False, {}, made, None, True)
-        smoke_test.run(config, PollJob("tuned", 1, None), converted, work)
+        smoke_test.run(config, PollJob("tuned", 1, None), converted, None, work)
         (exchange,) = json.loads((tmp_path / "10_smoke_test.json").read_text())
         return str(exchange["tuned"]["text"])
 

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from tests.chaos import damage, disk, faults, losses, rows, stops, time_passes
+from tests.chaos import damage, deploying, disk, faults, losses, rows, stops, time_passes
 from tests.chaos.harness import Lab
 from tests.chaos.rows import Case
 
@@ -51,6 +51,7 @@ MATRIX = (
     Row("T15", "jobs and outages of days, clocks that are wrong", time_passes.days, 1),
     Row("T15", "the same at a user's pace", _slow_days),
     Row("T17", "servers that page, drop, ignore, or do not list", faults.servers, 6),
+    Row("T18", "the deploy hook: SIGKILL in it, each answer of it lost, its cleanup", deploying.deployments, 40),
     Row("T17", "files removed, keys of others, edits, jobs restarted", losses.losses, 1),
 )
 EVERY_CHANGE = tuple(row for row in MATRIX if row.every)

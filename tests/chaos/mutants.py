@@ -91,6 +91,16 @@ MUTANTS: dict[str, Mutant] = {
         "account = self._connection.identity",
         "return\n    account = ''",
     ),
+    "a deployment is not looked for": Mutant(
+        "pipeline.backends.hosting:NebiusHosting.look", "return Found([name for", "return Found([] and [name for"
+    ),
+    "a deployment's name is made up": Mutant("pipeline.steps.deploy:_hosting", "op[:12]", '__import__("os").getpid()'),
+    "a removal is not written down": Mutant(
+        "pipeline.backends.removing:Removing._deleted", "self._state.save()", "pass"
+    ),
+    "a deployment made twice stays": Mutant(
+        "pipeline.backends.ledger:Ledger.deploy", "self._surplus(effect, name)", "()"
+    ),
     "a signal cuts a request short": Mutant(
         "pipeline.process.signals:Signals.uninterrupted", "self._shields += 1", "pass"
     ),

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 
-from tests.chaos import damage, disk, faults, losses, rows, stops
+from tests.chaos import damage, deploying, disk, faults, losses, rows, stops
 from tests.chaos.harness import Lab
 from tests.chaos.rows import Case
 
@@ -38,6 +38,10 @@ CAUGHT_BY: dict[str, tuple[Row, str]] = {
     "a stale job is bought again": (losses.losses, "config edits"),
     "a lost state asks nobody": (losses.losses, "edited after .* before it"),
     "no canary": (losses.losses, "other data"),
+    "a deployment is not looked for": (deploying.deployments, r"Nebius: kill at \d+ \(post.answered"),
+    "a deployment's name is made up": (deploying.deployments, r"Azure: kill at \d+ \(post.answered"),
+    "a removal is not written down": (deploying.deployments, "Azure and cleanup: kill"),
+    "a deployment made twice stays": (deploying.deployments, "Nebius deploy.create: duplicate"),
     "a signal cuts a request short": (stops.signals, r"SIGINT at \d+ \(post.intended\)$"),
     "the chat is logged": (stops.pauses, "nobody reads"),
     "the key is written down": (rows.kills, r"at 1\d "),

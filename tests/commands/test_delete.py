@@ -37,7 +37,7 @@ def plain(text: str) -> list[str]:
 def test_what_is_to_be_deleted_has_to_be_said(shop: Workshop) -> None:
     said = shop.finetune("delete", "run.yaml")
     assert said.code == 2
-    message(said.err, "delete: what is to be deleted? Add --model, --data or --everything.")
+    message(said.err, "delete: what is to be deleted? Add --model, --deployments, --data or --everything.")
 
 
 def test_nothing_is_deleted_when_nobody_is_there_to_be_asked(shop: Workshop) -> None:

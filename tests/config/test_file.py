@@ -58,7 +58,7 @@ def test_the_reference_shows_every_key_with_its_default() -> None:
     reference = load_config(REFERENCE)
     shown = reference.model_dump(exclude={"name", "map"})
     prompts = shown["smoke_test"].pop("prompts")
-    optional: dict[str, dict[str, object]] = {"evaluate": {}}  # sections that are absent by default
+    optional: dict[str, dict[str, object]] = {"deploy": {}, "evaluate": {}}  # sections that are absent by default
     defaults = type(reference).model_validate({"name": "x", **optional}).model_dump(exclude={"name", "map"})
     assert [prompt["prompt"] for prompt in prompts] == [p["prompt"] for p in defaults["smoke_test"].pop("prompts")]
     assert shown == defaults

@@ -44,7 +44,7 @@ def made(bench: Bench, server: FaultServer) -> tuple[Convert, Map, Load]:
 
 def evaluated(bench: Bench, made: tuple[Convert, Map, Load], **keys: Any) -> Evaluate:
     config = bench.config(evaluate=keys, map={"assistant": "Theo"})
-    return evaluate.run(config, PollJob(TUNED, None, None), *made, bench.work)
+    return evaluate.run(config, PollJob(TUNED, None, None), *made, None, bench.work)
 
 
 def test_the_verdict_is_said_and_kept_and_what_needs_likelihoods_is_left_out_by_name(

@@ -24,7 +24,7 @@ def convert(bench: Bench, server: FaultServer) -> Convert:
 
 def asked(bench: Bench, convert: Convert, model: str = "m", **keys: Any) -> SmokeTest:
     config = bench.config(smoke_test=keys, create_job={"model": model})
-    return smoke_test.run(config, PollJob(TUNED, None, None), convert, bench.work)
+    return smoke_test.run(config, PollJob(TUNED, None, None), convert, None, bench.work)
 
 
 def exchanges(bench: Bench) -> list[dict[str, Any]]:

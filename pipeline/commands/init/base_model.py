@@ -19,7 +19,7 @@ from pipeline.models.needs import seconds_to_train
 from pipeline.models.picks import BUNDLED, pick_named, picks
 from pipeline.training.protocol import MAX_TOKENS, automatic_epochs
 
-_HOSTED = {"openai": "gpt-4.1-nano-2025-04-14"}
+_HOSTED = {"openai": "gpt-4.1-mini-2025-04-14"}
 _TOKENS_AN_EXAMPLE = 250
 
 

@@ -16,6 +16,7 @@ from pipeline.archives.readers import EXAMPLES, READERS
 from pipeline.archives.reading import Reading, read_archive
 from pipeline.archives.recognise import CUT, Archive, recognise
 from pipeline.archives.sqlite import HEADER
+from pipeline.backends.closing import days_left
 from pipeline.backends.profiles import PROFILES
 from pipeline.commands.init.archive_summary import People, likely_owner, survey
 from pipeline.commands.init.base_model import Chats, base_model
@@ -25,13 +26,15 @@ from pipeline.commands.init.questions import Questions, pick
 from pipeline.commands.init.scratch import scratch
 from pipeline.commands.init.small_talk import small_talk
 from pipeline.config.file import load_config
-from pipeline.config.settings import Backend, check_base_url
+from pipeline.config.settings import Backend
 from pipeline.dataset.expectations import Expectations
 from pipeline.durable import expand_home, write_atomically
 from pipeline.errors import InputError
 from pipeline.fetch import check_any, fetch_archive
 from pipeline.fetch.local import explain, missing_log
 from pipeline.models.machine import this_machine
+from pipeline.network import check_base_url
+from pipeline.process.clock import SystemClock
 from pipeline.sessions.session import OWNER
 from pipeline.terminal.invocation import is_text
 from pipeline.wording import counted
@@ -252,6 +255,8 @@ def _backend(given: Given, questions: Questions, chats: Chats) -> Backend:
     )
     if note := PROFILES[kind].note:
         questions.say(f"{PROFILES[kind].title}: {note[0].lower()}{note[1:]}")
+    if told := days_left(kind, SystemClock().now().date()):
+        questions.say(told)
     base_url = given.base_url
     if kind in ("azure", "compatible"):
         base_url = questions.answer("Its address, such as https://…/v1", "--base-url", base_url, None, _url)
