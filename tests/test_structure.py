@@ -72,6 +72,7 @@ FLOORS = (
     {"steps"},
     {"run"},
     {"report"},
+    {"rescue"},
     {"commands"},
     {"cli"},
     {"__main__"},

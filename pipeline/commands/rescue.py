@@ -1,0 +1,139 @@
+"""`finetune rescue`: tuned models of a provider that ends them, taken home before they go dark."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from pipeline.commands.context import in_words_of, say
+from pipeline.commands.options import AsJson
+from pipeline.errors import FinetuneError
+from pipeline.terminal.invocation import Invocation
+from pipeline.terminal.streams import say_aside
+from pipeline.terminal.style import Lines
+from pipeline.wording import counted, in_bytes, visible
+
+if TYPE_CHECKING:
+    from pipeline.rescue.accounts import Account
+    from pipeline.rescue.inventory import Inventory, Tune
+
+rescue = typer.Typer(no_args_is_help=True, help="Take home what can be had of tuned models before they go dark.")
+
+Into = Annotated[Path, typer.Option("--into", metavar="FOLDER", help="Where everything is kept, for you alone.")]
+KeyEnv = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME", help="A variable that holds a key; repeat it. Default: OPENAI_API_KEY, OPENAI_API_KEY_…."
+    ),
+]
+BaseUrl = Annotated[str | None, typer.Option(metavar="URL", help="The API, if it is not OpenAI's; needs --key-env.")]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="A tuned model's name, or a part that no other has.")]
+Models = Annotated[list[str] | None, typer.Argument(metavar="[MODEL]…", help="Only these; see `record`.")]
+_ROOT = Path("rescue")
+
+
+@contextlib.contextmanager
+def at_rescue(into: Path, key_env: list[str] | None, base_url: str | None) -> "Iterator[list[Account]]":
+    """The folder made and locked, the accounts of the keys open; messages name options in the place of config keys."""
+    from pipeline.durable import make_private_dir
+    from pipeline.process.clock import SystemClock
+    from pipeline.process.signals import this_process
+    from pipeline.rescue.accounts import accounts
+    from pipeline.state.file import locked
+
+    with in_words_of(Invocation()), _options_named(), this_process.handled():
+        found = accounts(key_env or [], base_url, into, SystemClock(), say_aside)
+        with locked(make_private_dir(into)):
+            try:
+                yield found
+            finally:
+                for account in found:
+                    account.connection.close()
+
+
+@contextlib.contextmanager
+def _options_named() -> Iterator[None]:
+    try:
+        yield
+    except FinetuneError as error:
+        if "backend.base_url" not in error.fix:
+            raise
+        fix = error.fix.replace("backend.base_url", "--base-url")
+        raise type(error)(error.where, error.what, got=error.got, fix=fix) from None
+
+
+@rescue.command()
+def inventory(into: Into = _ROOT, key_env: KeyEnv = None, base_url: BaseUrl = None, as_json: AsJson = False) -> None:
+    """List every tuned model that the keys see, what is left of its data, and for how long. Spends nothing."""
+    from pipeline.rescue.pages import write_page
+
+    with at_rescue(into, key_env, base_url) as accounts:
+        found = _taken(accounts, into)
+        page = write_page(into / "inventory.html", "inventory.html.j2", inventory=found)
+        if as_json:
+            for tune in found.tunes:
+                say(visible(msgspec.json.encode(tune).decode()))
+            return
+        _show(found)
+        say(f"Written down: {page}. Next: `finetune rescue fetch` takes the data home; it spends nothing either.")
+
+
+@rescue.command()
+def fetch(models: Models = None, into: Into = _ROOT, key_env: KeyEnv = None, base_url: BaseUrl = None) -> None:
+    """Take training, validation and result files, events, checkpoints and stored completions home. Spends nothing."""
+    from pipeline.rescue.fetch import fetch as fetch_one
+    from pipeline.rescue.folders import folder_of
+    from pipeline.rescue.inventory import chosen
+
+    with at_rescue(into, key_env, base_url) as accounts:
+        found = _taken(accounts, into)
+        by_name = {account.name: account for account in accounts}
+        for tune in chosen(found, models or []):
+            manifest = fetch_one(by_name[tune.key], tune, into, say_aside)
+            size = in_bytes(sum(each.size for each in manifest.files.values()))
+            say(f"{tune.model}: {counted(len(manifest.files), 'file')}, {size}, in {folder_of(into, tune.model)}")
+
+
+def _taken(accounts: "list[Account]", into: Path) -> "Inventory":
+    from pipeline.process.clock import SystemClock
+    from pipeline.rescue.inventory import take_inventory, write_inventory
+
+    found = take_inventory(accounts, SystemClock(), lambda _: None)
+    write_inventory(found, into)
+    return found
+
+
+_HEAD = (
+    f"{'days left':>9}  {'last day':<10}  {'answers':<7}  {'training':<9}  {'valid.':<9}  {'size':>6}  {'to ask':>8}"
+)
+
+
+def _show(found: "Inventory") -> None:
+    lines = Lines(sys.stdout)
+    for seen in found.accounts:
+        told = seen.trouble or f"{counted(seen.jobs, 'job')}, {seen.without_model} of them without a model"
+        say(lines.line(text=f"{seen.key}: {told}"))
+    if not found.tunes:
+        say("No tuned model is to be seen.")
+        return
+    say(lines.line(text=_HEAD, style="bold"))
+    for tune in found.tunes:
+        say(lines.line(text=tune.model))
+        say(lines.line(text=_row(tune), style="dim"))
+
+
+def _row(tune: "Tune") -> str:
+    from pipeline.rescue.pages import usd
+
+    training, validation = tune.file("training"), tune.file("validation")
+    size = in_bytes(training.size) if training is not None and training.size is not None else ""
+    row = (
+        f"{'?' if tune.days_left is None else tune.days_left:>9}  {tune.dark_on or 'not known':<10}  "
+        f"{'yes' if tune.answers else 'no':<7}  {training.state if training else 'none':<9}  "
+        f"{validation.state if validation else 'none':<9}  {size:>6}  {usd(tune.about_usd):>8}"
+    )
+    return row + (f"  {counted(len(tune.checkpoints), 'checkpoint')}" if tune.checkpoints else "")
