@@ -176,7 +176,7 @@ def test_only_the_ledger_changes_anything_on_a_backend() -> None:
 
     def changes(node: ast.Attribute) -> bool:
         # An answer is paid for, too, but nothing of it stays there.
-        return node.attr in changing and not ast.unparse(node).endswith(".completions.create")
+        return node.attr in changing and not ast.unparse(node).endswith(ANSWERS)
 
     places = {
         name_of(path)
@@ -186,6 +186,21 @@ def test_only_the_ledger_changes_anything_on_a_backend() -> None:
     }
     # In the server `.post` declares a route, and its queue and files are its own.
     assert {each for each in places if not each.startswith("pipeline.server.")} == {"pipeline.backends.ledger"}
+
+
+ANSWERS = (".completions.create", ".completions.with_raw_response.create")
+
+
+def test_answers_that_are_paid_for_are_asked_in_few_places_and_in_one_of_a_rescue() -> None:
+    places = {
+        name_of(path)
+        for path, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node).endswith(ANSWERS)
+    }
+    assert {each for each in places if each.startswith("pipeline.rescue")} == {"pipeline.rescue.asking"}
+    # A conversation is the user's own; an evaluation has a budget of its own; LangChain asks for the smoke test.
+    assert places == {"pipeline.commands.chat", "pipeline.evaluation.asking", "pipeline.rescue.asking"}
 
 
 def test_only_what_makes_foreign_text_visible_writes_to_a_terminal() -> None:

@@ -1,6 +1,7 @@
 """`finetune rescue`: tuned models of a provider that ends them, taken home before they go dark."""
 
 import contextlib
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 
 from pipeline.commands.context import in_words_of, say
 from pipeline.commands.options import AsJson
-from pipeline.errors import FinetuneError
+from pipeline.errors import DecisionNeeded, FinetuneError, InputError
 from pipeline.terminal.invocation import Invocation
 from pipeline.terminal.streams import say_aside
 from pipeline.terminal.style import Lines
@@ -20,6 +21,7 @@ from pipeline.wording import counted, in_bytes, visible
 if TYPE_CHECKING:
     from pipeline.rescue.accounts import Account
     from pipeline.rescue.inventory import Inventory, Tune
+    from pipeline.rescue.record import Ask, Terms
 
 rescue = typer.Typer(no_args_is_help=True, help="Take home what can be had of tuned models before they go dark.")
 
@@ -34,6 +36,7 @@ BaseUrl = Annotated[str | None, typer.Option(metavar="URL", help="The API, if it
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A tuned model's name, or a part that no other has.")]
 Models = Annotated[list[str] | None, typer.Argument(metavar="[MODEL]…", help="Only these; see `record`.")]
 _ROOT = Path("rescue")
+_OFTEN = 100  # requests between two signs of life
 
 
 @contextlib.contextmanager
@@ -96,6 +99,119 @@ def fetch(models: Models = None, into: Into = _ROOT, key_env: KeyEnv = None, bas
             manifest = fetch_one(by_name[tune.key], tune, into, say_aside)
             size = in_bytes(sum(each.size for each in manifest.files.values()))
             say(f"{tune.model}: {counted(len(manifest.files), 'file')}, {size}, in {folder_of(into, tune.model)}")
+
+
+@rescue.command()
+def record(
+    model: Model,
+    into: Into = _ROOT,
+    prompts: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Ask these, too: a JSON line each, with `messages` or a text.")
+    ] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(min=0, metavar="USD", help="What it may cost at most, in all.")
+    ] = None,
+    samples: Annotated[
+        int, typer.Option(min=0, max=128, help="Answers to each at --temperature, beside a greedy one.")
+    ] = 2,
+    temperature: Annotated[float, typer.Option(min=0, max=2, help="As your program asks the model.")] = 1.0,
+    most_tokens: Annotated[int, typer.Option(min=1, help="Tokens of an answer at most.")] = 1024,
+    price: Annotated[
+        str | None, typer.Option(metavar="READS,WRITES", help="US dollars per million tokens, if not known here.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Ask again what was lost; it may have been paid for.")] = False,
+    key_env: KeyEnv = None,
+    base_url: BaseUrl = None,
+) -> None:
+    """Ask a dying model what it was trained and tested on, and keep its answers. Costs money: --max-cost allows it."""
+    from pipeline.process.clock import SystemClock
+    from pipeline.process.signals import this_process
+    from pipeline.rescue import record as recording
+    from pipeline.rescue.asking import Way
+    from pipeline.rescue.folders import ANSWERS, open_folder
+    from pipeline.rescue.inventory import chosen, read_inventory
+    from pipeline.rescue.ledger import opened
+    from pipeline.rescue.prompts import prompts as prompts_of
+
+    ways = [Way("greedy", 0.0, 1, most_tokens)]
+    ways += [Way("sampled", temperature, samples, most_tokens)] if samples else []
+    with at_rescue(into, key_env, base_url) as accounts:
+        (tune,) = chosen(read_inventory(into), [model])
+        connection = _account_of(tune, accounts).connection
+        folder = open_folder(into, tune.model)
+        wanted = recording.asks(prompts_of(folder, prompts), ways)
+        _require_prompts(wanted, prompts)
+        terms = _terms(tune.model, price, max_cost, again)
+        with opened(folder / ANSWERS, tune.model) as ledger:
+            recorder = recording.Recorder(connection, ledger, terms, SystemClock(), this_process, say_aside)
+            left = list(recorder.left(wanted))
+            _tell_cost(left, terms, max_cost)
+            try:
+                recorder.record(tune.model, wanted, _progress)
+            finally:
+                say_aside(f"{recording.told(ledger, folder / ANSWERS)}.")
+
+
+def _progress(done: int, total: int) -> None:
+    if done and done % _OFTEN == 0:
+        say_aside(f"{done} of {total}")
+
+
+def _account_of(tune: "Tune", accounts: "list[Account]") -> "Account":
+    for account in accounts:
+        if account.name == tune.key:
+            return account
+    raise InputError(
+        "rescue", f"{tune.model} was seen with the key in {tune.key}, which is not given", fix=f"--key-env {tune.key}."
+    )
+
+
+def _require_prompts(wanted: "list[Ask]", own: Path | None) -> None:
+    if not wanted:
+        what = "nothing to ask" if own is None else f"nothing to ask in {own}"
+        raise InputError("record", what, fix="Run `finetune rescue fetch` first, or give --prompts FILE.")
+
+
+def _terms(model: str, price: str | None, max_cost: float | None, again: bool) -> "Terms":
+    from pipeline.rescue.lifetimes import prices_of
+    from pipeline.rescue.record import Terms
+
+    known = prices_of(model) if price is None else _price(price)
+    if known is None:
+        raise InputError(
+            "record",
+            f"what {model} costs is not known here, so no limit could be kept",
+            fix="Give its price in US dollars per million tokens, such as --price 0.30,1.20.",
+        )
+    return Terms(*known, max_usd=max_cost or 0.0, again=again)
+
+
+def _price(text: str) -> tuple[float, float]:
+    try:
+        reads, writes = map(float, text.split(","))
+        if not (0 <= reads < math.inf and 0 <= writes < math.inf):
+            raise ValueError
+    except ValueError:
+        raise InputError("--price", "expected two prices", got=text, fix="Write them as --price 0.30,1.20.") from None
+    return reads, writes
+
+
+def _tell_cost(left: "list[Ask]", terms: "Terms", max_cost: float | None) -> None:
+    """Say what is to come.
+
+    Raises:
+        DecisionNeeded: nobody has said what it may cost.
+    """
+    from pipeline.rescue.record import about_usd
+
+    if not left:
+        return
+    about = about_usd(left, terms)
+    most = sum(terms.most_usd(prompt, way) for prompt, way in left)
+    said = f"{counted(len(left), 'request')} would cost about ${about:,.4f}, and never more than ${most:,.4f}"
+    if max_cost is None:
+        raise DecisionNeeded("record", said, fix="Say what it may cost with --max-cost USD. Nothing was asked.")
+    say_aside(f"{said}; no more than ${max_cost:,.4f} is spent.")
 
 
 def _taken(accounts: "list[Account]", into: Path) -> "Inventory":
