@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from tests.chaos import damage, disk, faults, losses, rows, stops, time_passes
+from tests.chaos import damage, disk, faults, losses, recording, rows, stops, time_passes
 from tests.chaos.harness import Lab
 from tests.chaos.rows import Case
 
@@ -52,6 +52,10 @@ MATRIX = (
     Row("T15", "the same at a user's pace", _slow_days),
     Row("T17", "servers that page, drop, ignore, or do not list", faults.servers, 6),
     Row("T17", "files removed, keys of others, edits, jobs restarted", losses.losses, 1),
+    Row("T18", "answers of a dying model: SIGKILL at every failpoint of recording", recording.records, 1),
+    Row("T18", "the same twice", recording.pairs, 40),
+    Row("T18", "each answer lost, refused or late; the model dark after each", recording.answers, 8),
+    Row("T18", "its files: SIGKILL at every failpoint of fetching", recording.fetches, 12),
 )
 EVERY_CHANGE = tuple(row for row in MATRIX if row.every)
 
