@@ -13,12 +13,13 @@ import typer
 from pipeline.commands.context import in_words_of, say
 from pipeline.commands.options import AsJson
 from pipeline.errors import DecisionNeeded, FinetuneError, InputError
-from pipeline.terminal.invocation import Invocation
+from pipeline.terminal.invocation import Invocation, quoted
 from pipeline.terminal.streams import say_aside
 from pipeline.terminal.style import Lines
 from pipeline.wording import counted, in_bytes, visible
 
 if TYPE_CHECKING:
+    from pipeline.config.settings import Backend
     from pipeline.rescue.accounts import Account
     from pipeline.rescue.inventory import Inventory, Tune
     from pipeline.rescue.record import Ask, Terms
@@ -59,6 +60,19 @@ def at_rescue(into: Path, key_env: list[str] | None, base_url: str | None) -> "I
 
 
 @contextlib.contextmanager
+def at_folder(into: Path) -> Iterator[None]:
+    """The folder of a rescue locked, for what asks no provider."""
+    from pipeline.process.signals import this_process
+    from pipeline.state.file import locked
+
+    with in_words_of(Invocation()), this_process.handled():
+        if not into.is_dir():
+            raise InputError(f"--into {into}", "no such folder", fix="Run `finetune rescue inventory` first.")
+        with locked(into):
+            yield
+
+
+@contextlib.contextmanager
 def _options_named() -> Iterator[None]:
     try:
         yield
@@ -82,7 +96,7 @@ def inventory(into: Into = _ROOT, key_env: KeyEnv = None, base_url: BaseUrl = No
                 say(visible(msgspec.json.encode(tune).decode()))
             return
         _show(found)
-        say(f"Written down: {page}. Next: `finetune rescue fetch` takes the data home; it spends nothing either.")
+        _say(f"Written down: {page}. Next: `finetune rescue fetch` takes the data home; it spends nothing either.")
 
 
 @rescue.command()
@@ -150,6 +164,61 @@ def record(
                 recorder.record(tune.model, wanted, _progress)
             finally:
                 say_aside(f"{recording.told(ledger, folder / ANSWERS)}.")
+
+
+@rescue.command()
+def retrain(
+    model: Model,
+    into: Into = _ROOT,
+    backend: Annotated[str, typer.Option(metavar="KIND", help="Where it is trained; docs/backends.md.")] = "embedded",
+    backend_url: Annotated[str | None, typer.Option(metavar="URL", help="Its address, where it needs one.")] = None,
+    base_model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What it is made of; `finetune models` shows some.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Of the run; from the model's name unless given.")] = None,
+    distill: Annotated[
+        bool, typer.Option("--distill", help="Learn from recorded answers, too, not from your own file alone.")
+    ] = False,
+) -> None:
+    """Write a config that trains a successor of what was fetched, in the ordinary steps. Spends nothing."""
+    from pipeline.rescue import retrain as retraining
+    from pipeline.rescue.folders import open_folder
+    from pipeline.rescue.inventory import chosen, read_inventory
+
+    with at_folder(into):
+        (tune,) = chosen(read_inventory(into), [model])
+        folder = open_folder(into, tune.model)
+        wanted = retraining.Wanted(
+            name or retraining.name_for(tune.model), _backend(backend, backend_url), base_model, distill
+        )
+        learnt = retraining.retrain(folder, tune.model, wanted)
+        for why, count in learnt.left_out.most_common():
+            say_aside(f"Left out: {counted(count, 'example')}, {why}.")
+        more = f" and {counted(learnt.recorded, 'recorded answer')}" if distill else ""
+        say(f"It learns from {counted(learnt.own, 'example')} of your own training file{more}.")
+        if distill:
+            say(
+                f"The provider's terms limit what its models' answers may be used for: read {retraining.TERMS} before "
+                "you train on them."
+            )
+        _say(f"Next: `finetune run {quoted(str(learnt.config))}`")
+
+
+def _say(text: str) -> None:
+    """A line with a command in it, as it can be typed here."""
+    say(Invocation().typable(text))
+
+
+def _backend(kind: str, url: str | None) -> "Backend":
+    from pydantic import ValidationError
+
+    from pipeline.config.settings import Backend
+
+    try:
+        return Backend.model_validate({"kind": kind, "base_url": url})
+    except ValidationError as error:
+        what = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        raise InputError("--backend", what, got=kind, fix="Correct it; docs/backends.md lists them.") from None
 
 
 def _progress(done: int, total: int) -> None:

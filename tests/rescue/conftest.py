@@ -33,9 +33,8 @@ def rescue(
 
     def run(verb: str, *arguments: str, keys: tuple[str, ...] = ("KEY_ONE",)) -> Finished:
         options = [word for name in keys for word in ("--key-env", name)]
-        monkeypatch.setattr(
-            sys, "argv", ["finetune", "rescue", verb, *arguments, *options, "--base-url", dressed.base_url]
-        )
+        options += ["--base-url", dressed.base_url] if keys else []
+        monkeypatch.setattr(sys, "argv", ["finetune", "rescue", verb, *arguments, *options])
         return called(capfd)
 
     return run
