@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from pipeline.commands.context import in_words_of, say
-from pipeline.commands.options import AsJson
+from pipeline.commands.context import at_work, in_words_of, say
+from pipeline.commands.options import AsJson, ConfigPath, Overrides
 from pipeline.errors import DecisionNeeded, FinetuneError, InputError
 from pipeline.terminal.invocation import Invocation, quoted
 from pipeline.terminal.streams import say_aside
@@ -202,6 +202,27 @@ def retrain(
                 "you train on them."
             )
         _say(f"Next: `finetune run {quoted(str(learnt.config))}`")
+
+
+@rescue.command()
+def parity(
+    model: Model,
+    config_path: ConfigPath,
+    into: Into = _ROOT,
+    most_tokens: Annotated[int, typer.Option(min=1, help="Tokens of an answer at most.")] = 1024,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a successor what the old model was asked, and show how near it comes, the worst first."""
+    from pipeline.commands.parity import compare, show
+
+    with at_folder(into), at_work(config_path, overrides, asks=True, aside=True) as (config, state, work):
+        found, page = compare(model, into, config, state, work, most_tokens)
+        if as_json:
+            say(visible(msgspec.json.encode(found).decode()))
+        else:
+            show(found)
+            say(f"Side by side: {page}")
 
 
 def _say(text: str) -> None:

@@ -153,15 +153,14 @@ def _config_text(folder: Path, model: str, wanted: Wanted) -> str:
     config: dict[str, Any] = {"name": wanted.name}
     if wanted.backend.kind != "embedded":
         config["backend"] = wanted.backend.model_dump(include={"kind", "base_url"}, exclude_none=True)
+    asked = _short_questions(prompts(folder, None))
     config |= {
         "download": {"source": str(folder / LEARN)},
         "load": {"source": "examples"},
         "convert": {"preset": "ready"},
         "create_job": {"seed": 42} if wanted.base is None else {"model": wanted.base, "seed": 42},
+        **({"smoke_test": {"prompts": asked}} if asked else {}),
     }
-    asked = _short_questions(prompts(folder, None))
-    if asked:
-        config["smoke_test"] = {"prompts": asked}
     body = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     old = _hyperparameters(folder)
     return "\n".join(
