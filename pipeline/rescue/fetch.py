@@ -93,9 +93,15 @@ def _download(client: "openai.OpenAI", file: DataFile, target: Path) -> Kept:
     """One file's content, a part at a time; results as CSV, whichever way they come."""
     if file.role == "result":  # small; OpenAI has sent these in base64 (zzz-api, issue 21)
         return _keep(target, plain(client.files.content(file.id).read()), file.id)
+    import httpx2
+    import openai
+
     with client.files.with_streaming_response.content(file.id) as response, atomic_writer(target) as out:
-        for piece in response.iter_bytes(_PIECE):
-            out.write(piece)
+        try:
+            for piece in response.iter_bytes(_PIECE):
+                out.write(piece)
+        except httpx2.HTTPError as error:  # which the SDK explains only before the body begins
+            raise openai.APIConnectionError(request=response.http_request) from error
     return Kept(file.id, out.sha256, out.size)
 
 

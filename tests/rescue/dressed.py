@@ -53,6 +53,7 @@ class DressedServer(http.server.ThreadingHTTPServer):
         jobs: by project, newest first.
         files: content by id; an int is the status of whoever asks.
         more_models: are listed, too, without a job.
+        cuts: so many contents of files break off in the middle.
         dates: `shutdown_date` of a model.
         dark: models that do not answer any more, 404; with `dark_after`, only once so many chats were answered.
         trouble: asked before each chat: an answer (status, headers, body) instead of the real one, "reset" for a
@@ -71,6 +72,7 @@ class DressedServer(http.server.ThreadingHTTPServer):
         self.jobs: dict[str, list[Json]] = {"one": []}
         self.files: dict[str, bytes | int] = {}
         self.results_in_base64 = False
+        self.cuts = 0
         self.checkpoints: dict[str, list[Json]] = {}
         self.stored: list[Json] = []
         self.inputs: dict[str, list[Json]] = {}
@@ -202,6 +204,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if isinstance(content, int):
             self._refuse(content, f"No such File object: {parts[1]}")
         elif parts[-1] == "content":
+            if self.server.cuts:
+                self.server.cuts -= 1
+                self._send_bytes(content[: len(content) // 2], length=len(content))
+                self.close_connection = True
+                return
             is_result = parts[1].startswith("file-result") and self.server.results_in_base64
             self._send_bytes(base64.b64encode(content) if is_result else content)
         else:
@@ -272,10 +279,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _send_bytes(
         self, body: bytes, status: int = 200, kind: str = "application/octet-stream",
-        headers: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None, length: int | None = None,
     ) -> None:  # fmt: skip
         self.send_response(status)
-        for name, value in {"content-type": kind, "content-length": str(len(body)), **(headers or {})}.items():
+        for name, value in {
+            "content-type": kind,
+            "content-length": str(length or len(body)),
+            **(headers or {}),
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)

@@ -4,6 +4,10 @@ import json
 import stat
 from pathlib import Path
 
+import pytest
+
+from pipeline.backends import transport
+from pipeline.process.clock import SystemClock
 from pipeline.rescue.fetch import plain
 from pipeline.rescue.folders import folder_of
 from tests.rescue.conftest import Rescue
@@ -59,6 +63,33 @@ def test_what_is_there_and_whole_is_not_fetched_again(dressed: DressedServer, re
     rescue("fetch", "m01")
     assert [line for line in dressed.log if "/content" in line] == ["GET /files/file-train-01/content"]
     assert (folder_of(Path("rescue"), model) / "train.jsonl").read_bytes() == dressed.files["file-train-01"]
+
+
+def test_a_file_that_breaks_off_is_asked_for_again(
+    dressed: DressedServer, rescue: Rescue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SystemClock, "sleep", lambda *_: None)
+    model, dressed.cuts = dressed.add(1), 2
+    done = rescue("fetch")
+    assert (done.code, done.err) == (0, "")
+    assert (folder_of(Path("rescue"), model) / "train.jsonl").read_bytes() == dressed.files["file-train-01"]
+    dressed.cuts = 1000
+    dressed.add(2)
+    gone = rescue("fetch", "m02")
+    assert gone.code == 75
+    assert gone.err.startswith("error: rescue: 127.0.0.1:")
+    assert not list(Path("rescue").rglob("*.tmp"))
+
+
+def test_a_file_that_is_too_long_is_said_and_the_rest_goes_on(
+    dressed: DressedServer, rescue: Rescue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "MOST_CONTENT", 500)
+    model = dressed.add(1)
+    done = rescue("fetch")
+    assert done.code == 0
+    assert done.err.startswith(f"{model}: train.jsonl cannot be read (")
+    assert (folder_of(Path("rescue"), model) / "result.csv").read_bytes() == RESULT
 
 
 def test_stored_completions_that_the_account_forgets_stay_here(dressed: DressedServer, rescue: Rescue) -> None:
