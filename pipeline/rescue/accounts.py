@@ -102,7 +102,10 @@ OPENAI_URL = PROFILES["openai"].base_url or ""
 
 def _may_have(own: str | None, base_url: str | None) -> bool:
     """Whether a provider at `own` may be asked at `base_url`; one that has an address for each customer has none."""
-    return base_url is not None and not _is_openai(base_url) and (own is None or _site(own) == _site(base_url))
+    if base_url is None or _is_openai(base_url):
+        return False
+    known = {_site(each.base_url) for each in PROFILES.values() if each.base_url}
+    return _site(own) == _site(base_url) if own is not None else _site(base_url) not in known
 
 
 def _site(url: str) -> str:
