@@ -40,6 +40,7 @@ VERBS = {
     "resolve": "pipeline.commands.recovery",
     "repair": "pipeline.commands.recovery",
     "serve": "pipeline.commands.serve",
+    "rescue": "pipeline.commands.rescue",
 }
 """Each command, and the module with the function of its name: imported when it is called, or listed by --help."""
 
@@ -70,9 +71,29 @@ class Verbs(typer.core.TyperGroup):
         """One command, made of its function's parameters and docstring."""
         if cmd_name not in VERBS:
             return None
+        named = getattr(importlib.import_module(VERBS[cmd_name]), cmd_name)
+        if isinstance(named, typer.Typer):
+            return _group(cmd_name, named)
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings=_SETTINGS)
-        single.command(cmd_name, cls=_Verb)(getattr(importlib.import_module(VERBS[cmd_name]), cmd_name))
+        single.command(cmd_name, cls=_Verb)(named)
         return typer.main.get_command(single)
+
+
+class _SubVerbs(typer.core.TyperGroup):
+    """A command that has commands of its own."""
+
+    def get_help(self, ctx: Any) -> str:
+        """As that of each command."""
+        return _say_help(lambda: super(_SubVerbs, self).get_help(ctx))
+
+
+def _group(name: str, verbs: typer.Typer) -> Any:
+    """A command with its own commands, as its module has them."""
+    for each in verbs.registered_commands:
+        each.cls, each.context_settings = _Verb, _SETTINGS
+    verbs.info.name, verbs.info.cls, verbs.info.context_settings = name, _SubVerbs, _SETTINGS
+    verbs._add_completion = verbs.pretty_exceptions_enable = False
+    return typer.main.get_command(verbs)
 
 
 def _say_help(ask: Callable[[], str]) -> str:

@@ -72,6 +72,7 @@ FLOORS = (
     {"steps"},
     {"run"},
     {"report"},
+    {"rescue"},
     {"commands"},
     {"cli"},
     {"__main__"},
@@ -175,7 +176,7 @@ def test_only_the_ledger_changes_anything_on_a_backend() -> None:
 
     def changes(node: ast.Attribute) -> bool:
         # An answer is paid for, too, but nothing of it stays there.
-        return node.attr in changing and not ast.unparse(node).endswith(".completions.create")
+        return node.attr in changing and not ast.unparse(node).endswith(ANSWERS)
 
     places = {
         name_of(path)
@@ -189,6 +190,21 @@ def test_only_the_ledger_changes_anything_on_a_backend() -> None:
         "pipeline.backends.removing",  # a part of it
         "pipeline.backends.hosting",  # the requests that it has made
     }
+
+
+ANSWERS = (".completions.create", ".completions.with_raw_response.create")
+
+
+def test_answers_that_are_paid_for_are_asked_in_few_places_and_in_one_of_a_rescue() -> None:
+    places = {
+        name_of(path)
+        for path, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node).endswith(ANSWERS)
+    }
+    assert {each for each in places if each.startswith("pipeline.rescue")} == {"pipeline.rescue.asking"}
+    # A conversation is the user's own; an evaluation has a budget of its own; LangChain asks for the smoke test.
+    assert places == {"pipeline.commands.chat", "pipeline.evaluation.asking", "pipeline.rescue.asking"}
 
 
 def test_only_what_makes_foreign_text_visible_writes_to_a_terminal() -> None:

@@ -31,6 +31,7 @@ _EVENTS_TO_SPARE = 500
 _MOST_REDIRECTS = 5
 _TIMEOUT_S = 60.0
 _ASKED_FOR = ("retry-after", "retry-after-ms", "location")  # what is read of an error's headers
+_LEFT = tuple(f"x-ratelimit-{what}-{of}" for what in ("remaining", "reset") for of in ("requests", "tokens"))
 _SECRET = ("authorization", "key", "token", "secret", "cookie")
 
 
@@ -109,7 +110,8 @@ class Client(openai.DefaultHttpxClient):
             raise Nonsense("it is no stream")
         body = b"".join(self._pieces(response, MOST_JSON, patience_s))
         answer = read_answer(request.method, _path(request), body, self._say_once)
-        return _json(request, response.status_code, json.dumps(answer).encode())
+        left = {name: response.headers[name] for name in _LEFT if name in response.headers}
+        return _json(request, response.status_code, json.dumps(answer).encode(), left)
 
     def _say_once(self, field: str) -> None:
         if field not in self._said:

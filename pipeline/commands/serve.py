@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -32,6 +32,10 @@ def serve(
             "--models", "--model", metavar="MODEL", help="Offer it, too: ORG/NAME[@REVISION], fetched now, or a folder."
         ),
     ] = None,
+    alias: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=MODEL", help="Answer NAME by another model: its name, or its run's CONFIG."),
+    ] = None,
     requests_per_minute: Annotated[int | None, typer.Option(min=1, help="How many each key may make.")] = None,
     embedded: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
@@ -47,6 +51,9 @@ def serve(
     given = os.environ.pop("FINETUNE_SERVER_KEY", "")
     if script is not None and not mock:
         raise InputError("--script", "only a mocked API follows a script", fix="Add --mock.")
+    aliases, own = _aliases(alias or ())
+    if own is not None:
+        data_dir, model = data_dir or own.data_dir, [*(model or ()), own.base]
     scratch = contextlib.ExitStack()
     forgotten = data_dir is None and mock
     if forgotten:
@@ -63,6 +70,7 @@ def serve(
         workers=workers,
         models=tuple(model or ()),
         offers_cache=not embedded and not mock,
+        aliases=aliases,
         requests_per_minute=requests_per_minute,
     )
     logs.write_to_stderr(requests=not embedded)
@@ -97,6 +105,50 @@ def serve(
         elif "`backend.script`" in said.fix:  # there is no config here
             said = InputError(said.where, said.what, got=said.got, fix=said.fix.replace("`backend.script`", "--script"))
         raise said from None
+
+
+class _Run(NamedTuple):
+    """What a run left: its store, and the base model that it was told."""
+
+    data_dir: Path
+    base: str
+
+
+def _aliases(given: Sequence[str]) -> tuple[tuple[tuple[str, str], ...], _Run | None]:
+    """Each NAME=MODEL apart, and the run that a CONFIG among them is of.
+
+    Raises:
+        InputError: one is no pair, a run has no model yet, or two runs are meant.
+    """
+    found: dict[str, str] = {}
+    run: _Run | None = None
+    for each in given:
+        name, equals, target = each.rpartition("=")
+        if not (name and equals and target):
+            raise InputError("--alias", "expected NAME=MODEL or NAME=CONFIG", got=each, fix="Write both names.")
+        if target.endswith((".yaml", ".yml")):
+            target, other = _of_run(Path(target))
+            if run not in (None, other):
+                raise InputError(
+                    "--alias", "two runs, and a server has one store", got=each, fix="Start a server for each."
+                )
+            run = other
+        found[name] = target
+    return tuple(found.items()), run
+
+
+def _of_run(config_path: Path) -> tuple[str, _Run]:
+    """The tuned model of a run on the embedded backend, and its store."""
+    from pipeline.backends.client import SERVER_DIR
+    from pipeline.commands.context import read_only
+    from pipeline.steps.outputs import PollJob
+
+    config, state, progress = read_only(config_path, None)
+    if config.backend.kind != "embedded":
+        raise InputError(
+            f"--alias {config_path}", "its model lives elsewhere", got=config.backend.kind, fix="Ask for it there."
+        )
+    return progress.last_output(PollJob).model, _Run(state.run_dir / SERVER_DIR, config.create_job.model)
 
 
 def _fetch(names: Sequence[str]) -> None:

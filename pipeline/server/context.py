@@ -43,6 +43,10 @@ class Context(msgspec.Struct, frozen=True):
             return name if is_path(name) else hub_cache.pinned(name)
         return hub_cache.pinned(name) if self.settings.offers_cache else None
 
+    def meant(self, name: str) -> str:
+        """The model that answers to this name: itself, but for an alias."""
+        return dict(self.settings.aliases).get(name, name)
+
     def base_models(self) -> list[str]:
         """Every base model that a request may name."""
         cached = hub_cache.chat_models() if self.settings.offers_cache else ()

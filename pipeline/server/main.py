@@ -98,7 +98,24 @@ def serving(
                 digests = frozenset([keys.digest(key)])
                 show_key(key)
         app = create_app(settings, digests, store, engine, supervisor)
+        _check_aliases(app.state.context)
         yield Server(app, listener, limits or Limits.of_process(settings.workers))
+
+
+def _check_aliases(context: Context) -> None:
+    """See that each name has a model behind it, and hides none.
+
+    Raises:
+        InputError: one has not.
+    """
+    for name, own in context.settings.aliases:
+        if context.store.model(name) is not None or context.base_model(name) is not None:
+            raise InputError("--alias", "a model here has that name already", got=name, fix="Leave it out.")
+        if context.store.model(own) is None and context.base_model(own) is None:
+            raise InputError(
+                "--alias", f"no model of that name is in {context.settings.data_dir}", got=own,
+                fix="Name a tuned model of that store, or the config of the run that made it.",
+            )  # fmt: skip
 
 
 def _is_loopback(host: str) -> bool:

@@ -21,6 +21,8 @@ class ServerSettings:
             of Hugging Face directories, and names of the Hugging Face Hub that are in the user's cache. A request that
             names any other path touches no file, and none makes anything be fetched.
         offers_cache: whether whatever chat model is in the user's Hugging Face cache may be named, too.
+        aliases: names that are answered by another model here, each with that model's: what a program was told to ask
+            for may live on elsewhere.
         requests_per_minute: how many each key may make; None is any number.
         script: the scripted trainer's instructions, a JSON file.
         workers: how many jobs may train at once.
@@ -34,6 +36,7 @@ class ServerSettings:
     port: int = 0
     models: tuple[str, ...] = ()
     offers_cache: bool = False
+    aliases: tuple[tuple[str, str], ...] = ()
     trainer: Literal["lora", "scripted"] = "lora"
     script: Path | None = None
     workers: int = 1

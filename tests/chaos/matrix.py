@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from tests.chaos import damage, deploying, disk, faults, losses, rows, stops, time_passes
+from tests.chaos import damage, deploying, disk, faults, losses, recording, rows, stops, time_passes
 from tests.chaos.harness import Lab
 from tests.chaos.rows import Case
 
@@ -53,6 +53,10 @@ MATRIX = (
     Row("T17", "servers that page, drop, ignore, or do not list", faults.servers, 6),
     Row("T18", "the deploy hook: SIGKILL in it, each answer of it lost, its cleanup", deploying.deployments, 40),
     Row("T17", "files removed, keys of others, edits, jobs restarted", losses.losses, 1),
+    Row("T19", "answers of a dying model: SIGKILL at every failpoint of recording", recording.records, 1),
+    Row("T19", "the same twice", recording.pairs, 40),
+    Row("T19", "each answer lost, refused or late; the model dark after each", recording.answers, 8),
+    Row("T19", "its files: SIGKILL at every failpoint of fetching", recording.fetches, 12),
 )
 EVERY_CHANGE = tuple(row for row in MATRIX if row.every)
 

@@ -109,6 +109,20 @@ MUTANTS: dict[str, Mutant] = {
         "self._write(",
         "self._log and self._log.write(text)\n    self._write(",
     ),
+    "an answer without an intent": Mutant(
+        "pipeline.rescue.ledger:Ledger.intend", "self._keep(Asked(key, at, most_usd))", "pass"
+    ),
+    "a lost answer is asked again": Mutant(
+        "pipeline.rescue.record:Recorder.left",
+        "if not is_settled and (self._terms.again or each.key not in ledger.lost):",
+        "if not is_settled:",
+    ),
+    "a lost answer counts as a no": Mutant(
+        "pipeline.rescue.record:Recorder._until_settled", "if not definitely_refused(error):", "if False:"
+    ),
+    "what was lost costs nothing": Mutant(
+        "pipeline.rescue.ledger:Ledger._take_in", "self.spent_usd += most_usd", "pass"
+    ),
     "the key is written down": Mutant(
         "pipeline.state.file:State._write", "written_by=__version__", "written_by=os.environ['OPENAI_API_KEY']"
     ),

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 
-from tests.chaos import damage, deploying, disk, faults, losses, rows, stops
+from tests.chaos import damage, deploying, disk, faults, losses, recording, rows, stops
 from tests.chaos.harness import Lab
 from tests.chaos.rows import Case
 
@@ -44,6 +44,10 @@ CAUGHT_BY: dict[str, tuple[Row, str]] = {
     "a deployment made twice stays": (deploying.deployments, "Nebius deploy.create: duplicate"),
     "a signal cuts a request short": (stops.signals, r"SIGINT at \d+ \(post.intended\)$"),
     "the chat is logged": (stops.pauses, "nobody reads"),
+    "an answer without an intent": (recording.records, r"post\.answered"),
+    "a lost answer is asked again": (recording.records, r"post\.answered"),
+    "a lost answer counts as a no": (recording.answers, "lost instead"),
+    "what was lost costs nothing": (recording.records, r"post\.answered"),
     "the key is written down": (rows.kills, r"at 1\d "),
 }
 

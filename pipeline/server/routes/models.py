@@ -19,24 +19,25 @@ def list_models(context: ContextDep) -> Response:
     """Every model there is to talk to, checkpoints aside."""
     tuned = [responses.Model(model.name, model.created_at, context.store.org_id) for model in context.store.models()]
     base = [_base(name) for name in context.base_models()]
-    return json_response({"object": "list", "data": [*tuned, *base]})
+    aliases = [_described(context, name) for name, _ in context.settings.aliases]
+    return json_response({"object": "list", "data": [*filter(None, aliases), *tuned, *base]})
 
 
 # `path`, because the name of a model may hold a slash, which the SDK sends percent-encoded and the server decodes.
 @router.get("/{model:path}", responses=answers(responses.Model, 404))
 def retrieve_model(model: str, context: ContextDep) -> Response:
     """One model or checkpoint."""
-    tuned = context.store.model(model)
-    if tuned is not None:
-        return json_response(responses.Model(tuned.name, tuned.created_at, context.store.org_id))
-    if context.base_model(model) is not None:
-        return json_response(_base(model))
-    raise unknown_model(model)
+    described = _described(context, model)
+    if described is None:
+        raise unknown_model(model)
+    return json_response(described)
 
 
 @router.delete("/{model:path}", responses=answers(responses.Deleted, 403, 404))
 def delete_model(model: str, context: ContextDep) -> Response:
     """Forget a tuned model and free its adapter."""
+    if context.meant(model) != model:
+        raise ApiError(403, f"The model `{model}` is an alias of this server: it cannot be deleted.", param="model")
     adapters = context.store.delete_model(model)
     if adapters:
         for adapter in adapters:
@@ -53,10 +54,11 @@ def find_model(name: str, context: Context) -> ModelRef:
     Raises:
         ApiError: there is none.
     """
-    tuned, adapter = context.store.model(name), context.store.adapter_path(name)
+    own = context.meant(name)
+    tuned, adapter = context.store.model(own), context.store.adapter_path(own)
     if tuned is not None and adapter is not None:
         return ModelRef(tuned.base_model, adapter)
-    if (base := context.base_model(name)) is not None:
+    if (base := context.base_model(own)) is not None:
         return ModelRef(base)
     raise unknown_model(name)
 
@@ -65,6 +67,14 @@ def unknown_model(name: str) -> ApiError:
     """The answer to a model that is not here."""
     message = f"The model `{name}` does not exist or you do not have access to it."
     return ApiError(404, message, param="model", code="model_not_found")
+
+
+def _described(context: Context, name: str) -> responses.Model | None:
+    """A model by the name that it was asked for by."""
+    own = context.meant(name)
+    if (tuned := context.store.model(own)) is not None:
+        return responses.Model(name, tuned.created_at, context.store.org_id)
+    return _base(name) if context.base_model(own) is not None else None
 
 
 def _base(name: str) -> responses.Model:
