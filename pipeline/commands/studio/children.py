@@ -47,8 +47,8 @@ class Runs:
         self._started: dict[Path, subprocess.Popen[bytes]] = {}
         self._told: set[int] = set()
 
-    def start(self, config: Path, *options: str) -> None:
-        """Have the steps run, as `finetune run` does.
+    def start(self, config: Path, command: str = "run", *options: str) -> None:
+        """Have the steps run, as `finetune run` does, or what else shows its work as a run.
 
         Raises:
             FinetuneError: the config has a mistake.
@@ -60,7 +60,7 @@ class Runs:
             raise Locked(str(run_dir), "it is at work already", got=None if self.is_ours(config) else owner, fix=fix)
         with _private(run_dir / EVENTS) as events, _private(run_dir / ERRORS) as errors:
             self._started[config] = subprocess.Popen(
-                [*program(), "run", str(config), "--json", *options],
+                [*program(), command, str(config), "--json", *options],
                 stdin=subprocess.DEVNULL,
                 stdout=events,
                 stderr=errors,

@@ -5,6 +5,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.commands.studio.folder import config_paths
+from pipeline.config.file import load_config
+from pipeline.config.settings import listed
 from pipeline.durable import atomic_writer, make_private_dir
 from pipeline.errors import InputError
 from pipeline.wording import in_bytes, visible
@@ -67,3 +70,23 @@ def forget(path: Path) -> bool:
         return False
     path.unlink()
     return True
+
+
+def kept_for(config: Path) -> Path | None:
+    """The dropped file that a config learns from, and no other config of this folder."""
+    found = _named_by(config)
+    if found is None or any(_named_by(each) == found for each in config_paths() if each != config):
+        return None
+    return found
+
+
+def _named_by(config: Path) -> Path | None:
+    try:
+        sources = listed(load_config(config).download.source)
+    except InputError:
+        return None
+    if len(sources) != 1 or sources[0].startswith("sample:"):
+        return None
+    path = Path(sources[0]).expanduser()
+    is_ours = path.parent.resolve() == FOLDER.resolve() and path.is_file()
+    return FOLDER / path.name if is_ours else None

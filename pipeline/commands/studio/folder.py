@@ -59,13 +59,18 @@ def chosen(said: str) -> Path:
     raise InputError(said or "config", "no such config in this folder", fix="Go back to the list, and choose one.")
 
 
+def name_of(path: Path) -> str:
+    """What the run of a config is called."""
+    return name_in(path) or path.stem
+
+
 def listed() -> list[Listed]:
     """All configs of the folder that are runs, in order; examples that come along and never ran come last."""
     return sorted(map(_listed, config_paths()), key=lambda each: not each.has_run)
 
 
 def _listed(path: Path) -> Listed:
-    name = name_in(path) or path.stem
+    name = name_of(path)
     try:
         _, state, progress = as_it_is(path)
     except (FinetuneError, OSError) as error:

@@ -90,7 +90,7 @@ def snapshot(path: Path, runs: Runs) -> dict[str, Any]:
         "progress": _progress(said, rows) if at_work else None,
         "notes": _notes(said),
         "error": None if at_work else _error(state, path, runs),
-        "curve": None if curves is None else _curve(curves, _left(config, state, progress)),
+        "curve": None if curves is None else curve_of(curves, _left(config, state, progress)),
         "training": at_work and polled is not None and polled.status == "running",
         "model": trained_model(progress),
     }
@@ -179,7 +179,8 @@ def _left(config: Config, state: State, progress: Progress) -> float | None:
     return float(pace * (lately[-1][2] - lately[-1][1]))
 
 
-def _curve(curves: Curves, left: float | None) -> dict[str, Any]:
+def curve_of(curves: Curves, left: float | None) -> dict[str, Any]:
+    """The loss, as a script draws it; `left`: seconds until the training ends, where that is known."""
     return {
         "train": thinned(curves.train_loss, MOST_POINTS),
         "smooth": thinned(smoothed(curves.train_loss), MOST_POINTS) if len(curves.train_loss) >= 30 else [],

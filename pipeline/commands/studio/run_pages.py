@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from pipeline.commands.studio import learnt, live
 from pipeline.commands.studio.desk import config_of, desk_of, every_second, fields_of, said_by, to
-from pipeline.config.file import name_in
+from pipeline.commands.studio.folder import name_of
 from pipeline.config.yaml_text import read_text
 from pipeline.errors import InputError
 from pipeline.steps import step_of
@@ -24,7 +24,7 @@ _SILENT = 15
 async def run(request: Request) -> Response:
     """How far the run is; its script asks for `run_events`."""
     config = await config_of(request)
-    return desk_of(request).page("run", config=config, name=await run_in_threadpool(name_in, config))
+    return desk_of(request).page("run", config=config, name=await run_in_threadpool(name_of, config))
 
 
 async def run_events(request: Request) -> Response:
@@ -51,13 +51,12 @@ async def alive(_: Request) -> Response:
 
 
 async def start(request: Request) -> Response:
-    """Have the steps run; all, or those that make the examples."""
+    """Have the steps run; all, or those that make the examples; or have the model measured."""
     config, fields = await config_of(request), await fields_of(request)
     options = ["--until", step_of(Convert).name] if "prepare" in fields else []
-    options += ["--new-job"] if "new_job" in fields else []
     desk = desk_of(request)
     await desk.talkers.close(config)  # it would hold the run directory
-    await run_in_threadpool(desk.runs.start, config, *options)
+    await run_in_threadpool(desk.runs.start, config, "evaluate" if "measure" in fields else "run", *options)
     return to("/run", config)
 
 
@@ -76,7 +75,7 @@ async def cancel(request: Request) -> Response:
 async def settings(request: Request) -> Response:
     """The config's own text."""
     config = await config_of(request)
-    name, text = await run_in_threadpool(lambda: (name_in(config), read_text(config)))
+    name, text = await run_in_threadpool(lambda: (name_of(config), read_text(config)))
     return desk_of(request).page("settings", config=config, name=name, text=text)
 
 

@@ -84,6 +84,8 @@ function draw(now) {
   show(byId("prepare"), now.standing === "new");
   show(byId("pause"), isAtWork && !now.pausing);
   show(byId("cancel"), now.training && !now.pausing);
+  show(byId("talk"), Boolean(now.model) && !isAtWork);
+  show(byId("result"), Boolean(now.model));
 }
 
 const LOST = "The studio does not answer. A training that it began goes on by itself. This page tries again; if the studio was ended, start it again with `finetune studio` in the same folder.";
