@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pipeline.commands.chat import called, checkpoints_of, whom
+from pipeline.commands.chat import called, checkpoints, whom
 from pipeline.commands.context import at_work, say
 from pipeline.config.settings import Config
 from pipeline.dataset.preset import inference_temperature
@@ -80,7 +80,7 @@ def answer_questions(path: Path) -> None:
             bring_back(config, state, work)
         progress = Progress(state, config, work.connection.identity)
         tuned, system = whom(config, progress, work)
-        epochs = checkpoints_of(progress, work)
+        epochs = checkpoints(progress, work)
         choices = [Choice(tuned, called(config)), Choice(config.create_job.model, "the base model")]
         choices += [Choice(model, f"after epoch {number}") for number, model in enumerate(epochs, start=1)]
         _tell(Hello(choices, system, inference_temperature(config)))

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from pipeline.commands.context import say
 from pipeline.config.file import load_config
 from pipeline.config.settings import run_directory
 from pipeline.durable import make_private_dir
@@ -104,6 +105,7 @@ class Runs:
         at_work = [config for config, process in self._started.items() if process.poll() is None]
         for config in at_work:
             self.halt(config)
+            say(f"Pausing {config} …")
         for config in at_work:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._started[config].wait(PAUSE_S)

@@ -4,6 +4,7 @@ Each answer is whole, not a difference: a page that was away gets the next one a
 """
 
 import itertools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from pipeline.report.curves import Curves, Event, read_events, read_metrics, smo
 from pipeline.run.progress import Progress
 from pipeline.server.storage.history import History, read_history
 from pipeline.state.file import State
-from pipeline.state.lock import holder
+from pipeline.state.lock import holder, taken_at
 from pipeline.steps.outputs import CreateJob, PollFile, PollJob, Upload
 
 MOST_POINTS = 300
@@ -97,9 +98,11 @@ def snapshot(path: Path, runs: Runs) -> dict[str, Any]:
 
 
 def events(run_dir: Path) -> list[Said]:
-    """What the run that was started here last said of late."""
+    """What the run that was started here last said of late; nothing once another command has been at work since."""
     try:
         with (run_dir / EVENTS).open("rb") as file:
+            if os.fstat(file.fileno()).st_mtime_ns < taken_at(run_dir):
+                return []
             size = file.seek(0, 2)
             file.seek(max(0, size - _END))
             text = file.read()
