@@ -51,7 +51,7 @@ def converse(config: Config, state: State, work: Work, message: str | None, temp
         _called(config),
         system,
         inference_temperature(config) if temperature is None else temperature,
-        lambda: _checkpoints(progress, work),
+        lambda: checkpoints(progress, work),
         work.run_dir,
     )
     typing, typed = Typing(), message is None and sys.stdin.isatty()
@@ -85,7 +85,7 @@ def _called(config: Config) -> str:
     return textwrap.shorten(name, _LONGEST_NAME, placeholder="") or "tuned" if name else "tuned"
 
 
-def _checkpoints(progress: Progress, work: Work) -> list[str]:
+def checkpoints(progress: Progress, work: Work) -> list[str]:
     """The models after each epoch, first to last."""
     with work.connection.listening("chat"):
         job = progress.last_output(CreateJob).job
