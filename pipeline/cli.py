@@ -31,6 +31,7 @@ VERBS = {
     "inspect": "pipeline.commands.inspect",
     "report": "pipeline.commands.report",
     "evaluate": "pipeline.commands.evaluate",
+    "compare": "pipeline.commands.compare",
     "chat": "pipeline.commands.chat",
     "studio": "pipeline.commands.studio",
     "cancel": "pipeline.commands.cancel",
