@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from pipeline.evaluation.replies import Reply
     from pipeline.evaluation.votes import Item, Side, Standing
 
-_COUNT = 20
+COUNT = 20
 _LETTERS = "abcdefgh"
 _LABEL = 11
 _NAMES = "It takes base, epoch:N, or the name of a model that the backend serves."
 
 
-class _Run(NamedTuple):
+class Compared(NamedTuple):
     """What there is to compare with in a run.
 
     Attributes:
@@ -58,14 +58,14 @@ def compare(
     ] = None,
     count: Annotated[
         int, typer.Option("--count", metavar="N", min=1, max=1000, help="So many held-out talks.")
-    ] = _COUNT,
+    ] = COUNT,
     overrides: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was counted so far, and ask nothing.")] = False,
 ) -> None:
     """Vote blind: which of these answers is really theirs?"""
     called = Invocation.of(config_path, overrides)
     with in_words_of(called):
-        run = _read(config_path, overrides)
+        run = run_of(config_path, overrides)
         if as_json:
             _print(votes.tally(votes.read(run.directory)))
             return
@@ -75,23 +75,40 @@ def compare(
                 "votes are given in a terminal, and this is none",
                 fix="Call it in one; `finetune compare CONFIG --json` prints what was counted so far.",
             )
-        second = None if other is None else _read(other, None)
-        chosen = votes.contexts(run.held_out, count, () if second is None else second.trained)
-        if not chosen:
-            raise InputError(
-                "compare",
-                "no reply is held out of training",
-                fix="Set `convert.validation_fraction: auto` and call `finetune run CONFIG`.",
-            )
+        items = items_of(run, config_path, other, against, count, overrides)
+    _vote(run, items, called)
+
+
+def items_of(
+    run: Compared,
+    config_path: Path,
+    other: Path | None = None,
+    against: list[str] | None = None,
+    count: int = COUNT,
+    overrides: list[str] | None = None,
+) -> "list[Item]":
+    """What there is to vote on; the models are asked for what was not asked before. The arguments are `compare`'s.
+
+    Raises:
+        InputError: nothing is held out, or a model is not there.
+    """
+    second = None if other is None else run_of(other, None)
+    chosen = votes.contexts(run.held_out, count, () if second is None else second.trained)
+    if not chosen:
+        raise InputError(
+            "compare",
+            "no reply is held out of training",
+            fix="Set `convert.validation_fraction: auto` and call `finetune run CONFIG`.",
+        )
     said: dict[Side, Sequence[str]] = {votes.Side(votes.TRUE, ""): [reply.text for reply in chosen]}
     wanted = against or (["base"] if other is None else [])
     said |= _ask(config_path, overrides, wanted, chosen, "tuned", run.directory)
     if other is not None:
         said |= _ask(other, None, [], chosen, f"tuned by {other.name}", run.directory)
-    _vote(run, votes.pairs(chosen, said), called)
+    return votes.pairs(chosen, said)
 
 
-def _read(config_path: Path, overrides: list[str] | None) -> _Run:
+def run_of(config_path: Path, overrides: list[str] | None) -> Compared:
     """Raises InputError where the run has no examples yet."""
     from pipeline.evaluation.replies import own_replies
     from pipeline.sessions.session import OWNER
@@ -102,7 +119,7 @@ def _read(config_path: Path, overrides: list[str] | None) -> _Run:
     who = config.convert.me or (assistant if isinstance(assistant, str) and assistant != OWNER else None) or "you"
     directory = state.run_dir
     held_out = [] if made.valid is None else own_replies(directory / made.valid.path, weights=made.weights)
-    return _Run(directory, who, held_out, own_replies(directory / made.train.path, weights=made.weights))
+    return Compared(directory, who, held_out, own_replies(directory / made.train.path, weights=made.weights))
 
 
 def _ask(
@@ -155,7 +172,7 @@ def _side(name: str, base: str, epochs: Callable[[], list[str]]) -> "Side":
     return votes.Side(f"epoch {int(number)}", models[int(number) - 1])
 
 
-def _vote(run: _Run, items: "Sequence[Item]", called: Invocation) -> None:
+def _vote(run: Compared, items: "Sequence[Item]", called: Invocation) -> None:
     """Show what is not voted on yet, one item after the other, then the count."""
     lines = Lines(sys.stdout)
     waiting = votes.open_items(items, votes.read(run.directory))

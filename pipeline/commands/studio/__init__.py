@@ -29,12 +29,18 @@ def studio(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes any; else the one of last time.")] = None,
     no_open: Annotated[bool, typer.Option("--no-open", help="Print the address, and open no browser.")] = False,
     answers: Annotated[Path | None, typer.Option(hidden=True)] = None,
+    ballot: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Do it all in the browser: drop a chat, train, look, talk; on this machine alone."""
     if answers is not None:
         from pipeline.commands.studio.answering import answer_questions
 
         answer_questions(answers)
+        return
+    if ballot is not None:
+        from pipeline.commands.studio.voting import tell_ballot
+
+        tell_ballot(ballot)
         return
     _work_in(folder)
     with _listening(port) as listener:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from pipeline.commands.studio import model_pages, run_pages, start_pages
+from pipeline.commands.studio import model_pages, run_pages, start_pages, vote_pages
 from pipeline.commands.studio.desk import Desk, desk_of, explain
 from pipeline.commands.studio.security import OPEN, Guard, Session
 from pipeline.durable import unusable
@@ -30,6 +30,7 @@ def create_app(session: Session, desk: Desk) -> Starlette:
             *start_pages.ROUTES,
             *run_pages.ROUTES,
             *model_pages.ROUTES,
+            *vote_pages.ROUTES,
             Mount(OPEN.rstrip("/"), StaticFiles(directory=str(static))),
         ],
         middleware=[Middleware(Guard, session=session)],

@@ -17,6 +17,7 @@ from pipeline.commands.studio import children, folder
 from pipeline.commands.studio.beginning import Looks
 from pipeline.commands.studio.children import Runs
 from pipeline.commands.studio.playground import Talkers
+from pipeline.commands.studio.voting import Ballot
 from pipeline.errors import FinetuneError, InputError
 from pipeline.terminal.invocation import Invocation
 from pipeline.wording import counted, in_bytes, took, visible
@@ -36,6 +37,7 @@ class Desk:
         self.runs = Runs()
         self.looks = Looks()
         self.talkers = Talkers()
+        self.ballots: dict[Path, Ballot] = {}
         self.ending = threading.Event()
         self._templates = _environment()
 

@@ -27,11 +27,11 @@ ROBIN = ("yesss", "on my way!!", "hmm not sure", "sounds good :)", "no idea, ask
 
 
 def whatsapp_export(path: Path) -> Path:
-    """120 messages of two people, one of whom has a name that a careless page would run."""
+    """200 messages of two people, one of whom has a name that a careless page would run."""
     pairs = [said for pair in zip(KIM, ROBIN, strict=True) for said in ((HOSTILE, pair[0]), ("Robin", pair[1]))]
     lines = [
         f"[{1 + day:02}.03.24, 18:{minute:02}:00] {who}: {said} {day}"
-        for day in range(12)
+        for day in range(20)
         for minute, (who, said) in enumerate(pairs)
     ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -51,6 +51,7 @@ class Studio:
         script.write_text(json.dumps({"steps": 60, "seconds_per_step": 0.1, "replies": replies}))
         self.shop.env |= {"FINETUNE_BACKEND__TRAINER": "scripted", "FINETUNE_BACKEND__SCRIPT": str(script)}
         self.shop.env["FINETUNE_CONVERT__TOKENS"] = "estimate"  # exact ones take the base model, converted once
+        self.shop.env["FINETUNE_CONVERT__VALIDATION_FRACTION"] = "0.3"  # enough to vote on
         self.process: subprocess.Popen[str] | None = None
 
     def start(self, port: int = 0) -> str:
@@ -110,7 +111,7 @@ def test_from_a_dropped_chat_to_a_model_that_talks_and_to_nothing_left(
     # An exported chat becomes a config.
     page.set_input_files("#file", whatsapp_export(tmp_path / "WhatsApp Chat with Kim.txt"))
     page.wait_for_url("**/new/*")
-    assert "120 messages by 2 people" in page.inner_text(".lead")
+    assert "200 messages by 2 people" in page.inner_text(".lead")
     page.check("input[name=me][value=Robin]")
     page.wait_for_selector("#expect dd")
     page.check("input[name=model][value=smollm2-135m-instruct]")
@@ -138,7 +139,7 @@ def test_from_a_dropped_chat_to_a_model_that_talks_and_to_nothing_left(
     jobs = studio.shop.finetune("status", "my-whatsapp.yaml", "--json").out
     assert all(json.loads(row)["state"] == "done" for row in jobs.splitlines())
     studio.shop.run_dir = run_dir
-    assert (studio.shop.stored("jobs"), studio.shop.stored("files")) == (1, 2)  # the examples, and the metrics
+    assert (studio.shop.stored("jobs"), studio.shop.stored("files")) == (1, 3)  # examples, held out ones, metrics
 
     # What was learnt, and talking.
     go(page, "What it learns")
@@ -159,6 +160,18 @@ def test_from_a_dropped_chat_to_a_model_that_talks_and_to_nothing_left(
         "on my way!! so hyped",
         "As an assistant I have no plans.",
     ]
+
+    # Which one is theirs: a blind vote, kept with the run.
+    go(page, "Guess")
+    page.wait_for_selector("#item:not([hidden])")
+    assert page.locator(".answer .role").all_inner_texts() == ["A", "B", "C"]
+    page.click(".answer >> nth=0")
+    page.wait_for_selector(".answer.true")
+    told = {each.partition(": ")[2] for each in page.locator(".answer .role").all_inner_texts()}
+    assert told == {"true reply", "tuned", "base"}
+    assert len((run_dir / "11_votes.jsonl").read_text().splitlines()) == 1
+    page.click("#next")
+    page.wait_for_selector("#standings tr")
 
     # Everything goes, the dropped file, too.
     go(page, "Keep or remove")
