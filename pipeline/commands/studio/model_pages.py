@@ -1,6 +1,7 @@
 """The pages of a model that is there: how good it is, talking to it, taking it along, removing it."""
 
 import asyncio
+import importlib.util
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -22,6 +23,10 @@ _REPORTS_POLICY = (
 """A report brings its own style along, for it is one file; it has no script, and could run none."""
 
 _LONGEST = 500_000
+_FORMS = {
+    "merged": "the whole model, as most programs take it",
+    "adapter": "only what was learnt, a small file that goes on top of the base model",
+}
 _PARTS = {"model": "--model", "data": "--data", "everything": "--everything"}
 _drawing = asyncio.Lock()  # matplotlib draws one thing at a time
 
@@ -96,7 +101,21 @@ async def remove(request: Request) -> Response:
     """What may be kept, and what may be removed."""
     config = await config_of(request)
     name, archive = await run_in_threadpool(lambda: (name_of(config), dropped.kept_for(config)))
-    return desk_of(request).page("remove", config=config, name=name, archive=archive)
+    return desk_of(request).page("remove", config=config, name=name, archive=archive, forms=_forms())
+
+
+def _forms() -> dict[str, str]:
+    """How the model can be taken along: each form, and what it is for; none where the command is not there."""
+    return _FORMS if importlib.util.find_spec("pipeline.commands.export") else {}
+
+
+async def export(request: Request) -> Response:
+    """Write the model as files, and say what was found of them, line by line."""
+    config, fields = await config_of(request), await fields_of(request)
+    if (form := fields.get("to", "")) not in _forms():
+        raise InputError("export", "as what?", fix="Choose one.")
+    await desk_of(request).talkers.close(config)
+    return said_by("export", str(config), "--to", form)
 
 
 async def plan(request: Request) -> Response:
@@ -134,6 +153,7 @@ ROUTES = [
     Route("/talk/who", who),
     Route("/talk/say", say, methods=["POST"]),
     Route("/remove", remove),
+    Route("/export", export, methods=["POST"]),
     Route("/remove/plan", plan, methods=["POST"]),
     Route("/remove/do", delete, methods=["POST"]),
 ]

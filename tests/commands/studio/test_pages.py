@@ -136,6 +136,33 @@ def test_a_form_that_was_made_up_is_refused(page: TestClient, fields: dict[str, 
     assert (answer.status_code, answer.json()) == (400, {"error": error})
 
 
+@pytest.mark.parametrize(
+    ("path", "fields", "error"),
+    [
+        ("/remove/plan", {"part": "--everything"}, "delete: what is to be deleted? Choose one."),
+        ("/remove/do", {}, "delete: what is to be deleted? Choose one."),
+        ("/export", {"to": "--into=/tmp"}, "export: as what? Choose one."),
+        ("/vote/cast", {"item": "x", "chosen": "0"}, "vote: the models were not asked yet. Open the page again."),
+        ("/learnt/dropped", {}, "reason: none was given. Choose one in the table."),
+        ("/run/pause", {}, "run.yaml: nothing is at work on it. Look at the page again."),
+    ],
+)
+def test_what_no_page_of_ours_would_ask_is_refused(
+    page: TestClient, tmp_path: Path, path: str, fields: dict[str, str], error: str
+) -> None:
+    (tmp_path / "run.yaml").write_bytes(CI_CONFIG.read_bytes())
+    answer = page.post(path, params={"config": "run.yaml"}, data=fields)
+    assert (answer.status_code, answer.json()) == (400, {"error": error})
+
+
+def test_a_report_can_run_nothing_and_is_kept_under_the_name_of_its_run(shop: Workshop, page: TestClient) -> None:
+    assert shop.run("--until", "load").code == 0
+    shown = page.get("/report", params={"config": "run.yaml", "keep": "1"})
+    assert shown.headers["content-disposition"] == 'attachment; filename="ci-report.html"'
+    assert shown.headers["content-security-policy"].endswith("frame-ancestors 'none'; sandbox")
+    assert "script-src" not in shown.headers["content-security-policy"]
+
+
 def test_what_is_no_archive_is_refused_in_the_words_of_init(page: TestClient, tmp_path: Path) -> None:
     answer = page.post("/look", data={"source": str(tmp_path / "none.zip")}, headers={"Accept": "text/html"})
     assert answer.status_code == 400

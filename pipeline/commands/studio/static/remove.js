@@ -1,4 +1,4 @@
-// Removing: first what would go is shown, then it goes.
+// Taking the model along, line by line; and removing: first what would go is shown, then it goes.
 
 import { address, ask, byId, form, lines, made, show } from "./page.js";
 
@@ -43,6 +43,25 @@ async function remove() {
   }
 }
 
+async function take(button) {
+  const buttons = document.querySelectorAll("button[data-form]");
+  const place = byId("export-list");
+  for (const each of buttons) each.disabled = true;
+  place.replaceChildren(made("li", "soft", "Writing it …"));
+  show(place, true);
+  try {
+    await lines(await ask(address("/export", { config }), form({ to: button.dataset.form })), ({ what, line }) => {
+      if (what !== "code" && line.trim()) place.append(made("li", "", line.trim()));
+    });
+  } catch (error) {
+    place.append(made("li", "", error.message));
+  }
+  for (const each of buttons) each.disabled = false;
+}
+
+for (const button of document.querySelectorAll("button[data-form]")) {
+  button.addEventListener("click", () => take(button));
+}
 for (const button of document.querySelectorAll("button[data-part]")) {
   button.addEventListener("click", () => {
     part = button.dataset.part;
