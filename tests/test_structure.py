@@ -140,6 +140,7 @@ def test_the_servers_store_and_queue_are_known_by_their_interfaces_only() -> Non
         "pipeline.report.contents",
         "pipeline.testing",
         "pipeline.commands.serve",
+        "pipeline.commands.studio.live",
     }
     server = {each for each in importers_of("sqlite3") if each.startswith("pipeline.server.")}
     assert {each for each in server if not each.startswith(storage)} == set()

@@ -41,17 +41,17 @@ def converse(config: Config, state: State, work: Work, message: str | None, temp
         SignalStop: Ctrl-C, which ends a conversation as Ctrl-D does.
     """
     progress = Progress(state, config, work.connection.identity)
-    model, system = _whom(config, progress, work)
+    model, system = whom(config, progress, work)
     trained = progress.record(PollJob)
     if trained is not None and trained.status != "done":
         say_aside(f"The training is not done; this is {model}, the model of the one before.")
     talk = Conversation(
         model,
         work.connection.profile.serving_name(config.create_job.model),
-        _called(config),
+        called(config),
         system,
         inference_temperature(config) if temperature is None else temperature,
-        lambda: _checkpoints(progress, work),
+        lambda: checkpoints(progress, work),
         work.run_dir,
     )
     typing, typed = Typing(), message is None and sys.stdin.isatty()
@@ -68,7 +68,7 @@ def converse(config: Config, state: State, work: Work, message: str | None, temp
             talk.history.append({"role": "assistant", "content": answered})
 
 
-def _whom(config: Config, progress: Progress, work: Work) -> tuple[str, str | None]:
+def whom(config: Config, progress: Progress, work: Work) -> tuple[str, str | None]:
     """The tuned model's name, and the system prompt to talk to it with."""
     trained = progress.record(PollJob)
     if trained is None or trained.last_made is None:
@@ -77,14 +77,14 @@ def _whom(config: Config, progress: Progress, work: Work) -> tuple[str, str | No
     return progress.asked_as("chat"), inference_prompt(config, progress.last_output(Convert).system_prompt)
 
 
-def _called(config: Config) -> str:
+def called(config: Config) -> str:
     """Whom the model talks like, where the config says it."""
     assistant = config.map.assistant
     name = config.convert.me or (assistant if isinstance(assistant, str) and assistant != OWNER else None)
     return textwrap.shorten(name, _LONGEST_NAME, placeholder="") or "tuned" if name else "tuned"
 
 
-def _checkpoints(progress: Progress, work: Work) -> list[str]:
+def checkpoints(progress: Progress, work: Work) -> list[str]:
     """The models after each epoch, first to last."""
     with work.connection.listening("chat"):
         job = progress.last_output(CreateJob).job

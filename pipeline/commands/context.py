@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -191,6 +191,17 @@ def at_work(
 
 def read_only(config_path: Path, overrides: list[str] | None) -> "tuple[Config, State, Progress]":
     """The config and the state as they are, for a command that changes nothing."""
+    called = Invocation.of(config_path, overrides)
+    with in_words_of(called):
+        return as_it_is(config_path, called.overrides)
+
+
+def as_it_is(config_path: Path, overrides: Sequence[str] = ()) -> "tuple[Config, State, Progress]":
+    """What `read_only` gives, for somebody who goes on where it fails.
+
+    Raises:
+        FinetuneError: the config has a mistake, or the state is damaged.
+    """
     from pipeline.backends.client import Connection
     from pipeline.config.file import load_config
     from pipeline.config.settings import run_directory
@@ -199,13 +210,11 @@ def read_only(config_path: Path, overrides: list[str] | None) -> "tuple[Config, 
     from pipeline.run.progress import Progress
     from pipeline.state.file import State
 
-    called = Invocation.of(config_path, overrides)
-    with in_words_of(called):
-        config = load_config(config_path, called.overrides)
-        state = State.load(run_directory(config.name))
-        config = pinned(config, state)
-        identity = Connection(config.backend, state.run_dir, SystemClock()).identity
-        return config, state, Progress(state, config, identity)
+    config = load_config(config_path, overrides)
+    state = State.load(run_directory(config.name))
+    config = pinned(config, state)
+    identity = Connection(config.backend, state.run_dir, SystemClock()).identity
+    return config, state, Progress(state, config, identity)
 
 
 def jobs_of(state: "State") -> set[str]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pipeline.steps.step import Work
 
-_DATA = ("01_archive*", "02_*", "03_*", "04_*", "05_*", "10_*", "11_*", "chat-*", "report*", "run.log*")
+_DATA = ("01_archive*", "02_*", "03_*", "04_*", "05_*", "10_*", "11_*", "chat-*", "report*", "run.log*", "studio-*")
 """What holds text of chats, or may: the archive, all made of it, answers, conversations, pages, the log."""
 
 
@@ -100,6 +100,7 @@ def delete(
     data: Annotated[bool, typer.Option("--data", help="The chats: here, and the files that were sent.")] = False,
     everything: Annotated[bool, typer.Option("--everything", help="Both, and the whole run directory.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and delete nothing.")] = False,
     overrides: Overrides = None,
 ) -> None:
     """Delete the model, the chats, or everything of a run, here and on the backend."""
@@ -113,7 +114,7 @@ def delete(
         if not (plan.files or plan.models or plan.deployments or plan.paths):
             say("There is nothing to delete.")
             return
-        if not (yes or _agreed()):
+        if dry_run or not (yes or _agreed()):
             say("Nothing was deleted.")
             return
         # The backend first: its ids stand in what is deleted here.

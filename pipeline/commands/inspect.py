@@ -72,7 +72,7 @@ def overview(config: Config, state: State, work: Work, examples: int) -> Iterato
     ):
         if warning is not None:
             yield [(warning, "bold yellow")]
-    yield from expectations(config, converted, work)
+    yield from expectations(config, converted, work.run_dir)
     for number, example in _samples(work.run_dir / converted.train.path, converted.examples, examples):
         yield []
         yield [(f"example {number:,} of {converted.examples:,}", "bold")]
@@ -84,13 +84,13 @@ def overview(config: Config, state: State, work: Work, examples: int) -> Iterato
                 label = ""
 
 
-def expectations(config: Config, converted: Convert, work: Work) -> Iterator[list[Piece]]:
+def expectations(config: Config, converted: Convert, run_dir: Path) -> Iterator[list[Piece]]:
     """What to expect of training on it, a part a line; nothing of the scripted trainer, which learns nothing."""
     if config.backend.trainer == "scripted":
         return
     data = data_of(
         config,
-        work.run_dir / converted.train.path,
+        run_dir / converted.train.path,
         replies=converted.funnel.target,
         examples=converted.examples,
         tokens=converted.tokens,

@@ -50,6 +50,7 @@ _ACCOUNT = ("OPENAI_CUSTOM_HEADERS", "OPENAI_ORG_ID", "OPENAI_ORGANIZATION", "OP
 _NEVER_TRACING = ("LANGCHAIN_HANDLER", "LANGSMITH_GATEWAY", "LANGCHAIN_WANDB", "LANGCHAIN_COMET")
 """LangChain refuses to work with the first; the second redirects requests; the others send to more than LangSmith."""
 
+_given: dict[str, str] = {}
 _withheld: dict[str, str] = {}
 _asked_offline: list[str] = []
 """What the user's own switches said, once ours stand in their place."""
@@ -62,6 +63,8 @@ _BEARER = re.compile(r"(?i)(\bbearer\s+)(?=[^\s\"',;]*\d)[^\s\"',;]{16,}")
 
 def withhold() -> None:
     """Take such variables out of the environment of this process and its children, and keep Hugging Face offline."""
+    if not _given:
+        _given.update(os.environ)
     for name in [name for name in os.environ if name.startswith(_PREFIXES) or name in _NAMES]:
         _withheld[name] = os.environ.pop(name)
         if name.endswith("_TOKEN"):
@@ -69,6 +72,11 @@ def withhold() -> None:
     if not _asked_offline:
         _asked_offline.extend(os.environ.get(name, "") for name in _OFFLINE_SWITCHES)
     os.environ.update(_OFFLINE)
+
+
+def as_given() -> dict[str, str]:
+    """The environment that the user gave this command, for another command of theirs: it withholds by itself."""
+    return dict(_given or os.environ)
 
 
 def is_offline() -> bool:

@@ -257,9 +257,13 @@ def _events(history: History | None) -> list[curves.Event]:
 
 
 def _answers(made: Made, gaps: dict[str, str]) -> list[Exchange]:
+    _note(gaps, "answers", made, PollJob, SmokeTest)
+    return answers_of(made)
+
+
+def answers_of(made: Made) -> list[Exchange]:
     """The transcript; also one whose expectations were not met, if it is of this model."""
     polled = made.get(PollJob)
-    _note(gaps, "answers", made, PollJob, SmokeTest)
     path = made.run_dir / TRANSCRIPT
     if polled is None or not path.is_file():
         return []

@@ -266,7 +266,8 @@ class JsonDisplay:
             self._emit("end", {"text": text})
 
     def _emit(self, event: str, fields: Mapping[str, object]) -> None:
-        line = msgspec.json.encode({"event": event, "at": stamp(self._clock), **fields}).decode()
+        # LangChain's answers are texts of a class of its own, which msgspec does not take for texts.
+        line = msgspec.json.encode({"event": event, "at": stamp(self._clock), **fields}, enc_hook=str).decode()
         self._out.write(visible(line) + "\n")
         self._out.flush()
         if self._log is not None and event not in ("progress", "speech"):

@@ -1,4 +1,4 @@
-"""T18: the answers of a dying model, recorded and killed; the dressed server's log says what was paid for.
+"""T19: the answers of a dying model, recorded and killed; the dressed server's log says what was paid for.
 
 Not one answer may be paid for twice, none that was paid for may be forgotten, and what is there is whole.
 """
@@ -43,7 +43,7 @@ def records(lab: Lab) -> Iterator[Case]:
                 call(world, server, *_RECORD, kill_at=point)
                 _judge(world, server, call(world, server, *_RECORD))
 
-        yield Case(f"T18 record: kill at {point} ({name})", happens)
+        yield Case(f"T19 record: kill at {point} ({name})", happens)
 
 
 def pairs(lab: Lab) -> Iterator[Case]:
@@ -59,7 +59,7 @@ def pairs(lab: Lab) -> Iterator[Case]:
                     call(world, server, *_RECORD, kill_at=second)
                     _judge(world, server, call(world, server, *_RECORD))
 
-            yield Case(f"T18 record: kill at {first}, then at {second}", happens)
+            yield Case(f"T19 record: kill at {first}, then at {second}", happens)
 
 
 def answers(lab: Lab) -> Iterator[Case]:
@@ -77,7 +77,7 @@ def answers(lab: Lab) -> Iterator[Case]:
                     _judge(world, server, call(world, server, *_RECORD))
 
             what = trouble if isinstance(trouble, str) else str(trouble[0])
-            yield Case(f"T18 record: {what} instead of answer {at}", happens)
+            yield Case(f"T19 record: {what} instead of answer {at}", happens)
 
         def goes_dark(world: World, at: int = at) -> None:
             with provider(world) as server:
@@ -87,7 +87,7 @@ def answers(lab: Lab) -> Iterator[Case]:
                     world.bad("P8: a model that has gone dark is not said to be")
                 _judge(world, server, None)
 
-        yield Case(f"T18 record: dark after answer {at}", goes_dark)
+        yield Case(f"T19 record: dark after answer {at}", goes_dark)
 
 
 def fetches(lab: Lab) -> Iterator[Case]:
@@ -106,7 +106,7 @@ def fetches(lab: Lab) -> Iterator[Case]:
                 if any(not line.startswith("GET ") for line in server.log):
                     world.bad("P1: fetching changed something on the account")
 
-        yield Case(f"T18 fetch: kill at {point} ({name})", happens)
+        yield Case(f"T19 fetch: kill at {point} ({name})", happens)
 
 
 def _trace(lab: Lab, argv: tuple[str, ...], *, is_first: bool = False) -> list[str]:

@@ -47,6 +47,12 @@ def test_nothing_is_deleted_when_nobody_is_there_to_be_asked(shop: Workshop) -> 
     assert (shop.run_dir / "01_archive.db").exists()
 
 
+def test_what_would_go_is_said_and_stays_in_a_dry_run(shop: Workshop) -> None:
+    said = shop.finetune("delete", "run.yaml", "--everything", "--yes", "--dry-run")
+    assert (said.code, said.err, plain(said.out)) == (0, "", ["here: runs/ci (SIZE)", "Nothing was deleted."])
+    assert (shop.run_dir / "01_archive.db").exists()
+
+
 def test_the_chats_and_the_model_go_here_and_on_the_backend(shop: Workshop) -> None:
     assert shop.stored("models") > 0
     example = json.loads((shop.run_dir / "05_train.jsonl").read_text().splitlines()[0])

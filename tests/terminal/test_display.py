@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pyte
 import pytest
 
 from pipeline.process.clock import SystemClock
-from pipeline.terminal.display import TextDisplay
+from pipeline.terminal.display import JsonDisplay, TextDisplay
 from pipeline.terminal.run_log import RunLog
 from pipeline.terminal.style import Lines
 from tests.conftest import FakeClock
@@ -176,3 +177,11 @@ def test_a_word_without_end_takes_as_long_as_it_is_to_show() -> None:
         return speak
 
     assert_linear(work, 10_000)
+
+
+def test_json_holds_an_answer_that_is_a_text_of_a_librarys_own_class(capsys: pytest.CaptureFixture[str]) -> None:
+    class Accessor(str):
+        """As langchain_core.messages.TextAccessor, which its parsers pass on."""
+
+    JsonDisplay(None, FakeClock()).speech(Accessor("Slow"))
+    assert msgspec.json.decode(capsys.readouterr().out)["text"] == "Slow"

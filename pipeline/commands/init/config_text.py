@@ -25,6 +25,22 @@ _LONGEST_SUFFIX = 18  # OpenAI API reference, fine-tuning jobs
 _READY_PROMPTS = ("Hello! Who are you?",)
 
 
+class Wishes(NamedTuple):
+    """What need not be asked for, as most people want it.
+
+    Attributes:
+        redact: telephone numbers, email addresses, cards and codes are replaced.
+        measured: the model is measured once it is trained.
+        epochs: how many times all examples are learnt; None leaves it to the trainer.
+        me: what the model is told that it is called, where the archive calls its owner nothing.
+    """
+
+    redact: bool = True
+    measured: bool = True
+    epochs: int | None = None
+    me: str | None = None
+
+
 class Answers(NamedTuple):
     """What was asked for.
 
@@ -45,6 +61,7 @@ class Answers(NamedTuple):
     backend: Backend
     model: str
     prompts: Sequence[str] = SMALL_TALK["en"]
+    wishes: Wishes = Wishes()
 
 
 def config_text(answers: Answers, path: Path) -> str:
@@ -78,7 +95,7 @@ def config_text(answers: Answers, path: Path) -> str:
             _key("  source", answers.load, "which reader; auto finds out by looking"),
             "",
             *([] if is_ready else _map(answers.assistant)),
-            *(_ready(embedded) if is_ready else _convert(answers.assistant, embedded)),
+            *(_ready(embedded) if is_ready else _convert(answers.assistant, embedded, answers.wishes)),
             "",
             *_create_job(answers, embedded, is_ready=is_ready),
             "",
@@ -87,7 +104,7 @@ def config_text(answers: Answers, path: Path) -> str:
             *(f"    - {scalar(prompt)}" for prompt in (_READY_PROMPTS if is_ready else answers.prompts)),
             *([] if is_ready else [_key("  temperature", LIKE_A_PERSON, "as a person; 0 says the likeliest words")]),
             "",
-            *_evaluate(answers.backend),
+            *(_evaluate(answers.backend) if answers.wishes.measured else []),
             "",
         ]
     )
@@ -132,7 +149,7 @@ def _about_the_assistant(assistant: str) -> str:
     return "who the model shall become, as the archive calls them"
 
 
-def _convert(assistant: str, embedded: bool) -> list[str]:
+def _convert(assistant: str, embedded: bool, wishes: Wishes) -> list[str]:
     lines = [
         "convert:",
         _key("  preset", "texting", "pauses end a talk, bursts are one turn, replies are learnt once"),
@@ -140,8 +157,13 @@ def _convert(assistant: str, embedded: bool) -> list[str]:
     if embedded:
         lines.append(_key("  tokens", "exact", "talks are cut to the model's window as the model itself counts"))
     lines.append(_key("  validation_fraction", "auto", "each chat's last tenth is kept to measure the model with"))
-    lines.append(_key("  redact", "auto", "replaces phones, emails, cards and codes; [] replaces nothing"))
-    if assistant == OWNER:
+    if wishes.redact:
+        lines.append(_key("  redact", "auto", "replaces phones, emails, cards and codes; [] replaces nothing"))
+    else:
+        lines.append(f"{'  redact: []':<{_COLUMN - 2}}  # nothing is replaced; auto: phones, emails, cards and codes")
+    if wishes.me is not None:
+        lines.append(_key("  me", wishes.me, "what the model is told that it is called"))
+    elif assistant == OWNER:
         lines.append(f"{'  # me: Alex':<{_COLUMN - 2}}  # what the model is told that it is called")
     return lines
 
@@ -160,6 +182,9 @@ def _create_job(answers: Answers, embedded: bool, *, is_ready: bool) -> list[str
     ):  # a telephone number has no place in a model's name
         lines.append(_key("  suffix", suffix, "becomes part of the model's name"))
     lines.append(_key("  seed", 42, "the same data and seed make the same model"))
+    if answers.wishes.epochs is not None:
+        lines.append("  hyperparameters:")
+        lines.append(_key("    n_epochs", answers.wishes.epochs, "how many times all examples are learnt"))
     if answers.backend.kind == "openai":
         lines.append(_key("  max_cost_usd", 10.0, "stop before anything is sent that would cost more"))
     return lines

@@ -20,7 +20,7 @@ from pipeline.backends.closing import days_left
 from pipeline.backends.profiles import PROFILES
 from pipeline.commands.init.archive_summary import People, likely_owner, survey
 from pipeline.commands.init.base_model import Chats, base_model
-from pipeline.commands.init.config_text import Answers, config_text
+from pipeline.commands.init.config_text import Answers, Wishes, config_text
 from pipeline.commands.init.naming import free_path, run_name
 from pipeline.commands.init.questions import Questions, pick
 from pipeline.commands.init.scratch import scratch
@@ -59,10 +59,38 @@ class Given(NamedTuple):
     out: Path | None = None
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
+    """An archive that was looked through.
+
+    Attributes:
+        source: as `download.source` takes it.
+    """
+
     source: str
     archive: Archive
     people: People
+
+    @property
+    def what(self) -> str:
+        """What it is, such as "a chat exported by WhatsApp: 1,234 messages by 2 people, 2024-01-01 to 2024-05-31"."""
+        people = self.people
+        if self.archive.source == EXAMPLES:
+            return f"{people.sessions:,} {self.archive.what}, of {counted(people.messages, 'message')}"
+        span = f", {people.first} to {people.last}" if people.first else ""
+        chats = f" in {people.sessions:,} conversations" if people.sessions > 1 else ""
+        who = counted(len(people.counts), "person", "people")
+        return f"{self.archive.what}: {counted(people.messages, 'message')}{chats} by {who}{span}"
+
+    @property
+    def names(self) -> list[str]:
+        """Whom the model may text like: the owner first, where there is one."""
+        names = list(self.people.counts)
+        return [OWNER, *(name for name in names if name != OWNER)] if OWNER in names else names
+
+    @property
+    def likely(self) -> str | None:
+        """Who exported it, as far as that can be guessed."""
+        return likely_owner(self.people, Path(self.source).name)
 
 
 class Made(NamedTuple):
@@ -83,6 +111,21 @@ def write_config(given: Given, questions: Questions) -> Made:
     with scratch() as folder:
         found = _archive(given, questions, folder)
     _tell(found, questions)
+    return config_of(found, given, questions)
+
+
+def look_at(said: str) -> Found:
+    """Look an archive through, as somebody named it, and write nothing.
+
+    Raises:
+        InputError: it is none that can be read, or nobody says anything in it.
+    """
+    with scratch() as folder:
+        return _looked_through(said, folder)
+
+
+def config_of(found: Found, given: Given, questions: Questions, wishes: Wishes | None = None) -> Made:
+    """Write the config of an archive that was looked through; see `write_config`."""
     assistant = _assistant(given, questions, found)
     chats = Chats.of(found.people, assistant, found.source)
     backend = _backend(given, questions, chats)
@@ -91,18 +134,19 @@ def write_config(given: Given, questions: Questions) -> Made:
     answers = Answers(
         run_name(path),
         found.source,
-        _in_words(found),
+        found.what,
         found.archive.source,
         assistant,
         backend,
         model,
         small_talk(chats.data.language),
+        wishes or Wishes(),
     )
     _write(path, config_text(answers, path))
     return Made(path, backend, chats.expectations(backend, model, questions), model)
 
 
-def _archive(given: Given, questions: Questions, folder: Path) -> _Found:
+def _archive(given: Given, questions: Questions, folder: Path) -> Found:
     default = str(MESSAGES) if MESSAGES.expanduser().exists() else None
     if questions.asks and given.source is None:
         questions.say("Which archive? Give the path of one of these:")
@@ -110,21 +154,23 @@ def _archive(given: Given, questions: Questions, folder: Path) -> _Found:
             questions.say(f"  {reader.app:<{_APP}} {reader.reads}")
         questions.say("  or try sample:tortoise-hare")
 
-    def understand(said: str) -> _Found:
+    def understand(said: str) -> Found:
         questions.say(f"Reading {said} …")
-        source, archive = _recognised(said, folder)
-        try:
-            people = survey(read_archive(Reading(str(archive.path), archive.source)))
-        except InputError as error:
-            where = error.where.replace(str(folder / _COPY), said)
-            raise InputError(where, error.what, got=error.got, fix=error.fix) from None
-        if not people.messages:
-            raise InputError(
-                source, f"{archive.what}, but nobody says anything in it", fix="Export it again, with text."
-            )
-        return _Found(source, archive, people)
+        return _looked_through(said, folder)
 
     return questions.answer("Path", "--source", given.source, default, understand)
+
+
+def _looked_through(said: str, folder: Path) -> Found:
+    source, archive = _recognised(said, folder)
+    try:
+        people = survey(read_archive(Reading(str(archive.path), archive.source)))
+    except InputError as error:
+        where = error.where.replace(str(folder / _COPY), said)
+        raise InputError(where, error.what, got=error.got, fix=error.fix) from None
+    if not people.messages:
+        raise InputError(source, f"{archive.what}, but nobody says anything in it", fix="Export it again, with text.")
+    return Found(source, archive, people)
 
 
 def _recognised(said: str, folder: Path) -> tuple[str, Archive]:
@@ -190,18 +236,8 @@ def _is_database(path: Path) -> bool:
         return file.read(len(HEADER)) == HEADER
 
 
-def _in_words(found: _Found) -> str:
-    people = found.people
-    if found.archive.source == EXAMPLES:
-        return f"{people.sessions:,} {found.archive.what}, of {counted(people.messages, 'message')}"
-    span = f", {people.first} to {people.last}" if people.first else ""
-    chats = f" in {people.sessions:,} conversations" if people.sessions > 1 else ""
-    who = counted(len(people.counts), "person", "people")
-    return f"{found.archive.what}: {counted(people.messages, 'message')}{chats} by {who}{span}"
-
-
-def _tell(found: _Found, questions: Questions) -> None:
-    questions.say(f"Found {_in_words(found)}.")
+def _tell(found: Found, questions: Questions) -> None:
+    questions.say(f"Found {found.what}.")
     questions.say(f"Recognised by {found.archive.because}.")
     for name in found.archive.cut:
         questions.say(f"WARNING: {name} {CUT}")
@@ -209,15 +245,11 @@ def _tell(found: _Found, questions: Questions) -> None:
         questions.say(f"Note: {missing[0]}. {missing[1]}")
 
 
-def _assistant(given: Given, questions: Questions, found: _Found) -> str:
+def _assistant(given: Given, questions: Questions, found: Found) -> str:
     if found.archive.source == EXAMPLES:
         questions.say("The model will answer as the assistant of the examples does.")
         return OWNER
-    counts = found.people.counts
-    names = list(counts)
-    if OWNER in counts:
-        names = [OWNER, *(name for name in names if name != OWNER)]
-    likely = likely_owner(found.people, Path(found.source).name)
+    counts, names, likely = found.people.counts, found.names, found.likely
     if questions.asks and given.me is None:
         questions.say("")
         questions.say("Whom shall the model text like? Usually yourself; everybody else becomes the one it talks to.")
@@ -287,7 +319,7 @@ def _about(kind: str, takes: str) -> str:
     return f"{whose}: the chats are sent there; {profile.key_env} {is_set}"
 
 
-def _out(given: Given, questions: Questions, found: _Found) -> Path:
+def _out(given: Given, questions: Questions, found: Found) -> Path:
     default = str(free_path(found.archive.source))
 
     def understand(said: str) -> Path:
