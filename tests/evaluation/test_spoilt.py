@@ -1,6 +1,6 @@
 """What is well trained is told from what is spoilt, and the words say by what: of small models that are really trained.
 
-They are models of words that count: a neural one takes hours to show this, and tests/bench/spoilt.py trains those.
+They are models of words that count: a neural one takes hours to show this, see tests/bench/variants.py.
 """
 
 from pathlib import Path
