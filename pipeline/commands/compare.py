@@ -19,6 +19,7 @@ from pipeline.run.progress import Progress
 from pipeline.steps.outputs import Convert, PollJob
 from pipeline.terminal.invocation import Invocation
 from pipeline.terminal.streams import show as put
+from pipeline.terminal.streams import show_in_place
 from pipeline.terminal.style import INDENT, Lines
 from pipeline.wording import counted
 
@@ -88,7 +89,7 @@ def compare(
     said |= _ask(config_path, overrides, wanted, chosen, "tuned", run.directory)
     if other is not None:
         said |= _ask(other, None, [], chosen, f"tuned by {other.name}", run.directory)
-    _vote(run, votes.pairs(chosen, said), called)
+    _vote(run, votes.pairs(chosen, said))
 
 
 def _read(config_path: Path, overrides: list[str] | None) -> _Run:
@@ -132,13 +133,18 @@ def _ask(
         with Journal(keep_in / votes.ANSWERS, "1") as journal:
             for side in sides:
                 answered = votes.answers(
-                    side, chosen, models, journal, system=system, temperature=temperature, show=work.display.progress
+                    side, chosen, models, journal, system=system, temperature=temperature, show=_asking
                 )
                 if answered is None:
                     raise InputError("--with", "the backend does not serve this model", got=side.model, fix=_NAMES)
                 found[side] = answered
-        work.display.end("")
+        show_in_place("", Lines(sys.stdout).width)
         return found
+
+
+def _asking(done: int, of: int, what: str) -> None:
+    """How far it is, in place: there is a terminal, or nobody would be asked."""
+    show_in_place(f"{INDENT}{what}, {done} of {of}", Lines(sys.stdout).width)
 
 
 def _side(name: str, base: str, epochs: Callable[[], list[str]]) -> "Side":
@@ -155,7 +161,7 @@ def _side(name: str, base: str, epochs: Callable[[], list[str]]) -> "Side":
     return votes.Side(f"epoch {int(number)}", models[int(number) - 1])
 
 
-def _vote(run: _Run, items: "Sequence[Item]", called: Invocation) -> None:
+def _vote(run: _Run, items: "Sequence[Item]") -> None:
     """Show what is not voted on yet, one item after the other, then the count."""
     lines = Lines(sys.stdout)
     waiting = votes.open_items(items, votes.read(run.directory))
@@ -178,7 +184,7 @@ def _vote(run: _Run, items: "Sequence[Item]", called: Invocation) -> None:
     for line in in_words(run.who, votes.tally(votes.read(run.directory), among)):
         say(lines.line(text=line))
     if votes.open_items(items, votes.read(run.directory)):
-        say(lines.line(text=f"Go on with: {called.command('compare')}"))
+        say(lines.line(text="The same command goes on with the rest."))
     elif items:
         say(lines.line(text="All of these are voted on; more with --count."))
 
