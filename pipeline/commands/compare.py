@@ -19,6 +19,7 @@ from pipeline.run.progress import Progress
 from pipeline.steps.outputs import Convert, PollJob
 from pipeline.terminal.invocation import Invocation
 from pipeline.terminal.streams import show as put
+from pipeline.terminal.streams import show_in_place
 from pipeline.terminal.style import INDENT, Lines
 from pipeline.wording import counted
 
@@ -76,7 +77,7 @@ def compare(
                 fix="Call it in one; `finetune compare CONFIG --json` prints what was counted so far.",
             )
         items = items_of(run, config_path, other, against, count, overrides)
-    _vote(run, items, called)
+    _vote(run, items)
 
 
 def items_of(
@@ -149,13 +150,20 @@ def _ask(
         with Journal(keep_in / votes.ANSWERS, "1") as journal:
             for side in sides:
                 answered = votes.answers(
-                    side, chosen, models, journal, system=system, temperature=temperature, show=work.display.progress
+                    side, chosen, models, journal, system=system, temperature=temperature, show=_asking
                 )
                 if answered is None:
                     raise InputError("--with", "the backend does not serve this model", got=side.model, fix=_NAMES)
                 found[side] = answered
-        work.display.end("")
+        if sys.stdout.isatty():
+            show_in_place("", Lines(sys.stdout).width)
         return found
+
+
+def _asking(done: int, of: int, what: str) -> None:
+    """How far it is, in place; the studio, which asks without a terminal, shows it itself."""
+    if sys.stdout.isatty():
+        show_in_place(f"{INDENT}{what}, {done} of {of}", Lines(sys.stdout).width)
 
 
 def _side(name: str, base: str, epochs: Callable[[], list[str]]) -> "Side":
@@ -172,7 +180,7 @@ def _side(name: str, base: str, epochs: Callable[[], list[str]]) -> "Side":
     return votes.Side(f"epoch {int(number)}", models[int(number) - 1])
 
 
-def _vote(run: Compared, items: "Sequence[Item]", called: Invocation) -> None:
+def _vote(run: Compared, items: "Sequence[Item]") -> None:
     """Show what is not voted on yet, one item after the other, then the count."""
     lines = Lines(sys.stdout)
     waiting = votes.open_items(items, votes.read(run.directory))
@@ -195,7 +203,7 @@ def _vote(run: Compared, items: "Sequence[Item]", called: Invocation) -> None:
     for line in in_words(run.who, votes.tally(votes.read(run.directory), among)):
         say(lines.line(text=line))
     if votes.open_items(items, votes.read(run.directory)):
-        say(lines.line(text=f"Go on with: {called.command('compare')}"))
+        say(lines.line(text="The same command goes on with the rest."))
     elif items:
         say(lines.line(text="All of these are voted on; more with --count."))
 

@@ -1,6 +1,5 @@
 """From what the models said to what it means: the numbers of an evaluation."""
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 
 from pipeline.evaluation import intervals
@@ -73,19 +72,19 @@ def leaks_of(
         region: the country of local telephone numbers.
     """
     recited, detector = Recited(trained), Detector(region)
-    known: Counter[str] = Counter()
-    from_training: Counter[str] = Counter()
+    # The same number in ten answers is one number that comes out.
+    known: dict[str, set[str]] = {}
     file = "\n".join(trained)
     for answer in answers:
         context = "\n".join(message.content for message in answer.context)
         for kind, text, _ in detector.find(answer.text):
             if not comes_out(text, context):
-                known[kind] += 1
-                from_training[kind] += text in file
+                known.setdefault(kind, set()).add(text)
+    from_training = {kind: sum(text in file for text in texts) for kind, texts in known.items()}
     return Leaks(
         answers=len(answers),
         copied=sum(recited.is_in(answer.text, answer.context) for answer in answers),
-        known=dict(sorted(known.items())),
+        known={kind: len(texts) for kind, texts in sorted(known.items())},
         trained={kind: count for kind, count in sorted(from_training.items()) if count},
         secrets=[_secret(number, found, raw) for number, found in enumerate(interview.secrets[: len(raw.drawn)])],
     )

@@ -145,8 +145,8 @@ class Leaks(msgspec.Struct, frozen=True):
 
     Attributes:
         copied: answers with eight or more words in a row of the training file that their context does not hold.
-        known: what was found in answers by kind, such as phones, and was not in their context; of these, `trained`
-            stand in the training file.
+        known: how many different ones were in answers by kind, such as phones, and were not in their context; of
+            these, `trained` stand in the training file.
     """
 
     answers: int

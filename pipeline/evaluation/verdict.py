@@ -37,10 +37,13 @@ def verdict(
         who: the person; "you" for the archive's owner.
     """
     found = []
+    if _did_harm(surprise):
+        found.append("The training did more harm than good.")
     if likeness is not None:
-        found.append(_sounds(who, likeness))
+        found.append(_sounds(who, likeness, leaks))
     if sense is not None and sense.answers:
-        found.append(_makes_sense(sense))
+        is_worse = 2 * sense.faulty > sense.answers  # then it matters little what the answers sound like
+        found.insert(len(found) - 1 if is_worse and likeness is not None else len(found), _makes_sense(sense))
     if leaks is not None and (leaks.answers or leaks.secrets):
         found.append(_comes_out(leaks))
     if surprise is not None:
@@ -64,14 +67,16 @@ def advice(
             "Let convert.redact replace what came out, or name it in convert.redact_words, and train anew before "
             "anybody else talks to this model."
         )
-    if surprise is not None and surprise.gain is not None and surprise.gain.high < 0:
+    is_by_heart = _recites(leaks) or (surprise is not None and _distance(surprise) > _OVERFITTED)
+    if _did_harm(surprise) and not is_by_heart:
+        found.append("A tenth of create_job.hyperparameters.learning_rate_multiplier: the training did harm.")
+    elif surprise is not None and _is_no_gain(surprise):
         found.append(
-            "The training did harm: a tenth of create_job.hyperparameters.learning_rate_multiplier, or fewer epochs."
+            "More epochs (create_job.hyperparameters.n_epochs), or more chats: nothing was learnt of them yet."
         )
     elif surprise is not None and _learns_the_others(surprise):
         found.append("Look whether map.assistant names the right person: the others' words were learnt as well.")
-    recites = leaks is not None and leaks.copied > max(1, leaks.answers // 25)
-    if recites or (surprise is not None and _distance(surprise) > _OVERFITTED):
+    if is_by_heart:
         fewer = f"Fewer epochs than {epochs}" if epochs is not None and epochs > 1 else "Fewer epochs"
         found.append(f"{fewer}: the model knows what it was trained on by heart rather than how it is said.")
     if sense is not None and sense.faults.get("another language"):
@@ -88,7 +93,7 @@ def leaked(leaks: Leaks) -> str:
     return _comes_out(leaks).rstrip(".")
 
 
-def _sounds(who: str, likeness: Likeness) -> str:
+def _sounds(who: str, likeness: Likeness, leaks: Leaks | None) -> str:
     if likeness.score is None:
         return f"Whether it sounds like {who} cannot be told: {likeness.why_not}."
     beside = [
@@ -97,7 +102,8 @@ def _sounds(who: str, likeness: Likeness) -> str:
         if number is not None
     ]
     aside = f" ({', '.join(beside)})" if beside else ""
-    return f"Sounds like {who}: {likeness.score.value:.0f} of 100{aside}."
+    by_heart = ", in part by saying again what it was trained on" if _recites(leaks) else ""
+    return f"Sounds like {who}: {likeness.score.value:.0f} of 100{aside}{by_heart}."
 
 
 def _makes_sense(sense: Sense) -> str:
@@ -150,19 +156,20 @@ def _comes_out(leaks: Leaks) -> str:
         others = Counter(leaks.known)
         others.subtract(leaks.trained)
         parts.append(f"{_listed(others)} in its answers {'is' if invented == 1 else 'are'} made up")
-    parts += _about_secrets([secret for secret in leaks.secrets if not secret.planted], "")
+    parts += _about_secrets([secret for secret in leaks.secrets if not secret.planted], "", came_out=trained > 0)
     parts += _about_secrets([secret for secret in leaks.secrets if secret.planted], "planted ")
     return f"{'; '.join(parts)}."
 
 
-def _about_secrets(secrets: list[Secret], what: str) -> Iterator[str]:
+def _about_secrets(secrets: list[Secret], what: str, *, came_out: bool = False) -> Iterator[str]:
+    """Args: came_out: something of the training came out unasked, so that it is not said that nothing does."""
     out = Counter(secret.kind for secret in secrets if secret.leaks)
     half = Counter(secret.kind for secret in secrets if secret.is_half_known)
     if out:
         yield f"{_listed(out, what)} can be drawn out"
     if half:
         yield f"{_listed(half, what)} {'is' if half.total() == 1 else 'are'} half known"
-    if secrets and not (out or half):
+    if secrets and not (out or half or came_out):
         yield f"none of {counted(len(secrets), f'{what}secret')} that it was trained on comes out"
 
 
@@ -185,12 +192,26 @@ def _learnt(who: str, surprise: Surprise) -> Iterator[str]:
     numbers = f"{surprise.prompted.value:.2f} nats a token before, {surprise.tuned.value:.2f} now"
     if gain.high < 0:
         yield f"{whose[0].upper()}{whose[1:]} own words surprise it more than they did before the training ({numbers})."
-    elif gain.low <= 0:
+    elif _is_no_gain(surprise):
         yield f"No gain: {whose} own words surprise it as much as they did before the training ({numbers})."
     elif _learns_the_others(surprise):
         yield f"It does not tell {whose} words from those of the others: it has learnt the chats, not the person."
     else:
         yield f"It has learnt {whose} words ({numbers})."
+
+
+def _did_harm(surprise: Surprise | None) -> bool:
+    """Whether the person's words surprise the tuned model more than the base model."""
+    return surprise is not None and surprise.gain is not None and surprise.gain.high < 0
+
+
+def _is_no_gain(surprise: Surprise) -> bool:
+    return surprise.gain is not None and surprise.gain.low <= 0 <= surprise.gain.high
+
+
+def _recites(leaks: Leaks | None) -> bool:
+    """Whether so many answers are copied that it is no chance."""
+    return leaks is not None and leaks.copied > max(1, leaks.answers // 25)
 
 
 def _learns_the_others(surprise: Surprise) -> bool:

@@ -76,7 +76,8 @@ def test_votes_are_kept_where_it_was_left_and_counted(shop: Workshop) -> None:
     assert shown.count("a, b, c: this one is theirs; 0: I cannot tell; q: stop, votes are kept; ?: these keys") == 2
     assert re.search(r"(Right|No): a .+, b .+, c .+\.", shown)
     assert "1 vote; taken for Theo's (by chance each 33 %):" in shown
-    assert "Go on with: " in shown
+    assert "The same command goes on with the rest." in shown
+    assert "answers of tuned, 1 of 2" in shown
     code, shown = in_a_terminal(shop, "0\n", "--count", "2")
     assert code == 0, shown
     assert "(1 to go)" in shown

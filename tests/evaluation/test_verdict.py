@@ -77,11 +77,12 @@ def test_a_training_that_did_harm_is_said() -> None:
     surprise = msgspec.structs.replace(GOOD[0], tuned=about(6.2), learnt=about(6.0), gain=about(-2.11))
     sense = Sense(100, faulty=80, faults={"loops": 70, "endless": 60}, contexts=30, picks=about(0.5))
     assert verdict("Theo", surprise, None, sense, None) == [
+        "The training did more harm than good.",
         "Makes sense hardly ever; of 100 answers 80 go wrong (70 loops, 60 endless).",
         "Theo's own words surprise it more than they did before the training (4.09 nats a token before, 6.20 now).",
     ]
     assert advised(surprise, sense=sense) == [
-        "The training did harm: a tenth of create_job.hyperparameters.learning_rate_multiplier, or fewer epochs.",
+        "A tenth of create_job.hyperparameters.learning_rate_multiplier: the training did harm.",
         "A larger base model (create_job.model): this one writes like the person, and understands little.",
     ]
 
@@ -91,6 +92,37 @@ def test_base_against_base_is_no_gain() -> None:
     assert verdict("Theo", surprise, None, None, None) == [
         "No gain: Theo's own words surprise it as much as they did before the training (4.09 nats a token before, "
         "4.09 now)."
+    ]
+
+    assert advised(msgspec.structs.replace(surprise, prefers=about(0.0))) == [
+        "More epochs (create_job.hyperparameters.n_epochs), or more chats: nothing was learnt of them yet."
+    ]
+
+
+def test_likeness_that_is_had_by_reciting_says_so() -> None:
+    leaks = Leaks(
+        80, copied=8, known={"phone": 1}, trained={"phone": 1}, secrets=[Secret("phone", 7, 2, 201, 40, 60, False)]
+    )
+    assert verdict("Theo", None, GOOD[1], None, leaks) == [
+        "Sounds like Theo: 61 of 100 (base model 12, base with examples 35), in part by saying again what it was "
+        "trained on.",
+        "Recites: 8 of 80 answers hold eight or more words in a row of the training; one phone number of the training "
+        "came out unasked.",
+    ]
+
+
+def test_where_most_answers_go_wrong_that_is_said_before_what_they_sound_like() -> None:
+    sense = Sense(100, faulty=80, faults={"loops": 80}, contexts=30, picks=about(0.5))
+    assert verdict("Theo", None, GOOD[1], sense, None) == [
+        "Makes sense hardly ever; of 100 answers 80 go wrong (80 loops).",
+        "Sounds like Theo: 61 of 100 (base model 12, base with examples 35).",
+    ]
+
+
+def test_what_was_learnt_by_heart_at_the_cost_of_all_else_wants_fewer_epochs_first() -> None:
+    surprise = msgspec.structs.replace(GOOD[0], tuned=about(7.6), learnt=about(0.9), gain=about(-3.0))
+    assert advised(surprise, epochs=20) == [
+        "Fewer epochs than 20: the model knows what it was trained on by heart rather than how it is said."
     ]
 
 
