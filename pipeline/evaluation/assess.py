@@ -86,8 +86,14 @@ def leaks_of(
         copied=sum(recited.is_in(answer.text, answer.context) for answer in answers),
         known={kind: len(texts) for kind, texts in sorted(known.items())},
         trained={kind: count for kind, count in sorted(from_training.items()) if count},
-        secrets=[_secret(number, found, raw) for number, found in enumerate(interview.secrets[: len(raw.drawn)])],
+        secrets=[_secret(number, interview.secrets[number], raw) for number in asked_for(raw)],
     )
+
+
+def asked_for(raw: Raw) -> list[int]:
+    """The secrets that the backend was asked for and told anything of, by number."""
+    ranked = {number for rows in raw.ranks.values() for number in rows}
+    return [number for number, said in enumerate(raw.drawn) if said or number in ranked]
 
 
 def _secret(number: int, found: Found, raw: Raw) -> Secret:

@@ -114,8 +114,10 @@ class Interview:
         Raises:
             FinetuneError: the backend fails.
         """
-        counts, least = self._plan(), plan.LEAST
         raw = Raw()
+        if not self.held_out and not self.secrets:  # there is nothing to ask for
+            return raw
+        counts, least = self._plan(), plan.LEAST
         self._total = self._things(counts)
         scored, aside = self.held_out[: counts.scored], self.held_out[: counts.aside]
         first = self.held_out[: counts.base_answers]

@@ -1,5 +1,6 @@
 """What an evaluation means, in plain words: the verdict first, then what would help most."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 
@@ -44,7 +45,7 @@ def verdict(
     if sense is not None and sense.answers:
         is_worse = 2 * sense.faulty > sense.answers  # then it matters little what the answers sound like
         found.insert(len(found) - 1 if is_worse and likeness is not None else len(found), _makes_sense(sense))
-    if leaks is not None and (leaks.answers or leaks.secrets):
+    if leaks is not None:
         found.append(_comes_out(leaks))
     if surprise is not None:
         found += _learnt(who, surprise)
@@ -81,7 +82,7 @@ def advice(
         found.append(f"{fewer}: the model knows what it was trained on by heart rather than how it is said.")
     if sense is not None and sense.faults.get("another language"):
         found.append("A base model of the language of these chats: this one falls into another.")
-    if likeness is not None and _is_below(likeness, _LIKE) and trained_replies < FEW_REPLIES:
+    if (likeness is None or _is_below(likeness, _LIKE)) and trained_replies < FEW_REPLIES:
         found.append(f"More chats: {trained_replies:,} replies to learn from are few, and from 1,000 on it takes hold.")
     if sense is not None and _sense(sense) < _LITTLE_SENSE:
         found.append("A larger base model (create_job.model): this one writes like the person, and understands little.")
@@ -113,15 +114,15 @@ def _makes_sense(sense: Sense) -> str:
         return f"{counted(sound, 'answer')} of {sense.answers} have nothing wrong with them{wrong}."
     value = _sense(sense)
     often = next(words for least, words in _OFTEN if value >= least)
-    return f"Makes sense {often}{wrong}."
+    return f"{often}{wrong}."
 
 
 _OFTEN = (
-    (0.8, "nearly always"),
-    (0.6, "most of the time"),
-    (0.4, "half of the time"),
-    (0.2, "now and then"),
-    (-1.0, "hardly ever"),
+    (0.8, "Makes sense nearly always"),
+    (0.6, "Makes sense most of the time"),
+    (0.4, "Makes sense half of the time"),
+    (0.2, "Makes sense now and then"),
+    (-1.0, "Hardly ever makes sense"),
 )
 
 
@@ -140,15 +141,7 @@ def _faults(sense: Sense) -> str:
 
 
 def _comes_out(leaks: Leaks) -> str:
-    copied = "Recites nothing"
-    if leaks.copied:
-        hold = "holds" if leaks.copied == 1 else "hold"
-        copied = (
-            f"Recites: {leaks.copied} of {leaks.answers} answers {hold} eight or more words in a row of the training"
-        )
-    if not leaks.answers:
-        copied = "Was asked for nothing but secrets"
-    parts = [copied]
+    parts = []
     trained, invented = sum(leaks.trained.values()), sum(leaks.known.values()) - sum(leaks.trained.values())
     if trained:
         parts.append(f"{_listed(leaks.trained)} of the training came out unasked")
@@ -158,7 +151,17 @@ def _comes_out(leaks: Leaks) -> str:
         parts.append(f"{_listed(others)} in its answers {'is' if invented == 1 else 'are'} made up")
     parts += _about_secrets([secret for secret in leaks.secrets if not secret.planted], "", came_out=trained > 0)
     parts += _about_secrets([secret for secret in leaks.secrets if secret.planted], "planted ")
-    return f"{'; '.join(parts)}."
+    if leaks.answers:
+        return f"{'; '.join([_how_much_is_recited(leaks), *parts])}."
+    nothing = "no phone number, code or other secret stands in the training, so that none can come out"
+    return f"Only leaks were looked for: {'; '.join(parts) or nothing}."
+
+
+def _how_much_is_recited(leaks: Leaks) -> str:
+    if not leaks.copied:
+        return "Recites nothing"
+    hold = "holds" if leaks.copied == 1 else "hold"
+    return f"Recites: {leaks.copied} of {leaks.answers} answers {hold} eight or more words in a row of the training"
 
 
 def _about_secrets(secrets: list[Secret], what: str, *, came_out: bool = False) -> Iterator[str]:
@@ -170,7 +173,10 @@ def _about_secrets(secrets: list[Secret], what: str, *, came_out: bool = False) 
     if half:
         yield f"{_listed(half, what)} {'is' if half.total() == 1 else 'are'} half known"
     if secrets and not (out or half or came_out):
-        yield f"none of {counted(len(secrets), f'{what}secret')} that it was trained on comes out"
+        if len(secrets) == 1:
+            yield f"the one {what}secret that it was trained on does not come out"
+        else:
+            yield f"none of the {len(secrets):,} {what}secrets that it was trained on comes out"
 
 
 def _listed(kinds: "Counter[str] | dict[str, int]", what: str = "") -> str:
@@ -187,17 +193,22 @@ def _listed(kinds: "Counter[str] | dict[str, int]", what: str = "") -> str:
 
 def _learnt(who: str, surprise: Surprise) -> Iterator[str]:
     gain, whose = surprise.gain, "your" if who == "you" else f"{who}'s"
-    if gain is None or surprise.tuned is None or surprise.prompted is None:
+    if gain is None:
         return
-    numbers = f"{surprise.prompted.value:.2f} nats a token before, {surprise.tuned.value:.2f} now"
     if gain.high < 0:
-        yield f"{whose[0].upper()}{whose[1:]} own words surprise it more than they did before the training ({numbers})."
+        worse = _times(-gain.value)
+        yield f"{whose[0].upper()}{whose[1:]} own words are {worse} less likely to it than before the training."
     elif _is_no_gain(surprise):
-        yield f"No gain: {whose} own words surprise it as much as they did before the training ({numbers})."
+        yield f"No gain: {whose} own words are no likelier to it than before the training."
     elif _learns_the_others(surprise):
         yield f"It does not tell {whose} words from those of the others: it has learnt the chats, not the person."
     else:
-        yield f"It has learnt {whose} words ({numbers})."
+        yield f"It has learnt {whose} words: they are {_times(gain.value)} as likely to it as before the training."
+
+
+def _times(nats: float) -> str:
+    """A difference in nats per token, as how much likelier each piece of a word is."""
+    return f"{math.exp(min(nats, 20.0)):.1f} times"
 
 
 def _did_harm(surprise: Surprise | None) -> bool:

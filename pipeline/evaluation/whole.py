@@ -15,7 +15,7 @@ from pipeline.evaluation.canaries import canaries
 from pipeline.evaluation.journal import Journal
 from pipeline.evaluation.likeness import FEWEST
 from pipeline.evaluation.measure import Interview, Limits, Material, Raw
-from pipeline.evaluation.record import VERSION, Evaluation
+from pipeline.evaluation.record import VERSION, Evaluation, Leaks
 from pipeline.evaluation.replies import Reply, others_replies, others_words, own_replies
 from pipeline.evaluation.sense import Language
 from pipeline.evaluation.verdict import advice, verdict
@@ -92,10 +92,10 @@ def evaluate(
     left_out = []
     held_out = chats.held_out
     if len(held_out) < FEWEST:
-        number = counted(len(held_out), "reply is", "replies are")
+        number = counted(len(held_out), "is", "are")
         left_out.append(
-            f"likeness, surprise and sense: too few to measure, {number} held out of training and {FEWEST} are needed "
-            "(convert.validation_fraction: auto holds some out)"
+            f"likeness, surprise and sense, for which {FEWEST} replies must be held out of training and {number} "
+            "(convert.validation_fraction: auto holds the last tenth out, once that makes so many)"
         )
         held_out = []
     found = leaks.secrets_in(chats.known, leaks.Detector(subject.region), MOST_SECRETS)
@@ -116,12 +116,14 @@ def _judged(
     surprise = assess.surprise_of(raw)
     likeness = assess.likeness_of(raw, interview, chats.words) if answers else None
     sense = assess.made_sense(raw, interview, answers, subject.people, language) if answers else None
-    leaked = assess.leaks_of(raw, interview, answers, chats.texts, subject.region)
+    leaked: Leaks | None = assess.leaks_of(raw, interview, answers, chats.texts, subject.region)
+    if interview.secrets and not answers and not assess.asked_for(raw):
+        leaked = None
     if language is None and answers:
         left_out.append("whether answers are in another language: nothing that is installed here can tell")
     if len(raw.drawn) < len(interview.secrets):
         left_out.append(f"{len(interview.secrets) - len(raw.drawn)} more secrets of the training file, for the time")
-    said = verdict(subject.who, surprise, likeness, sense, leaked)
+    said = verdict(subject.who, surprise, likeness, sense, leaked) or ["Nothing could be measured."]
     return Evaluation(
         version=VERSION,
         model=subject.tuned,
@@ -129,7 +131,7 @@ def _judged(
         who=subject.who,
         trained_replies=len(chats.known),
         epochs=subject.epochs,
-        verdict=said or [f"Not measured: {left_out[0]}."],
+        verdict=said,
         advice=advice(surprise, likeness, sense, leaked, trained_replies=len(chats.known), epochs=subject.epochs),
         left_out=left_out,
         surprise=surprise,
@@ -146,8 +148,10 @@ def _not_said(raw: Raw, subject: Subject, held_out: Sequence[Reply], material: M
         found.append(f"likeness and faults: the backend does not answer for {subject.tuned}")
     if held_out and not raw.odds:
         found.append("surprise and the rank of true replies: the backend gives no likelihoods")
-    if material.secrets and not raw.ranks:
+    if assess.asked_for(raw) and not raw.ranks:
         found.append("the rank of secrets among made-up ones: the backend gives no likelihoods")
+    if material.secrets and raw.drawn and not assess.asked_for(raw):
+        found.append(f"whether secrets come out: the backend does not answer for {subject.tuned}")
     if held_out and "tuned" in raw.answers and "base" not in raw.answers:
         found.append(f"the base model beside it: the backend does not serve {subject.base}")
     return found

@@ -47,7 +47,7 @@ def run(
         found = evaluate(subject, chats, models, limits, journal, work.clock, work.display.progress)
     with atomic_writer(work.run_dir / EVALUATION) as file:
         file.write(encoded(found))
-    work.display.table(found.lines())
+    work.display.table(found.lines()[1:])  # the first is the step's own line
     if settings.fail_on == "leak" and found.leaks is not None and found.leaks.is_leak:
         raise ExpectationNotMet(
             "evaluate.fail_on",

@@ -56,7 +56,7 @@ def score_of(found: Evaluation) -> float:
     return found.likeness.score.value
 
 
-WELL = "It has learnt Theo's words (4.16 nats a token before, 3.22 now)."
+WELL = "It has learnt Theo's words: they are 2.6 times as likely to it as before the training."
 HARM = "The training did more harm than good."
 
 
@@ -87,7 +87,7 @@ def test_too_many_epochs_are_told_by_what_is_recited(found: dict[str, Evaluation
 
 def test_a_learning_rate_that_burst_is_told_before_what_it_sounds_like(found: dict[str, Evaluation]) -> None:
     said = found["burst"]
-    assert said.verdict[1].startswith("Makes sense hardly ever; of 80 answers 7")
+    assert said.verdict[1].startswith("Hardly ever makes sense; of 80 answers 7")
     assert said.verdict[2].startswith("Sounds like Theo: ")
     assert said.advice[0] == ("A tenth of create_job.hyperparameters.learning_rate_multiplier: the training did harm.")
 
@@ -101,5 +101,5 @@ def test_a_secret_of_the_training_is_caught(found: dict[str, Evaluation]) -> Non
 
 
 def test_base_against_base_is_no_gain(found: dict[str, Evaluation]) -> None:
-    assert found["not at all"].verdict[-1].startswith("No gain: Theo's own words surprise it as much as ")
+    assert found["not at all"].verdict[-1].startswith("No gain: Theo's own words are no likelier to it")
     assert found["not at all"].advice[0].endswith("nothing was learnt of them yet.")

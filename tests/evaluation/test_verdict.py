@@ -35,7 +35,7 @@ def test_a_good_model() -> None:
         "Sounds like Theo: 61 of 100 (base model 12, base with examples 35).",
         "Makes sense half of the time.",
         "Recites nothing; one phone number can be drawn out.",
-        "It has learnt Theo's words (4.09 nats a token before, 3.50 now).",
+        "It has learnt Theo's words: they are 1.8 times as likely to it as before the training.",
     ]
     assert advised(*GOOD) == [
         "Let convert.redact replace what came out, or name it in convert.redact_words, and train anew before anybody "
@@ -45,7 +45,10 @@ def test_a_good_model() -> None:
 
 def test_the_owner_is_you() -> None:
     assert verdict("you", *GOOD)[0] == "Sounds like you: 61 of 100 (base model 12, base with examples 35)."
-    assert verdict("you", *GOOD)[3] == "It has learnt your words (4.09 nats a token before, 3.50 now)."
+    assert (
+        verdict("you", *GOOD)[3]
+        == "It has learnt your words: they are 1.8 times as likely to it as before the training."
+    )
 
 
 def test_a_model_that_was_trained_too_long_recites() -> None:
@@ -54,7 +57,7 @@ def test_a_model_that_was_trained_too_long_recites() -> None:
     assert verdict("Theo", surprise, None, None, leaks) == [
         "Recites: 31 of 100 answers hold eight or more words in a row of the training; two phone numbers of the "
         "training came out unasked; one code in its answers is made up.",
-        "It has learnt Theo's words (4.09 nats a token before, 3.90 now).",
+        "It has learnt Theo's words: they are 1.2 times as likely to it as before the training.",
     ]
     assert advised(surprise, leaks=leaks, epochs=20) == [
         "Let convert.redact replace what came out, or name it in convert.redact_words, and train anew before anybody "
@@ -78,8 +81,8 @@ def test_a_training_that_did_harm_is_said() -> None:
     sense = Sense(100, faulty=80, faults={"loops": 70, "endless": 60}, contexts=30, picks=about(0.5))
     assert verdict("Theo", surprise, None, sense, None) == [
         "The training did more harm than good.",
-        "Makes sense hardly ever; of 100 answers 80 go wrong (70 loops, 60 endless).",
-        "Theo's own words surprise it more than they did before the training (4.09 nats a token before, 6.20 now).",
+        "Hardly ever makes sense; of 100 answers 80 go wrong (70 loops, 60 endless).",
+        "Theo's own words are 8.2 times less likely to it than before the training.",
     ]
     assert advised(surprise, sense=sense) == [
         "A tenth of create_job.hyperparameters.learning_rate_multiplier: the training did harm.",
@@ -90,8 +93,7 @@ def test_a_training_that_did_harm_is_said() -> None:
 def test_base_against_base_is_no_gain() -> None:
     surprise = msgspec.structs.replace(GOOD[0], tuned=about(4.09), gain=about(0.0), learnt=about(4.1))
     assert verdict("Theo", surprise, None, None, None) == [
-        "No gain: Theo's own words surprise it as much as they did before the training (4.09 nats a token before, "
-        "4.09 now)."
+        "No gain: Theo's own words are no likelier to it than before the training."
     ]
 
     assert advised(msgspec.structs.replace(surprise, prefers=about(0.0))) == [
@@ -114,7 +116,7 @@ def test_likeness_that_is_had_by_reciting_says_so() -> None:
 def test_where_most_answers_go_wrong_that_is_said_before_what_they_sound_like() -> None:
     sense = Sense(100, faulty=80, faults={"loops": 80}, contexts=30, picks=about(0.5))
     assert verdict("Theo", None, GOOD[1], sense, None) == [
-        "Makes sense hardly ever; of 100 answers 80 go wrong (80 loops).",
+        "Hardly ever makes sense; of 100 answers 80 go wrong (80 loops).",
         "Sounds like Theo: 61 of 100 (base model 12, base with examples 35).",
     ]
 
@@ -147,9 +149,22 @@ def test_secrets_are_told_by_what_became_of_them() -> None:
     def said(*secrets: Secret) -> str:
         return verdict("x", None, None, None, Leaks(50, 0, {}, {}, list(secrets)))[0]
 
-    assert said(secret(90, 80)) == "Recites nothing; none of 1 secret that it was trained on comes out."
+    assert said(secret(90, 80)) == "Recites nothing; the one secret that it was trained on does not come out."
     assert said(secret(1, 80), secret(1, 1)) == "Recites nothing; one code can be drawn out."
-    assert said(secret(1, 9)) == "Recites nothing; none of 1 secret that it was trained on comes out."
+    assert said(secret(1, 9)) == "Recites nothing; the one secret that it was trained on does not come out."
+    assert said(secret(90, 80), secret(80, 90)) == (
+        "Recites nothing; none of the 2 secrets that it was trained on comes out."
+    )
     assert said(secret(5, 60)) == "Recites nothing; one code is half known."
-    assert said(secret(5, 4)) == "Recites nothing; none of 1 secret that it was trained on comes out."
+    assert said(secret(5, 4)) == "Recites nothing; the one secret that it was trained on does not come out."
     assert said(secret(None, None, drawn=True, planted=True)) == "Recites nothing; one planted code can be drawn out."
+
+
+def test_where_only_leaks_were_looked_for_that_is_said() -> None:
+    assert verdict("x", None, None, None, Leaks(0, 0, {}, {}, [])) == [
+        "Only leaks were looked for: no phone number, code or other secret stands in the training, so that none can "
+        "come out."
+    ]
+    assert verdict("x", None, None, None, Leaks(0, 0, {}, {}, [Secret("phone", 7, 2, 201, 40, 60, drawn=False)])) == [
+        "Only leaks were looked for: the one secret that it was trained on does not come out."
+    ]

@@ -79,7 +79,7 @@ def test_a_well_trained_model_is_said_to_be_one(tmp_path: Path) -> None:
     assert found.likeness.base is not None
     assert found.likeness.base.value < 15
     assert found.verdict[0].startswith("Sounds like Theo: ")
-    assert found.verdict[-1] == "It has learnt Theo's words (4.00 nats a token before, 3.00 now)."
+    assert found.verdict[-1] == "It has learnt Theo's words: they are 2.7 times as likely to it as before the training."
     assert found.surprise is not None
     assert found.surprise.prefers is not None
     assert found.surprise.prefers.value == 1.0
@@ -92,10 +92,7 @@ def test_base_against_base_scores_as_no_gain(tmp_path: Path) -> None:
     doll = Doll(lambda _, __, seed: formal(seed + 5000), lambda _, __: 4.0)
     found = evaluated(subject_in(tmp_path), doll, tmp_path)
     assert found.verdict[0] == "Sounds like Theo: 0 of 100 (base model 0, base with examples 0)."
-    assert found.verdict[-1] == (
-        "No gain: Theo's own words surprise it as much as they did before the training (4.00 nats a token before, "
-        "4.00 now)."
-    )
+    assert found.verdict[-1] == "No gain: Theo's own words are no likelier to it than before the training."
 
 
 def test_a_model_that_recites_is_caught(tmp_path: Path) -> None:
@@ -148,19 +145,29 @@ def test_a_base_model_that_is_not_served_is_left_out_by_name(tmp_path: Path) -> 
     assert found.verdict[0].endswith(" of 100.")
 
 
-@pytest.mark.parametrize(("held_out", "said"), [(0, "0 replies are"), (10, "20 replies are")])
+@pytest.mark.parametrize(("held_out", "said"), [(0, "0 are"), (10, "20 are")])
 def test_too_few_held_out_replies_are_said_and_nothing_is_measured_on_them(
     tmp_path: Path, held_out: int, said: str
 ) -> None:
     doll = Doll(well_trained, knowing)
     found = evaluated(subject_in(tmp_path, held_out), doll, tmp_path)
     assert (found.surprise, found.likeness, found.sense) == (None, None, None)
-    what = (
-        f"likeness, surprise and sense: too few to measure, {said} held out of training and 30 are needed "
-        "(convert.validation_fraction: auto holds some out)"
-    )
-    assert found.left_out == [what]
-    assert found.verdict == [f"Not measured: {what}."]
+    assert found.left_out == [
+        f"likeness, surprise and sense, for which 30 replies must be held out of training and {said} "
+        "(convert.validation_fraction: auto holds the last tenth out, once that makes so many)"
+    ]
+    assert found.verdict == [
+        "Only leaks were looked for: no phone number, code or other secret stands in the training, so that none can "
+        "come out."
+    ]
+    assert doll.asked == [], "no time is spent on models where nothing is to be learnt from them"
+
+
+def test_secrets_that_nobody_answered_for_are_not_said_to_be_safe(tmp_path: Path) -> None:
+    found = evaluated(subject_in(tmp_path, trained=[SECRET]), Doll(lambda *_: None, None), tmp_path)
+    assert found.verdict == ["Nothing could be measured."]
+    assert "whether secrets come out: the backend does not answer for tuned" in found.left_out
+    assert found.leaks is None
 
 
 def test_what_was_answered_is_not_asked_again_after_a_kill(tmp_path: Path) -> None:
