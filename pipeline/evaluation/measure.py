@@ -107,6 +107,7 @@ class Interview:
         ]
         self._most_tokens = plan.most_tokens([reply.text for reply in material.known])
         self._done = self._total = 0
+        self._is_planned = False
 
     def ask(self) -> Raw:
         """Everything, in the order in which it would be missed.
@@ -118,7 +119,7 @@ class Interview:
         if not self.held_out and not self.secrets:  # there is nothing to ask for
             return raw
         counts, least = self._plan(), plan.LEAST
-        self._total = self._things(counts)
+        self._total, self._is_planned = self._things(counts), True
         scored, aside = self.held_out[: counts.scored], self.held_out[: counts.aside]
         first = self.held_out[: counts.base_answers]
         others, learnt = self.others[: counts.aside], self.known[: counts.aside]
@@ -154,7 +155,7 @@ class Interview:
         """By how long the first of each take; once decided, it stays so when a stopped evaluation goes on."""
         if "plan" in self._journal:
             return msgspec.convert(self._journal["plan"], Counts)
-        self._total = 1
+        self._total = self._things(plan.WISHED)
         self._say("getting to know the models")
         first = self.held_out[: self._limits.at_once + 1] or self.known[: self._limits.at_once + 1]
         self._answers("warm", "tuned", first[:1], 1)  # loads the model
@@ -321,6 +322,8 @@ class Interview:
         self._show(self._done, self._total, what)
 
     def _move(self, done: int) -> None:
+        if not self._is_planned:  # what is asked to know the pace comes once more, out of the journal
+            return
         self._done = min(self._done + done, self._total)
         self._show(self._done, self._total, self._what)
 

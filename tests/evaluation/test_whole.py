@@ -224,4 +224,6 @@ def test_progress_ends_where_it_said_it_would(tmp_path: Path) -> None:
     evaluated(subject_in(tmp_path), Doll(well_trained, knowing), tmp_path, lambda *step: seen.append(step))
     done, total, _ = seen[-1]
     assert done == total
+    assert all(done == 0 < total for done, total, what in seen if what == "getting to know the models")
+    assert all(done < total for done, total, _ in seen[: len(seen) // 2]), "getting to know the models is not all of it"
     assert all(before[0] <= after[0] for before, after in itertools.pairwise(seen[1:]))
