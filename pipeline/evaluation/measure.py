@@ -157,6 +157,7 @@ class Interview:
             return msgspec.convert(self._journal["plan"], Counts)
         self._total = self._things(plan.WISHED)
         self._say("getting to know the models")
+        self._tell()
         first = self.held_out[: self._limits.at_once + 1] or self.known[: self._limits.at_once + 1]
         self._answers("warm", "tuned", first[:1], 1)  # loads the model
         began = self._clock.monotonic()
@@ -209,6 +210,8 @@ class Interview:
             missing = [thing for thing in some if f"{kind}/{thing[0]}" not in self._journal]
             if missing and len(found) >= least and self._is_over():
                 break
+            if missing:
+                self._tell()
             began = self._clock.monotonic()
             said = self._together(ask, missing)
             seconds = (self._clock.monotonic() - began) / max(len(missing), 1)
@@ -217,7 +220,7 @@ class Interview:
                     return []
                 self._journal.keep(f"{kind}/{thing[0]}", msgspec.to_builtins(answer), seconds)
             found += [msgspec.convert(self._journal[f"{kind}/{number}"], Said) for number, _ in some]
-            self._move(len(some))
+            self._move(len(some), is_new=bool(missing))
         return found
 
     def _together(
@@ -238,17 +241,19 @@ class Interview:
         found: list[Odds] = []
         for begin in range(0, len(texts), _PROMPTS):
             some, key = texts[begin : begin + _PROMPTS], f"odds/{kind}/{begin}/{len(texts[begin : begin + _PROMPTS])}"
-            if key not in self._journal:
+            is_new = key not in self._journal
+            if is_new:
                 if len(found) >= least and self._is_over():
                     break
+                self._tell()
                 began = self._clock.monotonic()
                 odds = self._models.odds(self._names[who], some)
                 if odds is None:
-                    self._move(len(texts) - begin)
+                    self._move(len(texts) - begin, is_new=True)
                     return []
                 self._journal.keep(key, msgspec.to_builtins(odds), self._clock.monotonic() - began)
             found += msgspec.convert(self._journal[key], list[Odds])
-            self._move(len(some))
+            self._move(len(some), is_new=is_new)
         return found
 
     def _rank(self, raw: Raw, who: str, replies: Sequence[Reply], least: int) -> None:
@@ -319,13 +324,17 @@ class Interview:
 
     def _say(self, what: str) -> None:
         self._what = what
-        self._show(self._done, self._total, what)
 
-    def _move(self, done: int) -> None:
+    def _tell(self) -> None:
+        self._show(self._done, self._total, self._what)
+
+    def _move(self, done: int, *, is_new: bool) -> None:
+        """Count what is answered, and tell it where it was not in the journal already."""
         if not self._is_planned:  # what is asked to know the pace comes once more, out of the journal
             return
         self._done = min(self._done + done, self._total)
-        self._show(self._done, self._total, self._what)
+        if is_new:
+            self._tell()
 
 
 def _asked(reply: Reply) -> Asked:

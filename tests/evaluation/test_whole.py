@@ -181,9 +181,10 @@ def test_what_was_answered_is_not_asked_again_after_a_kill(tmp_path: Path) -> No
     assert evaluated(subject_in(tmp_path, trained=[SECRET]), again, tmp_path) == expected
     assert (tmp_path / "answers.jsonl").read_bytes().count(b"\n") == len(lines)
     assert 0 < len(again.asked) < len(whole.asked)
-    nothing = Doll(well_trained, knowing)
-    assert evaluated(subject_in(tmp_path, trained=[SECRET]), nothing, tmp_path) == expected
-    assert nothing.asked == []
+    nothing, seen = Doll(well_trained, knowing), list[tuple[int, int, str]]()
+    subject = subject_in(tmp_path, trained=[SECRET])
+    assert evaluated(subject, nothing, tmp_path, lambda *step: seen.append(step)) == expected
+    assert (nothing.asked, len(seen)) == ([], 1), "what is known already is not told as progress"
 
 
 def test_the_journal_of_another_evaluation_is_begun_anew_and_is_the_users_alone(tmp_path: Path) -> None:
