@@ -208,7 +208,8 @@ def _learnt(who: str, surprise: Surprise) -> Iterator[str]:
 
 def _times(nats: float) -> str:
     """A difference in nats per token, as how much likelier each piece of a word is."""
-    return f"{math.exp(min(nats, 20.0)):.1f} times"
+    times = math.exp(min(nats, 10.0))
+    return f"{times:.1f} times" if times < 10 else f"{times:,.0f} times"
 
 
 def _did_harm(surprise: Surprise | None) -> bool:

@@ -135,6 +135,13 @@ def test_what_cannot_be_told_is_said_and_not_a_number() -> None:
     ]
 
 
+def test_a_large_gain_is_a_round_number() -> None:
+    surprise = msgspec.structs.replace(GOOD[0], gain=about(4.62))
+    assert verdict("Theo", surprise, None, None, None) == [
+        "It has learnt Theo's words: they are 101 times as likely to it as before the training."
+    ]
+
+
 def test_few_replies_are_the_first_thing_to_mend() -> None:
     likeness = Likeness(100, score=about(30, 9))
     assert advised(likeness=likeness, replies=120) == [
