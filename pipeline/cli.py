@@ -32,6 +32,7 @@ VERBS = {
     "report": "pipeline.commands.report",
     "evaluate": "pipeline.commands.evaluate",
     "chat": "pipeline.commands.chat",
+    "export": "pipeline.commands.export",
     "cancel": "pipeline.commands.cancel",
     "delete": "pipeline.commands.delete",
     "forget": "pipeline.commands.recovery",
