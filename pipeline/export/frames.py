@@ -5,6 +5,7 @@ Ollama's are Go's text/template over .System and .Messages (ollama/docs/template
 prompt as well.
 """
 
+import itertools
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -54,7 +55,7 @@ class Frames(NamedTuple):
             if self.system is None:
                 return None
             parts, turns = list(self.system), turns[1:]
-        for before, after in zip(turns, turns[1:], strict=False):
+        for before, after in itertools.pairwise(turns):
             parts.append(self.answer if (before, after) == ("user", "assistant") else self.next)
         return [*parts, self.header if answer_next else self.end]
 

@@ -97,9 +97,7 @@ class Converted:
         layers = range(1, config.num_hidden_layers + 1)
         if config.model_type == "smollm3":
             if list(config.no_rope_layers) != [int(layer % _NO_ROPE_EVERY != 0) for layer in layers]:
-                raise self._refused(
-                    f"llama.cpp takes only models with every {_NO_ROPE_EVERY}th layer without positions"
-                )
+                raise self._refused(f"llama.cpp wants every {_NO_ROPE_EVERY}th layer without positions")
         elif config.model_type == "gemma3_text":
             kinds = ["full_attention" if layer % _FULL_EVERY == 0 else "sliding_attention" for layer in layers]
             if list(config.layer_types) != kinds or config.query_pre_attn_scalar != self._head:
@@ -232,6 +230,4 @@ def compare_tensors(path: Path, converted: Converted) -> str:
                 got=f"a difference of {part.max():.4f} of the largest number",
                 fix="Nothing was kept. Export with `--to merged`.",
             )
-    return (
-        f"compared tensor by tensor, not run: {len(read)} tensors, {furthest:.5f} of a row's largest number off at most"
-    )
+    return f"compared tensor by tensor, not run: {len(read)} tensors, {furthest:.5f} of a row's largest number off"
