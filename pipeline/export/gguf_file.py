@@ -109,7 +109,7 @@ class Converted:
         most = int(self._config.max_position_embeddings)
         slides = window is not None and self._config.model_type != "gemma3_text"
         if slides and getattr(self._config, "use_sliding_window", True):
-            return min(most, int(window))
+            return min(most, int(window or most))
         return most
 
     def add_keys(self, writer: gguf.GGUFWriter) -> None:

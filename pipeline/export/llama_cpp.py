@@ -23,7 +23,7 @@ class LlamaCpp:
     """One model, loaded."""
 
     def __init__(self, path: Path, context: int) -> None:
-        import xllamacpp
+        import xllamacpp  # type: ignore[import-untyped]  # it has none
 
         self._key = secrets.token_urlsafe(16)
         asked: Any = xllamacpp.CommonParams()
@@ -80,7 +80,7 @@ def check_prompts(
             at = next((i for i, (a, b) in enumerate(zip(tokens, prompt, strict=False)) if a != b), len(tokens))
             raise ExpectationNotMet(
                 "export",
-                f"llama.cpp makes other tokens of a conversation than the model was trained with, from token {at + 1} on",
+                f"llama.cpp makes other tokens of a conversation than it was trained with, from token {at + 1} on",
                 got=f"{tokens[at : at + 4]} for {prompt[at : at + 4]}",
                 fix="Nothing was kept. Export with `--to merged`.",
             )

@@ -114,5 +114,5 @@ def _dead(code: int) -> FinetuneError:
     return TryLater(
         "export",
         f"the process that does it has ended ({how})",
-        fix="Close other programs, and run the same command again.",
+        fix="Close other programs, then run it again.",
     )

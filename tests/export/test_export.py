@@ -18,7 +18,7 @@ from pipeline.models.messages import ChatMessage
 from tests.tiny_models import KINDS, Kind, write_model, write_tokenizer
 
 # What llama.cpp computes of these two: see gguf_file.py.
-LAYERS = {
+LAYERS: dict[str, dict[str, Any]] = {
     "smollm 3": {"no_rope_layers": [1, 1]},
     "gemma 3": {"layer_types": ["sliding_attention"] * 2},
     "mistral": {"sliding_window": None},
@@ -34,7 +34,8 @@ CHATS = (
 
 
 def make_model(folder: Path, name: str) -> Kind:
-    kind = KINDS[name]._replace(config={**KINDS[name].config, **LAYERS.get(name, {})})
+    changed: dict[str, Any] = LAYERS.get(name, {})
+    kind = KINDS[name]._replace(config={**KINDS[name].config, **changed})
     folder.mkdir()
     write_model(folder, kind)
     return kind
@@ -120,7 +121,7 @@ def test_another_answer_fails_with_the_place_where_they_part(tmp_path: Path) -> 
     first, second, other = chat_format.encode("abc")
     answers = [proof.Answer([1], [first, second], [-0.1, -0.1], [3.0, 2.0])]
     with pytest.raises(ExpectationNotMet) as refused:
-        proof.compare(answers, lambda ids, most: ([first, other][-most:], [-0.1] * most), chat_format, 0.5)
+        proof.compare(answers, lambda _, most: ([first, other][-most:], [-0.1] * most), chat_format, 0.5)
     assert str(refused.value) == (
         "export: the exported model says something else than the served one: answer 1, after 1 token; served 'b', "
         "exported 'c', where the served model's best token is 2.00 nats before its next. "
@@ -133,5 +134,5 @@ def test_where_rounding_decides_another_token_is_counted(tmp_path: Path) -> None
     chat_format = ChatFormat(tmp_path)
     first, second, other = chat_format.encode("abc")
     answers = [proof.Answer([1], [first, second], [-0.1, -0.1], [3.0, 0.01])]
-    found = proof.compare(answers, lambda ids, most: ([first, other][-most:], [-0.1] * most), chat_format, 0.5)
+    found = proof.compare(answers, lambda _, most: ([first, other][-most:], [-0.1] * most), chat_format, 0.5)
     assert (found.tokens, found.ties, found.furthest) == (2, 1, 0.0)
