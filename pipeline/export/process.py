@@ -80,7 +80,7 @@ def _gguf(
     if order.form == "ollama":
         stops = sorted(chat_format.decode([each]) for each in {ends.end, *end_tokens(base)} & chat_format.stop_ids)
         (Path(order.folder) / "Modelfile").write_text(
-            modelfile(f"./{GGUF}", frames.go(bos), stops, order.temperature, frames.system and order.system),
+            modelfile(f"./{GGUF}", frames.go(""), stops, order.temperature, frames.system and order.system),
             encoding="utf-8",
         )
     lines = [compare_tensors(path, converted)]
@@ -98,9 +98,10 @@ def _gguf(
 def _ends(base: Path, frames: Frames, chat_format: ChatFormat) -> tuple[Ends, str]:
     bos = str(special_words(base).get("bos_token") or "")
     number = chat_format.encode(bos) if bos else []
+    # What begins a conversation stands in the templates, as trained with; programs are told to add nothing.
     begins = bool(bos) and frames.lead.startswith(bos)
     *_, end = chat_format.answer(PROBE[:1], PROBE[1])
-    return Ends(number[0] if len(number) == 1 else None, begins, end, chat_format.padding), bos if begins else ""
+    return Ends(number[0] if len(number) == 1 else None, False, end, chat_format.padding), bos if begins else ""
 
 
 def _near(order: Order) -> float:
