@@ -36,6 +36,7 @@ VERBS = {
     "compare": "pipeline.commands.compare",
     "chat": "pipeline.commands.chat",
     "studio": "pipeline.commands.studio",
+    "export": "pipeline.commands.export",
     "cancel": "pipeline.commands.cancel",
     "delete": "pipeline.commands.delete",
     "forget": "pipeline.commands.recovery",

@@ -88,7 +88,7 @@ class Loaded(msgspec.Struct):
         found: names in the filters that stand for somebody.
         met: names in `load.people` that do.
         numbers: some telephone numbers with their country's code.
-        cut: zips of which nothing was read, as their end is missing.
+        cut: zips of which nothing was read.
     """
 
     sessions: int = 0
@@ -145,10 +145,7 @@ def resolved(reading: Reading) -> tuple[Reading, str]:
     if reading.source != AUTO:
         return reading, ""
     found = recognise(Path(reading.path), reading.name)
-    return (
-        msgspec.structs.replace(reading, source=found.source, path=str(found.path)),
-        found.what,
-    )
+    return msgspec.structs.replace(reading, source=found.source, path=str(found.path)), found.what
 
 
 def read_archive(
@@ -172,9 +169,7 @@ def read_archive(
 
 
 def load_archive(reading: Reading, file: Sink, folder: Path) -> Loaded:
-    """Write all sessions to `file`, one a line; where the archive is large, with the help of a second process.
-
-    What is written does not depend on that.
+    """Write all sessions to `file`, one a line; of a large archive two processes do so, which changes no byte of it.
 
     Args:
         folder: where the second process may keep its half meanwhile.

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 from pipeline.backends.client import Connection
 from pipeline.backends.profiles import PROFILES
-from pipeline.config.settings import Backend, check_base_url
+from pipeline.config.settings import Backend
 from pipeline.errors import InputError
+from pipeline.network import check_base_url
 from pipeline.process.clock import Clock
 
 _OPENAI = re.compile(r"OPENAI_API_KEY(_\w+)?")

@@ -31,3 +31,18 @@ def read_history(data_dir: Path, job_id: str) -> History | None:
         jobs = db.rows("SELECT * FROM jobs WHERE id = ?", (job_id,))
         events = db.rows("SELECT * FROM events WHERE job_id = ? ORDER BY seq", (job_id,))
     return History(read_job(jobs[0]).used, [read_event(row) for row in events]) if jobs else None
+
+
+def read_adapter_path(data_dir: Path, name: str) -> Path | None:
+    """Where the adapter of a tuned model lies; None if there is no store, or no such model in it.
+
+    Takes no lock, as `read_history`.
+
+    Raises:
+        StateDamaged: what lies there cannot be read as a store.
+    """
+    if read_store_id(data_dir) is None:
+        return None
+    with contextlib.closing(Database(data_dir)) as db:
+        rows = db.rows("SELECT folder FROM models WHERE name = ?", (name,))
+    return data_dir / "models" / rows[0]["folder"] if rows else None
