@@ -206,7 +206,12 @@ def test_answers_that_are_paid_for_are_asked_in_few_places_and_in_one_of_a_rescu
     }
     assert {each for each in places if each.startswith("pipeline.rescue")} == {"pipeline.rescue.asking"}
     # A conversation is the user's own; an evaluation has a budget of its own; LangChain asks for the smoke test.
-    assert places == {"pipeline.commands.chat", "pipeline.evaluation.asking", "pipeline.rescue.asking"}
+    assert places == {
+        "pipeline.commands.chat",
+        "pipeline.commands.studio.answering",
+        "pipeline.evaluation.asking",
+        "pipeline.rescue.asking",
+    }
 
 
 def test_only_what_makes_foreign_text_visible_writes_to_a_terminal() -> None:
