@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _DATA = ("01_archive*", "02_*", "03_*", "04_*", "05_*", "10_*", "11_*", "chat-*", "report*", "run.log*", "studio-*")
 """What holds text of chats, or may: the archive, all made of it, answers, conversations, pages, the log."""
 
+_EXPORTED = "export-*"
+"""The model as files for other programs, where `finetune export` puts it of itself."""
+
 
 @dataclass
 class Plan:
@@ -67,9 +70,10 @@ def planned(
     if model:
         jobs = [_job(work, each.remote_id or "") for each in made if each.is_job]
         plan.models = [job.fine_tuned_model for job in jobs if job and job.fine_tuned_model]
+        plan.paths += sorted(run_dir.glob(_EXPORTED))
     if data:
         plan.files = [each.remote_id or "" for each in made if each.is_file and not each.deleted]
-        plan.paths = sorted({path for pattern in _DATA for path in run_dir.glob(pattern)})
+        plan.paths += sorted({path for pattern in _DATA for path in run_dir.glob(pattern)})
     if everything:
         plan.paths = [run_dir]
     return plan
@@ -125,7 +129,10 @@ def delete(
             work.ledger.delete_file(name)
         kept = [path for path in plan.paths if path != run_directory(config.name)]
         for path in kept:
-            path.unlink()
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
     if everything:  # after the embedded server has ended, which works in it
         shutil.rmtree(run_directory(config.name))
     gone = [counted(len(names), what) for names, what in _kinds(plan) if names]

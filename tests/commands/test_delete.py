@@ -53,6 +53,17 @@ def test_what_would_go_is_said_and_stays_in_a_dry_run(shop: Workshop) -> None:
     assert (shop.run_dir / "01_archive.db").exists()
 
 
+def test_an_archive_of_many_files_goes_with_the_chats_and_an_exported_model_with_the_model(shop: Workshop) -> None:
+    for name in ("01_archive_2", "export-merged"):
+        (shop.run_dir / name).mkdir()
+        (shop.run_dir / name / "file").touch()
+    assert shop.finetune("delete", "run.yaml", "--model", "--yes").code == 0
+    assert {path.name for path in shop.run_dir.glob("*-*")} == set()
+    assert (shop.run_dir / "01_archive_2").exists()
+    assert shop.finetune("delete", "run.yaml", "--data", "--yes").code == 0
+    assert not (shop.run_dir / "01_archive_2").exists()
+
+
 def test_the_chats_and_the_model_go_here_and_on_the_backend(shop: Workshop) -> None:
     assert shop.stored("models") > 0
     example = json.loads((shop.run_dir / "05_train.jsonl").read_text().splitlines()[0])

@@ -1,7 +1,6 @@
 """The pages of a model that is there: how good it is, talking to it, taking it along, removing it."""
 
 import asyncio
-import importlib.util
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -26,6 +25,8 @@ _LONGEST = 500_000
 _FORMS = {
     "merged": "the whole model, as most programs take it",
     "adapter": "only what was learnt, a small file that goes on top of the base model",
+    "gguf": "one file, for LM Studio or llama.cpp",
+    "ollama": "one file and a recipe, for Ollama",
 }
 _PARTS = {"model": "--model", "data": "--data", "everything": "--everything"}
 _drawing = asyncio.Lock()  # matplotlib draws one thing at a time
@@ -101,18 +102,13 @@ async def remove(request: Request) -> Response:
     """What may be kept, and what may be removed."""
     config = await config_of(request)
     name, archive = await run_in_threadpool(lambda: (name_of(config), dropped.kept_for(config)))
-    return desk_of(request).page("remove", config=config, name=name, archive=archive, forms=_forms())
-
-
-def _forms() -> dict[str, str]:
-    """How the model can be taken along: each form, and what it is for; none where the command is not there."""
-    return _FORMS if importlib.util.find_spec("pipeline.commands.export") else {}
+    return desk_of(request).page("remove", config=config, name=name, archive=archive, forms=_FORMS)
 
 
 async def export(request: Request) -> Response:
     """Write the model as files, and say what was found of them, line by line."""
     config, fields = await config_of(request), await fields_of(request)
-    if (form := fields.get("to", "")) not in _forms():
+    if (form := fields.get("to", "")) not in _FORMS:
         raise InputError("export", "as what?", fix="Choose one.")
     await desk_of(request).talkers.close(config)
     return said_by("export", str(config), "--to", form)
