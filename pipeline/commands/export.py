@@ -42,16 +42,17 @@ def export(
 ) -> None:
     """Write the tuned model as files for other programs, proved to answer as it does here."""
     with at_work(config_path, overrides, asks=True) as (config, state, work):
+        from pipeline.export.run import export_to, require_vacant
+
         _require_own(config)
+        of_gguf = to in ("gguf", "ollama")
+        target = (into or work.run_dir / f"export-{to}{f'-{quant}' if of_gguf else ''}").expanduser().absolute()
+        require_vacant(target)
         progress = Progress(state, config, work.connection.identity)
         model = progress.output_here(PollJob, "export").model
         adapter = _adapter_of(work, model)
         bring_back(config, state, work)
         order = _order(config, progress, work, to, quant, adapter)
-        of_gguf = to in ("gguf", "ollama")
-        target = (into or work.run_dir / f"export-{to}{f'-{quant}' if of_gguf else ''}").expanduser().absolute()
-        from pipeline.export.run import export_to
-
         lines = export_to(target, order, work.display.preparing)
         work.display.end("")
     for line in lines:

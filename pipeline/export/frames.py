@@ -25,6 +25,11 @@ _CHECKED: tuple[tuple[tuple[Role, ...], bool], ...] = (
     (("system", "user", "assistant"), False),
     (("system", "user", "assistant", "user", "assistant", "user"), True),
 )
+_OPENED: tuple[tuple[tuple[Role, ...], bool], ...] = (
+    (("assistant", "user"), True),
+    (("assistant", "user", "assistant"), False),
+    (("assistant", "user", "assistant", "user"), True),
+)
 
 
 class Frames(NamedTuple):
@@ -37,6 +42,8 @@ class Frames(NamedTuple):
         next: between an assistant's turn and the user's next one.
         end: after the last turn, the assistant's.
         trims: by role, whether white space is taken off the left and the right: "", "\\n", or None for all.
+        opened: before the first turn where it is the assistant's, without a system prompt and after one; None where
+            the template takes no such conversation.
     """
 
     lead: str
@@ -46,18 +53,23 @@ class Frames(NamedTuple):
     next: str
     end: str
     trims: dict[str, tuple[str | None, str | None]]
+    opened: tuple[str | None, str | None] = (None, None)
 
     def around(self, roles: tuple[Role, ...], *, answer_next: bool) -> list[str] | None:
-        """What stands before, between and after the contents; None where it takes no system prompt."""
-        parts = [self.lead]
+        """What stands before, between and after the contents; None where it takes no such conversation."""
         turns = list(roles)
+        parts: list[str | None] = [self.lead]
         if turns[0] == "system":
             if self.system is None:
                 return None
             parts, turns = list(self.system), turns[1:]
+        if turns[:1] == ["assistant"]:
+            parts[-1] = self.opened[len(parts) - 1]
         for before, after in itertools.pairwise(turns):
             parts.append(self.answer if (before, after) == ("user", "assistant") else self.next)
-        return [*parts, self.header if answer_next else self.end]
+        parts.append(self.header if answer_next else self.end)
+        written = [part for part in parts if part is not None]
+        return written if len(written) == len(parts) else None
 
     def jinja(self) -> str:
         """As transformers and llama.cpp take it."""
@@ -72,20 +84,26 @@ class Frames(NamedTuple):
                     shown += f".{side}({'' if chars is None else json.dumps(chars)})"
             return f"{{{{- {shown} -}}}}"
 
-        no_system = "{{- raise_exception('this model takes no system prompt') -}}"
-        system = (
-            no_system
-            if self.system is None
-            else said(self.system[0]) + content("messages[0]", "system") + said(self.system[1])
-        )
+        def refused(what: str) -> str:
+            return f"{{{{- raise_exception({json.dumps(what)}) -}}}}"
+
+        def opening(by_user: str, opened: str | None) -> str:
+            by_assistant = refused("with this model the user speaks first") if opened is None else said(opened)
+            return f"{{%- if opens -%}}{by_assistant}{{%- else -%}}{said(by_user)}{{%- endif -%}}"
+
+        if self.system is None:
+            system = refused("this model takes no system prompt")
+        else:
+            before, after = self.system
+            system = said(before) + content("messages[0]", "system") + opening(after, self.opened[1])
         return (
-            "{%- if messages[0]['role'] == 'system' -%}"
-            + system
-            + "{%- set turns = messages[1:] -%}{%- else -%}"
-            + said(self.lead)
-            + "{%- set turns = messages -%}{%- endif -%}"
-            + "{%- for turn in turns -%}{%- if turn['role'] == 'assistant' -%}"
+            "{%- set has_system = messages[0]['role'] == 'system' -%}"
+            + "{%- set turns = messages[1:] if has_system else messages -%}"
+            + "{%- set opens = turns|length > 0 and turns[0]['role'] == 'assistant' -%}"
+            + f"{{%- if has_system -%}}{system}{{%- else -%}}{opening(self.lead, self.opened[0])}{{%- endif -%}}"
+            + "{%- for turn in turns -%}{%- if turn['role'] == 'assistant' -%}{%- if not loop.first -%}"
             + said(self.answer)
+            + "{%- endif -%}"
             + content("turn", "assistant")
             + "{%- else -%}{%- if not loop.first -%}"
             + said(self.next)
@@ -98,23 +116,37 @@ class Frames(NamedTuple):
             + "{%- endif -%}"
         )
 
-    def go(self, bos: str) -> str:
-        """As Ollama takes it, which writes the token that begins a text (`bos`) by itself."""
+    def go(self, system: str | None = None) -> str:
+        """As Ollama takes it, on one line of printable characters.
+
+        Args:
+            system: the system prompt where the conversation has none.
+        """
 
         def said(text: str) -> str:
-            return f"{{{{ {json.dumps(text.removeprefix(bos), ensure_ascii=False)} }}}}"
+            return f"{{{{ {_go_string(text)} }}}}"
 
-        lead = said(self.lead)
+        def opening(by_user: str, opened: str | None) -> str:
+            # Go's templates cannot refuse: what stands before the user's first turn is the nearest that there is.
+            by_assistant = said(by_user if opened is None else opened)
+            return f'{{{{ if eq $opener "assistant" }}}}{by_assistant}{{{{ else }}}}{said(by_user)}{{{{ end }}}}'
+
+        lead = opening(self.lead, self.opened[0])
         if self.system is not None:
+            before, after = self.system
+            usual = f"{{{{ if not $system }}}}{{{{ $system = {_go_string(system)} }}}}{{{{ end }}}}" if system else ""
             lead = (
-                f"{{{{ if .System }}}}{said(self.system[0])}{{{{ .System }}}}{said(self.system[1])}"
-                f"{{{{ else }}}}{lead}{{{{ end }}}}"
+                f"{{{{ $system := .System }}}}{usual}{{{{ if $system }}}}{said(before)}{{{{ $system }}}}"
+                f"{opening(after, self.opened[1])}{{{{ else }}}}{lead}{{{{ end }}}}"
             )
         return (
-            f"{lead}{{{{ $first := true }}}}{{{{ $asked := true }}}}{{{{ range .Messages }}}}"
-            f'{{{{ if eq .Role "assistant" }}}}{said(self.answer)}{{{{ .Content }}}}{{{{ $asked = false }}}}'
+            '{{ $opener := "" }}{{ range .Messages }}{{ if and (eq $opener "") (ne .Role "system") }}'
+            f"{{{{ $opener = .Role }}}}{{{{ end }}}}{{{{ end }}}}{lead}"
+            "{{ $first := true }}{{ $asked := true }}{{ range .Messages }}"
+            f'{{{{ if eq .Role "assistant" }}}}{{{{ if not $first }}}}{said(self.answer)}{{{{ end }}}}'
+            "{{ .Content }}{{ $first = false }}{{ $asked = false }}"
             f'{{{{ else if eq .Role "user" }}}}{{{{ if not $first }}}}{said(self.next)}{{{{ end }}}}{{{{ .Content }}}}'
-            f"{{{{ $first = false }}}}{{{{ $asked = true }}}}{{{{ end }}}}{{{{ end }}}}"
+            "{{ $first = false }}{{ $asked = true }}{{ end }}{{ end }}"
             f"{{{{ if $asked }}}}{said(self.header)}{{{{ end }}}}"
         )
 
@@ -147,7 +179,29 @@ def frames_of(directory: Path) -> Frames:
                 got=", ".join(roles),
                 fix="Export with `--to adapter`.",
             )
-    return found
+    return found._replace(opened=(_opened(layout, found, ()), _opened(layout, found, ("system",))))
+
+
+def _opened(layout: Layout, found: Frames, system: tuple[Role, ...]) -> str | None:
+    """What stands before the assistant's first turn; None where the template refuses, drops or changes such a turn."""
+    opening: str | None = None
+    try:
+        for turns, answer_next in _OPENED:
+            roles = (*system, *turns)
+            parts = _parts(layout, roles, answer_next=answer_next)
+            if opening is None:
+                opening = parts[len(system)]
+            if found._replace(opened=(opening, opening)).around(roles, answer_next=answer_next) != parts:
+                return None
+    except InputError:  # Gemma, Mistral
+        return None
+    return opening
+
+
+def _go_string(text: str) -> str:
+    """As Go's source and templates write it; a Modelfile loses what is not printable (ollama/parser/parser.go)."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in quoted)
 
 
 def _parts(layout: Layout, roles: tuple[Role, ...], *, answer_next: bool) -> list[str]:

@@ -60,8 +60,16 @@ class LlamaCpp:
             headers={"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"},
         )
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with contextlib.closing(direct.open(request, timeout=60)) as answer:
-            return json.load(answer)
+        try:
+            with contextlib.closing(direct.open(request, timeout=60)) as answer:
+                return json.load(answer)
+        except OSError as error:
+            raise ExpectationNotMet(
+                "export",
+                f"llama.cpp does not answer {path} with the exported model",
+                got=str(error)[:200],
+                fix="Nothing was kept. Export with `--to merged`.",
+            ) from None
 
 
 def check_prompts(

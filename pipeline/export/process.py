@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.errors import FinetuneError
+from pipeline.errors import FinetuneError, InputError
 from pipeline.export import folder, llama_cpp, proof
 from pipeline.export.frames import Frames, frames_of
 from pipeline.export.gguf_file import KINDS as KINDS
@@ -25,6 +25,7 @@ from pipeline.models.architectures import check_architecture
 from pipeline.models.base_models import quiet_transformers
 from pipeline.models.chat_format import PROBE, ChatFormat
 from pipeline.models.environment import settle_worker
+from pipeline.models.hub_cache import title
 from pipeline.models.precision import pick_device, pick_dtype
 from pipeline.models.tokenizer_files import end_tokens, special_words
 from pipeline.process.privacy import settle_process
@@ -71,18 +72,19 @@ def _gguf(
 
     quiet_transformers()
     base, path = Path(order.base), Path(order.folder) / GGUF
+    _require_told(order, frames)
     config: Any = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     weights = Weights(base, Path(order.adapter))
     converted = Converted(base, weights, config, order.quant)
     size = weights.shapes["model.embed_tokens.weight"][0]
     ends, bos = _ends(base, frames, chat_format)
     write_gguf(path, converted, base, size, ends, order.quant, name=order.name, template=frames.jinja())
+    notes: tuple[str, ...] = ()
     if order.form == "ollama":
         stops = sorted(chat_format.decode([each]) for each in {ends.end, *end_tokens(base)} & chat_format.stop_ids)
-        (Path(order.folder) / "Modelfile").write_text(
-            modelfile(f"./{GGUF}", frames.go(""), stops, order.temperature, frames.system and order.system),
-            encoding="utf-8",
-        )
+        made = modelfile(f"./{GGUF}", frames, stops, order.temperature, order.system)
+        (Path(order.folder) / "Modelfile").write_text(made.text, encoding="utf-8", newline="")
+        notes = made.notes
     lines = [compare_tensors(path, converted)]
     if llama_cpp.is_installed():
         note("asking the exported model")
@@ -92,7 +94,24 @@ def _gguf(
         llama_cpp.check_prompts(model, chats, [each.prompt for each in answers], bos)
         found = proof.compare(answers, model.ask, chat_format, near)
         lines = [found.line(model.version, near)]
-    return tuple(lines)
+    return (*lines, *notes)
+
+
+def _require_told(order: Order, frames: Frames) -> None:
+    """See that the exported template can write the conversations that are asked for.
+
+    Raises:
+        InputError: the model's own writes one of them in a way that depends on more than who speaks.
+    """
+    for chat in order.chats:
+        roles = tuple(each.role for each in chat)
+        if frames.around(roles, answer_next=True) is None:
+            raise InputError(
+                f"base model {title(Path(order.base))}",
+                "what its chat template writes of such a conversation could not be told another program",
+                got=", ".join(roles),
+                fix="Export with `--to adapter`.",
+            )
 
 
 def _ends(base: Path, frames: Frames, chat_format: ChatFormat) -> tuple[Ends, str]:

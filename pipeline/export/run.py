@@ -22,6 +22,18 @@ _SIZE = {"f32": 2.0, "f16": 1.0, "q8_0": 0.6}
 """Of the file, as a part of weights in 16 bits."""
 
 
+def require_vacant(target: Path) -> None:
+    """See that nothing is in an export's place.
+
+    Raises:
+        InputError: something is.
+    """
+    if target.exists() or target.is_symlink():
+        raise InputError(
+            str(target), "there is something already", fix="Remove it, or name another folder with --into."
+        )
+
+
 def export_to(target: Path, order: Order, note: Callable[[str], None]) -> tuple[str, ...]:
     """Write what is asked for into `target`, which is there in the end whole and proved, or not at all.
 
@@ -29,14 +41,10 @@ def export_to(target: Path, order: Order, note: Callable[[str], None]) -> tuple[
         How it was proved, a line each.
 
     Raises:
-        InputError: something is in its place, or this model cannot be exported so.
+        InputError: this model cannot be exported so.
         ExpectationNotMet: what came out says something else than the served model.
         StateDamaged: the disk refuses.
     """
-    if target.exists() or target.is_symlink():
-        raise InputError(
-            str(target), "there is something already", fix="Remove it, or name another folder with --into."
-        )
     require_libraries()
     parent = make_private_dir(target.parent)
     for left in parent.glob(f".{target.name}.*{TEMPORARY}"):  # of one that was killed; the run's lock is ours

@@ -8,13 +8,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.errors import ExpectationNotMet
+from pipeline.errors import ExpectationNotMet, InputError
 from pipeline.export import llama_cpp, process, proof
 from pipeline.export.frames import frames_of
 from pipeline.export.messages import Form, Order, Quant
 from pipeline.models.architectures import SUPPORTED
 from pipeline.models.chat_format import ChatFormat
-from pipeline.models.messages import ChatMessage
+from pipeline.models.chat_template import ChatTemplate
+from pipeline.models.layout import Layout
+from pipeline.models.messages import ChatMessage, Role
+from pipeline.models.tokenizer_files import load_template
 from tests.tiny_models import KINDS, Kind, write_model, write_tokenizer
 
 # What llama.cpp computes of these two: see gguf_file.py.
@@ -31,6 +34,20 @@ CHATS = (
         ChatMessage("user", "what is it?"),
     ),
 )
+OPENED = (
+    ChatMessage("assistant", "It is slow."),
+    ChatMessage("user", "the hare was fast"),
+    ChatMessage("assistant", "It is late."),
+    ChatMessage("user", "what is it?"),
+)
+TURNS: tuple[tuple[Role, ...], ...] = (
+    ("user",),
+    ("user", "assistant", "user"),
+    ("assistant", "user"),
+    ("assistant", "user", "assistant", "user"),
+)
+CONVERSATIONS = (*TURNS, *(("system", *turns) for turns in TURNS))
+REFUSED = {("gemma 3", "assistant")}
 
 
 def make_model(folder: Path, name: str) -> Kind:
@@ -60,12 +77,17 @@ def make_adapter(base: Path, folder: Path) -> None:
     )
 
 
+def chats(folder: Path) -> tuple[tuple[ChatMessage, ...], ...]:
+    """With one that the assistant begins, where the model takes it."""
+    return CHATS if frames_of(folder / "base").opened == (None, None) else (*CHATS, OPENED)
+
+
 def order(folder: Path, form: Form, quant: Quant = "f16", **others: Any) -> Order:
     target = folder / f"{form}-{quant}"
     target.mkdir()
     given = Order(
         base=str(folder / "base"), base_name="org/base", revision="main", adapter=str(folder / "adapter"), form=form,
-        quant=quant, folder=str(target), name="tiny", system=None, temperature=0.8, chats=CHATS, tokens=12,
+        quant=quant, folder=str(target), name="tiny", system=None, temperature=0.8, chats=chats(folder), tokens=12,
     )  # fmt: skip
     return msgspec.structs.replace(given, **others)
 
@@ -104,15 +126,35 @@ def test_the_adapter_is_loaded_by_plain_peft_and_names_its_base(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_the_frames_give_the_models_own_prompt(name: str, tmp_path: Path) -> None:
+def test_the_exported_template_writes_what_the_model_was_trained_with(name: str, tmp_path: Path) -> None:
     write_tokenizer(tmp_path, KINDS[name])
-    found, chat_format = frames_of(tmp_path), ChatFormat(tmp_path)
-    for chat in CHATS:
-        parts = found.around(tuple(each.role for each in chat), answer_next=True)
-        assert parts is not None
-        said = [each.content for each in chat]
-        text = "".join(a + b for a, b in zip(parts, [*said, ""], strict=True))
-        assert chat_format.encode(text) == chat_format.prompt(chat)
+    trained, exported = Layout(load_template(tmp_path)), ChatTemplate("exported", frames_of(tmp_path).jinja(), {})
+    for roles in CONVERSATIONS:
+        try:
+            expected = trained.render(roles, answer_next=True)
+        except InputError:
+            with pytest.raises(InputError):
+                exported.render(roles, answer_next=True)
+            assert (name, roles[0]) in REFUSED or (name, roles[1]) in REFUSED
+        else:
+            assert exported.render(roles, answer_next=True) == expected
+
+
+def test_a_template_that_drops_the_assistants_first_turn_is_exported_for_users_who_begin(tmp_path: Path) -> None:
+    drops = "{% for m in messages %}{% if not (loop.first and m['role'] == 'assistant') %}"
+    kind = KINDS["mistral"]
+    template = kind.template.replace("{% for m in messages %}", drops).replace(
+        "{% endfor %}", "{% endif %}{% endfor %}"
+    )
+    write_tokenizer(tmp_path, kind._replace(template=template))
+    exported = ChatTemplate("exported", frames_of(tmp_path).jinja(), {})
+    assert exported.render(("user",), answer_next=True) == "<|user|>\n\ue0000\ue001</s>\n<|assistant|>\n"
+    with pytest.raises(InputError) as refused:
+        exported.render(("assistant", "user"), answer_next=True)
+    assert str(refused.value) == (
+        "exported: its chat template refuses the conversation (with this model the user speaks first). "
+        "Change the order or the roles of the messages."
+    )
 
 
 def test_another_answer_fails_with_the_place_where_they_part(tmp_path: Path) -> None:
