@@ -158,7 +158,12 @@ class NebiusHosting:
         if not isinstance(rows, list):
             raise Transient("the server's list makes no sense")
         names = [_dig(row, "name") or _dig(row, "id") or "" for row in rows if _dig(row, "status") != "error"]
-        return Found([name for name in names if re.search(rf":{re.escape(self._name)}(-[^:/]*)?$", name)])
+        return Found([name for name in names if self._is_ours(name)])
+
+    def _is_ours(self, name: str) -> bool:
+        """Whether a model is called BASE-LoRA:OURS or BASE-LoRA:OURS-JuNN; the service adds the last four letters."""
+        last = name.rpartition(":")[2] if ":" in name else ""
+        return last == self._name or (last.startswith(f"{self._name}-") and "/" not in last)
 
     def make(self, client: "openai.OpenAI") -> Made:  # noqa: D102
         if self._tuned is None:

@@ -10,7 +10,7 @@ MOST_REFUSALS = 12
 
 _LONGEST_S = 120.0
 _FIRST_S, _FASTER, _SLOWER = 0.25, 0.9, 2.0
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+_PART = re.compile(r"(?<![\d.])(\d++(?:\.\d++)?+)(ms|h|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _COUNTS = ("requests", "tokens")
 

@@ -134,7 +134,7 @@ def alike(one: str, other: str) -> float:
 
 def is_json(text: str) -> bool:
     """Whether an answer is an object or a list of JSON, in a fence or not."""
-    bare = re.sub(r"^\s*```(?:json)?\s*|\s*```\s*$", "", text)
+    bare = text.strip().removeprefix("```json").removeprefix("```").removesuffix("```")
     try:
         return isinstance(msgspec.json.decode(bare), dict | list)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
