@@ -58,9 +58,9 @@ class Machine(msgspec.Struct, frozen=True):
 
     @property
     def threads(self) -> float:
-        """How many times as fast as one thread all cores are: two are 1.9 times as fast (measured)."""
+        """How many times as fast as one thread all cores are: two are 1.6 times as fast (measured)."""
         is_cpu = self.measured is not None and self.measured.device == "cpu"
-        return self.cores**0.93 if is_cpu else 1.0
+        return self.cores**0.7 if is_cpu else 1.0
 
     def __str__(self) -> str:
         """Such as "2 cores, 17.0 of 24.0 GB of memory free"."""

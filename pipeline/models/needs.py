@@ -29,7 +29,7 @@ _ADAPTED = 7
 """Linear layers of a layer; of the input of each, its adapter keeps RANK numbers."""
 _TARGETS = 0.5
 """The share of tokens that logits are computed of."""
-_PASSES = 1250
+_PASSES = 1600
 """How often each number of the hidden state is read and written in a layer, beside the matrix products."""
 _BYTES = {"float32": 4, "bfloat16": 2}
 

@@ -21,25 +21,25 @@ On this machine: 2 cores, 17.0 of 24.0 GB of memory free.
 For 1,466 replies, mostly German, a quarter English (212,000 tokens with every repetition).
 
   create_job.model                    download    train     chat          takes
-  smollm2-135m-instruct                   none   3.2 GB   1.2 GB   about 15 min
+  smollm2-135m-instruct                   none   3.2 GB   1.2 GB   about 20 min
     writes like them, makes little sense; no German; Apache-2.0
-  HuggingFaceTB/SmolLM2-360M-Instruct   0.7 GB   4.2 GB   2.1 GB   about 40 min
+  HuggingFaceTB/SmolLM2-360M-Instruct   0.7 GB   4.2 GB   2.1 GB   about 50 min
     writes like them, sense in short answers; no German; Apache-2.0
-  HuggingFaceTB/SmolLM2-1.7B-Instruct   3.4 GB   9.7 GB   8.2 GB      about 3 h
+  HuggingFaceTB/SmolLM2-1.7B-Instruct   3.4 GB   9.7 GB   8.2 GB      about 4 h
     small talk mostly makes sense; no German; Apache-2.0
-* Qwen/Qwen3-0.6B                       1.5 GB   5.1 GB   3.4 GB   about 60 min
+* Qwen/Qwen3-0.6B                       1.5 GB   5.1 GB   3.4 GB   about 70 min
     sense in short answers, loses the thread; German with mistakes; Apache-2.0
   Qwen/Qwen3-1.7B                       4.1 GB   9.7 GB   7.9 GB      about 3 h
     small talk mostly makes sense; speaks German; Apache-2.0
-  Qwen/Qwen3-4B-Instruct-2507           8.0 GB  19.2 GB  17.3 GB      about 7 h
+  Qwen/Qwen3-4B-Instruct-2507           8.0 GB  19.2 GB  17.3 GB      about 8 h
     small talk that convinces; speaks German; Apache-2.0; too large now
-  HuggingFaceTB/SmolLM3-3B              6.2 GB  15.4 GB  13.2 GB      about 5 h
+  HuggingFaceTB/SmolLM3-3B              6.2 GB  15.4 GB  13.2 GB      about 6 h
     small talk that convinces; speaks German; Apache-2.0; too large now
   meta-llama/Llama-3.2-1B-Instruct      2.5 GB   7.7 GB   5.6 GB      about 2 h
     small talk mostly makes sense; speaks German; Llama 3.2; gated
-  meta-llama/Llama-3.2-3B-Instruct      6.4 GB  15.8 GB  13.9 GB      about 5 h
+  meta-llama/Llama-3.2-3B-Instruct      6.4 GB  15.8 GB  13.9 GB      about 7 h
     small talk that convinces; speaks German; Llama 3.2; gated; too large now
-  google/gemma-3-270m-it                0.5 GB   3.7 GB   1.7 GB   about 20 min
+  google/gemma-3-270m-it                0.5 GB   3.7 GB   1.7 GB   about 25 min
     writes like them, makes little sense; German with mistakes; Gemma; gated
   google/gemma-3-1b-it                  2.0 GB   6.8 GB   4.7 GB      about 2 h
     small talk mostly makes sense; German with mistakes; Gemma; gated
@@ -72,10 +72,10 @@ def test_the_numbers_fit_eighty_columns_and_a_narrow_terminal_has_blocks() -> No
         assert max(map(len, [head, *rows[::2]])) < 80
     assert plain(list(blocks_of(found, None))[:6]) == (
         "  smollm2-135m-instruct\n"
-        "    download none, train 3.2 GB, chat 1.2 GB, takes about 15 min\n"
+        "    download none, train 3.2 GB, chat 1.2 GB, takes about 20 min\n"
         "    writes like them, makes little sense; English; Apache-2.0\n"
         "* HuggingFaceTB/SmolLM2-360M-Instruct\n"
-        "    download 0.7 GB, train 4.2 GB, chat 2.1 GB, takes about 40 min\n"
+        "    download 0.7 GB, train 4.2 GB, chat 2.1 GB, takes about 50 min\n"
         "    writes like them, sense in short answers; English; Apache-2.0\n"
     )
     assert next(iter(table(found, usual(), LAPTOP, 60)))[1][0].startswith("On this machine")

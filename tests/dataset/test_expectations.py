@@ -47,7 +47,7 @@ def said(found: Data, model: str, machine: Machine | None = LAPTOP) -> list[str]
                 "302 replies to learn, in English: it picks up greetings and habits, and still recites often; what it "
                 "says makes little sense. What helps most: more of their messages (500 replies are worth while, about "
                 "1,500 plenty).",
-                "training takes about 3 min and 2.8 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
+                "training takes about 4 min and 2.8 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
                 "free)",
             ],
         ),
@@ -59,7 +59,7 @@ def said(found: Data, model: str, machine: Machine | None = LAPTOP) -> list[str]
                 "1,482 replies to learn, in English: enough to write like them; what it says makes little sense. What "
                 "helps most: a larger model: `create_job.model: HuggingFaceTB/SmolLM2-360M-Instruct` "
                 "(`finetune models CONFIG`).",
-                "training takes about 15 min and 2.8 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
+                "training takes about 20 min and 2.8 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
                 "free)",
             ],
         ),
@@ -71,7 +71,7 @@ def said(found: Data, model: str, machine: Machine | None = LAPTOP) -> list[str]
                 "WARNING: 1,466 replies to learn, in German; SmolLM2 135M does not speak German (only English): what "
                 "it writes will make no sense. What helps most: a model that speaks German: `create_job.model: "
                 "Qwen/Qwen3-0.6B` (`finetune models CONFIG`).",
-                "training takes about 15 min and 2.8 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
+                "training takes about 20 min and 2.8 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
                 "free)",
             ],
         ),
@@ -83,7 +83,7 @@ def said(found: Data, model: str, machine: Machine | None = LAPTOP) -> list[str]
                 "600 replies to learn, mostly German, a quarter English: it begins to write like them; short answers "
                 "make sense, longer ones do not; Qwen3 0.6B writes German with mistakes. What helps most: a larger "
                 "model: `create_job.model: Qwen/Qwen3-1.7B` (`finetune models CONFIG`).",
-                "training takes about 25 min and 5.1 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
+                "training takes about 30 min and 5.1 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
                 "free)",
             ],
         ),
@@ -94,7 +94,7 @@ def said(found: Data, model: str, machine: Machine | None = LAPTOP) -> list[str]
             [
                 "2,000 replies to learn, half English, half German: enough to write like them; its small talk mostly "
                 "makes sense; SmolLM2 1.7B speaks English, but not German.",
-                "training takes about 4 h and 9.7 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
+                "training takes about 5 h and 9.7 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
                 "free)",
             ],
         ),
@@ -106,7 +106,7 @@ def said(found: Data, model: str, machine: Machine | None = LAPTOP) -> list[str]
                 "700 replies to learn, in a language that could not be told: it begins to write like them; what it "
                 "says makes little sense. What helps most: a larger model: `create_job.model: Qwen/Qwen3-1.7B` "
                 "(`finetune models CONFIG`).",
-                "training takes about 8 min and 2.8 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
+                "training takes about 9 min and 2.8 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory "
                 "free)",
             ],
         ),
@@ -147,7 +147,7 @@ def test_an_archive_that_was_only_looked_through_is_told_of_roughly() -> None:
         ("language", "SmolLM2 135M does not speak German (only English): what it writes will make no sense"),
         (
             "takes",
-            "about 15 min and up to 3.2 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory free)",
+            "about 20 min and up to 3.2 GB of memory on this machine (2 cores, 17.0 of 24.0 GB of memory free)",
         ),
         ("would help", "a model that speaks German: `create_job.model: Qwen/Qwen3-0.6B` (`finetune models CONFIG`)"),
     ]
