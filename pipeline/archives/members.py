@@ -58,6 +58,11 @@ class Member:
         return self._path
 
     @property
+    def is_file(self) -> bool:
+        """Whether it lies on the disk as it is, and not in a zip."""
+        return self._info is None
+
+    @property
     def file_name(self) -> str:
         """What that file was called where the archive came from."""
         return self._archive.name if self._path == self._archive.path else self._path.name
@@ -143,8 +148,12 @@ class Members:
         return self.all[0] if len(self.all) == 1 else None
 
     def cut(self) -> list[str]:
-        """The names of zips of which nothing can be read, since their end is missing: there stands what is in them."""
-        return [each.name for each in self.all if each.suffix == ".zip" and each.head(len(_ZIP)) == _ZIP]
+        """The names of zips of which nothing can be read, since their end is missing: there stands what is in them.
+
+        A zip within a zip, such as one that somebody sent, is no archive, and left alone.
+        """
+        files = (each for each in self.all if each.is_file and each.suffix == ".zip")
+        return [each.name for each in files if each.head(len(_ZIP)) == _ZIP]
 
     def named(self, *names: str) -> list[Member]:
         """The members whose own name is one of these."""

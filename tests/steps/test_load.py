@@ -1,5 +1,6 @@
 """Step 2: every row of the archive is a message or counted among those that are none."""
 
+import io
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -80,3 +81,15 @@ def test_a_zip_that_is_cut_off_beside_others_is_warned_of(bench: Bench, tmp_path
         "WARNING: WhatsApp Chat - Cy.zip is a zip that is cut off: its end is missing, and nothing of it is read. "
         "Download or export it again."
     ]
+
+
+def test_a_zip_that_somebody_sent_is_not_warned_of(bench: Bench, tmp_path: Path) -> None:
+    sent, export = io.BytesIO(), tmp_path / "WhatsApp Chat - Ann.zip"
+    with zipfile.ZipFile(sent, "w") as archive:
+        archive.writestr("photos.txt", "none")
+    with zipfile.ZipFile(export, "w") as archive:
+        archive.writestr("_chat.txt", CHAT)
+        archive.writestr("00000012-photos.zip", sent.getvalue())
+    config = bench.config(download={"source": str(export)})
+    assert load.run(config, download.run(config, bench.work), bench.work).messages == 2
+    assert [note for note in bench.notes if "WARNING" in note] == []
